@@ -6,7 +6,7 @@
 
 The include graph is held to the `may-use` block of ARCHITECTURE.md, the object files of PURE rooms (in the build
 folder) to pure_symbols.txt, functions and files to their sizes, each .c to including its own header first, each
-file to its SPDX line, and the layout to clang-format. There is no list of exceptions: tests (`*_test.c`, test/)
+file to its SPDX line, and the layout to clang-format. There is no list of exceptions: tests (`*_test.c`, tests/)
 and tables (folders named tables/) are left out of the sizes by name and folder, for all alike.
 
     gates.py [--build DIR]      the tree this file lies in; DIR is a plain gcc build (default build)
@@ -45,7 +45,7 @@ def list_files(root):
 
 
 def is_test(path):
-    return path.startswith("test/") or os.path.splitext(path)[0].endswith("_test")
+    return path.startswith("tests/") or os.path.splitext(path)[0].endswith("_test")
 
 
 def is_sized(path):
