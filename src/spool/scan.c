@@ -152,6 +152,9 @@ static enum err scan_open_segment(struct scan *s, int fd, uint64_t number)
     e = read_range(s, fd, from, limit ? limit->committed : SPOOL_SEGMENT_MAX, &bytes);
     if (e != ERR_OK)
         return e;
+    if (limit && limit->committed > from && bytes.len < limit->committed - from)
+        s->ops->damaged(s->ctx, number, from + (uint32_t)bytes.len,
+                        SLICE("the segment is shorter than what was written"));
     const struct spool_walk walk = {
         .block = &block, .bytes = bytes, .from = from, .acknowledged = limit != NULL, .ops = s->ops, .ctx = s->ctx};
     return spool_walk_run(&walk);
