@@ -7,6 +7,8 @@
 
 #include "mail/mail.h"
 
+struct alias_table;
+
 enum alias_target_kind { ALIAS_ADDRESS, ALIAS_LOCAL_FINAL /* \local: not expanded again */, ALIAS_PIPE, ALIAS_FILE, ALIAS_INCLUDE };
 
 struct alias_target {
