@@ -5,6 +5,8 @@ import os
 import ssl
 import subprocess
 
+from . import account
+
 
 def _openssl(*args, **more):
     subprocess.run(["openssl", *args], check=True, capture_output=True, timeout=60, **more)
@@ -32,7 +34,14 @@ class Authority:
                      "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
             _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key, "-days", "30",
                      "-extfile", ext, "-out", cert)
+            os.chmod(key, 0o600)
+            account.give(key)
         return cert, key
+
+    def config(self, *names):
+        """The [tls] table of a Thurn with this name."""
+        cert, key = self.issue(*names)
+        return {"cert": cert, "key": key}
 
     def server_context(self, *names):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
