@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/slice.h"
+
 #include "base/base.h"
 
 slice slice_str(const char *s)
