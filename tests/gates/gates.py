@@ -199,6 +199,17 @@ def place_of(root, room, obj, symbol):
     return (files[0] if files else "src/%s" % room), 1
 
 
+def check_test_names(root, build):
+    """A source named like a test, and so free of the sizes, may not be part of a room's library."""
+    failures = []
+    for folder, _, names in os.walk(os.path.join(build, "src")):
+        if re.search(r"/lib\w+\.a\.p$", folder):
+            path = os.path.relpath(os.path.dirname(folder), build)
+            failures += [(path + "/" + name[:-2], 1, "named like a test, but built into the room", "another name", name[:-2])
+                         for name in names if name.endswith("_test.c.o") and os.path.exists(os.path.join(root, path, name[:-2]))]
+    return failures
+
+
 def check_pure(root, files, build):
     table, lists, failures = read_table(root) or {}, read_symbols(), []
     for room, (uses, pure) in table.items():
@@ -315,8 +326,8 @@ def check_layout(root, files):
 
 def check_all(root, build):
     files = list_files(root)
-    return (check_includes(root, files) + check_pure(root, files, build) + check_sizes(root, files)
-            + check_words(root, files) + check_layout(root, files))
+    return (check_includes(root, files) + check_pure(root, files, build) + check_test_names(root, build)
+            + check_sizes(root, files) + check_words(root, files) + check_layout(root, files))
 
 
 def main():
