@@ -28,6 +28,17 @@ def begin(talk, *recipients, sender="x@example.com"):
     talk.cmd("DATA", 354)
 
 
+def only_reply(talk):
+    """The code of the one reply that DATA's content got: the next reply must be NOOP's, or the end."""
+    reply = talk.read()
+    try:
+        assert talk.cmd("NOOP").lines[0].startswith("250 2.0.0"), talk.transcript()
+        talk.cmd("QUIT", 221)
+    except Closed:
+        assert reply.code >= 500 or reply.code == 421, talk.transcript()
+    return reply.code
+
+
 def alive(thurn):
     """A new session works, and no process had to be restarted meanwhile."""
     with thurn.dial() as talk:
@@ -61,18 +72,15 @@ def test_smuggling_in(serve, intact, end, mode):
         talk.ehlo()
         begin(talk)
         talk.send(b"Subject: outer\r\n\r\nbefore" + ENDS[end] + EVIL.replace(b"\r\n.\r\n", b"\r\n") + b"after\r\n.\r\n")
-        said = talk.drained(1)
-        codes = re.findall(rb"(?m)^(\d{3}) ", said)
-        assert len(codes) == 1, f"one end of data, one reply: {said!r}"
-        # CR . CR and its like are no line ends at all, so only a LF without its CR must be refused.
+        code = only_reply(talk)
         if mode == "reject" and re.search(rb"(?<!\r)\n|\r(?!\n)", b"x" + ENDS[end] + b"x"):
-            assert codes[0][:1] == b"5", said
+            assert 500 <= code < 560, talk.transcript()
     alive(thurn)
     [raw] = thurn.landed("bob")
     assert b"still here" in raw
     thurn.queue_empty()
     landed = mailbox.maildir(thurn.maildir("alice"))
-    assert len(landed) == (1 if codes[0] == b"250" else 0)
+    assert len(landed) == (1 if code == 250 else 0)
     for raw in landed:
         assert b"smuggled" in raw and b"after\n" in mailbox.unix(raw), "all up to the real end is one mail"
 
