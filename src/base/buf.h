@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+/* A buffer that grows by itself up to a maximum that it is born with. Overflow (or want of memory) is a sticky error: further
+ * appends do nothing, and whoever reads the content checks buf_ok once. The caller owns the struct (_init/_deinit); the bytes
+ * belong to the buffer and move when it grows. A buffer over fixed memory never grows and frees nothing. */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/slice.h"
+
+typedef struct buf {
+    char *ptr;
+    size_t len;
+    size_t cap;
+    size_t max;  /* never longer than this, in bytes */
+    bool failed; /* sticky: an append did not fit */
+    bool fixed;  /* ptr is the caller's memory */
+} buf;
+
+/* No allocation yet. max > 0. */
+void buf_init(buf *b, size_t max);
+/* Over the caller's memory; cap and max are size. */
+void buf_init_fixed(buf *b, void *memory, size_t size);
+/* Frees the bytes; the struct may be initialised again. Harmless on a zeroed struct. */
+void buf_deinit(buf *b);
+/* Empty and without error, memory kept. */
+void buf_clear(buf *b);
+/* Empty, memory given back. */
+void buf_release(buf *b);
+
+static inline bool buf_ok(const buf *b)
+{
+    return !b->failed;
+}
+static inline slice buf_slice(const buf *b)
+{
+    return (slice){b->ptr, b->len};
+}
+
+/* Room for n more bytes, to write into directly; NULL (and failed) when that is above max. buf_grown says how many came. */
+char *buf_reserve(buf *b, size_t n);
+void buf_grown(buf *b, size_t n);
+
+/* s must not look into b. */
+static inline void buf_append(buf *b, slice s)
+{
+    if (s.len == 0)
+        return;
+    char *to = !b->failed && s.len <= b->cap - b->len ? b->ptr + b->len : buf_reserve(b, s.len);
+    if (!to)
+        return;
+    memcpy(to, s.ptr, s.len);
+    b->len += s.len;
+}
+static inline void buf_append_char(buf *b, char c)
+{
+    buf_append(b, (slice){&c, 1});
+}
+void buf_append_u64(buf *b, uint64_t value);
+/* printf's formats; use "%.*s" with SLICE_ARG. */
+void buf_printf(buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+/* Forgets the first n bytes (n <= len), moving the rest down. */
+void buf_consume(buf *b, size_t n);
+/* Escapes for a log or terminal: bytes below 0x20, 0x7f and everything that is not well-formed UTF-8 become \xNN, a backslash \\. C1 controls are escaped too. */
+void buf_append_escaped(buf *b, slice s);
+/* A JSON string with its quotes; bytes that are not well-formed UTF-8 become U+FFFD. */
+void buf_append_json(buf *b, slice s);
+/* Base64 (RFC 4648 section 4) with padding, no line breaks. */
+void buf_append_base64(buf *b, slice s);
+/* Decodes base64 strictly (alphabet, padding, no trailing bits, no spaces); ERR_SYNTAX, ERR_LIMIT when it does not fit. "=" alone is the empty string (RFC 4954 section 4). */
+must_check enum err buf_append_base64_decoded(buf *b, slice s);
+
+#endif

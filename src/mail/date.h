@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: ISC */
+/* Dates as mail writes them (RFC 5322 section 3.3) and as logs and JSON do (RFC 3339), from seconds since 1970 passed in. */
+#ifndef MAIL_DATE_H
+#define MAIL_DATE_H
+
+#include "base/base.h"
+
+/* "Sat, 21 Nov 2026 19:08:35 +0000", offset in minutes east of UTC. Any int64 that falls in the years 0 to 9999, else clamped. */
+void date_print_rfc5322(buf *b, int64_t unix_s, int offset_min);
+/* "2026-11-21T19:08:35Z". */
+void date_print_rfc3339(buf *b, int64_t unix_s);
+
+#endif

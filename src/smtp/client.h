@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+/* The client side of SMTP and LMTP (RFC 5321, 2033) as a pull engine, the mirror of server.h. One engine is one session with one host, many messages:
+ *
+ *     smtp_client_feed / smtp_client_next / smtp_client_output / smtp_client_sent
+ *
+ * Replies are hostile: each reply is bounded in lines (128) and bytes (16 KiB in all, the rest is swallowed up to a limit, then the session fails), control and non-UTF-8
+ * bytes are replaced before a verdict's text leaves the engine; a reply out of turn or that is no SMTP fails the session as temporary. What comes in plaintext after the 220 to
+ * STARTTLS fails the session. Uses only what the host offered in EHLO (after TLS: in the new EHLO). Falls back to HELO when EHLO is refused with 5xx.
+ * The caller owns the connection, TLS, the content and the choice of host; the engine owns the dialogue, deadlines (RFC 5321 4.5.3.2) and dot-stuffing. */
+#ifndef SMTP_CLIENT_H
+#define SMTP_CLIENT_H
+
+#include "mail/mail.h"
+
+enum smtp_client_tls { SMTP_CLIENT_TLS_NONE, SMTP_CLIENT_TLS_MAY, SMTP_CLIENT_TLS_REQUIRE };
+
+struct smtp_client_options {
+    slice helo;  /* our name */
+    slice login; /* empty: no AUTH */
+    slice
+        password; /* sent only when the caller says that TLS is verified (smtp_client_secured), or auth_plaintext_ok */
+    enum smtp_client_tls tls;
+    bool implicit_tls; /* the connection is TLS before the greeting: call smtp_client_secured before the first feed */
+    bool auth_plaintext_ok; /* loopback and unix sockets by explicit choice */
+    bool lmtp;
+    int64_t timeout_scale_percent; /* of RFC 5321's timeouts: 100; tests use less. 0 is 100 */
+};
+
+/* What to send; all of it must live until MESSAGE_DONE. */
+struct smtp_client_message {
+    const struct envelope *envelope;
+    const uint32_t *recipients; /* indexes into envelope's recipients */
+    size_t recipient_count;
+    struct body_facts facts;
+    uint64_t extra_size; /* bytes that the caller will send before the stored content (trace fields) */
+};
+
+enum smtp_client_event_kind {
+    SMTP_CLIENT_STARTTLS,  /* do the handshake now, then smtp_client_secured or smtp_client_lost */
+    SMTP_CLIENT_READY,     /* smtp_client_send or smtp_client_quit */
+    SMTP_CLIENT_RECIPIENT, /* verdict on recipient `index` (into message.recipients): once each, before MESSAGE_DONE */
+    SMTP_CLIENT_BODY, /* 354 (or LMTP's) came: call smtp_client_body until all is given, then smtp_client_body_end */
+    SMTP_CLIENT_MESSAGE_DONE, /* every recipient has its verdict; READY follows unless the session is over */
+    SMTP_CLIENT_FAILED, /* the session is over by fault: verdict; a message in work has had its RECIPIENT and DONE events. Nothing follows */
+    SMTP_CLIENT_CLOSED, /* over after quit. Nothing follows */
+};
+
+/* Where in the dialogue the session is, for logs and to judge a failure: a failure up to AUTH means that another host may be tried. */
+enum smtp_client_phase {
+    SMTP_PHASE_GREETING,
+    SMTP_PHASE_EHLO,
+    SMTP_PHASE_STARTTLS,
+    SMTP_PHASE_AUTH,
+    SMTP_PHASE_IDLE,
+    SMTP_PHASE_MAIL,
+    SMTP_PHASE_RCPT,
+    SMTP_PHASE_DATA,
+    SMTP_PHASE_BODY,
+    SMTP_PHASE_END,
+    SMTP_PHASE_QUIT
+};
+
+struct smtp_client_event {
+    enum smtp_client_event_kind kind;
+    uint32_t index;
+    struct verdict verdict; /* text lives until the next feed */
+    bool remote;            /* the verdict is the peer's own words, not ours */
+    enum smtp_client_phase phase;
+};
+
+struct smtp_client;
+
+must_check enum err smtp_client_open(const struct smtp_client_options *o, int64_t now_ms,
+                                     struct smtp_client **client_r);
+void smtp_client_close(struct smtp_client **c);
+must_check enum err smtp_client_feed(struct smtp_client *c, int64_t now_ms, slice in, size_t *used_r);
+bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_r);
+slice smtp_client_output(const struct smtp_client *c);
+void smtp_client_sent(struct smtp_client *c, size_t n);
+
+/* Only after READY. Content that needs 8BITMIME which is not offered is sent as it is when it is declared nowhere (just-send-8), else refused with 554 5.6.3: see the .c. SIZE exceeded: 552 by ourselves without asking. Recipients are sent in groups of at most 1,000... the caller never gives more than that. */
+void smtp_client_send(struct smtp_client *c, int64_t now_ms, const struct smtp_client_message *m);
+/* Appends the next piece of content, dot-stuffed where needed, to out (the caller's buffer for the connection). Pieces of any size. */
+void smtp_client_body(struct smtp_client *c, int64_t now_ms, slice content, buf *out);
+/* Appends the end of data (with CRLF first when content did not end in one). */
+void smtp_client_body_end(struct smtp_client *c, int64_t now_ms, buf *out);
+/* The content cannot be read any more (our own disk): the session must be cut, never ended with a dot. Recipients get verdict v. */
+void smtp_client_body_abort(struct smtp_client *c, const struct verdict *v);
+void smtp_client_quit(struct smtp_client *c, int64_t now_ms);
+/* Handshake done; verified says whether the certificate was checked against the name. */
+void smtp_client_secured(struct smtp_client *c, int64_t now_ms, bool verified);
+/* The connection (or handshake) failed. */
+void smtp_client_lost(struct smtp_client *c, enum err why);
+int64_t smtp_client_deadline(const struct smtp_client *c);
+void smtp_client_tick(struct smtp_client *c, int64_t now_ms);
+enum smtp_client_phase smtp_client_phase(const struct smtp_client *c);
+/* Offered by the host: for LIMITS-like decisions and logs. */
+bool smtp_client_pipelining(const struct smtp_client *c);
+
+#endif
