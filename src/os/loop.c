@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* A turn of libuv is: timers, idle, prepare, sleep and I/O, check, closed handles. So what prepare calls comes after the I/O of one
  * turn and the timers of the next, right before the loop sleeps; it need not be called at another place. */
-#include "os/loop_state.h"
+#include "os/loop.h"
 
 #include <assert.h>
 
 #include "os/file.h"
+#include "os/loop_state.h"
 
 #define CIPHER_MAX (64 * 1024 * 1024) /* net_write_max rules long before */
 

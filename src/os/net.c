@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Connections stand on loop_watch and the socket calls themselves instead of libuv's streams: no request is allocated a write, nothing is
  * read twice to learn that there is no more, and what is thrown away after the last reply is ours to decide. */
-#include "os/net_connection.h"
+#include "os/net.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "os/file.h"
+#include "os/net_connection.h"
 #include "os/socket_sys.h"
 
 #define WRITE_MAX (256 * 1024)
@@ -193,34 +194,35 @@ enum err net_accept(struct loop *l, int fd, const struct net_ops *ops, void *ctx
     return ERR_OK;
 }
 
-static enum err begin_connect(int fd, const struct socket_address *to, const struct socket_address *source)
+static enum err begin_connect(int fd, const struct net_route *route)
 {
     struct sockaddr_storage at;
+    socklen_t len;
     int on = 1;
-    if (to->ip_len > 0)
+    if (route->to->ip_len > 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (source) {
-        socklen_t len = socket_address_to_sys(source, &at);
+    if (route->source) {
+        len = socket_address_to_sys(route->source, &at);
         /* The port is chosen at connect, when the whole pair of addresses is known: more connections fit. */
-        if (to->ip_len > 0)
+        if (route->source->ip_len > 0)
             (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
         if (bind(fd, (const struct sockaddr *)&at, len) != 0)
             return os_err(errno);
     }
-    socklen_t len = socket_address_to_sys(to, &at);
+    len = socket_address_to_sys(route->to, &at);
     if (connect(fd, (const struct sockaddr *)&at, len) != 0 && errno != EINPROGRESS && errno != EINTR)
         return os_err(errno);
     return ERR_OK;
 }
 
-enum err net_connect(struct loop *l, const struct socket_address *to, const struct socket_address *source,
-                     const struct net_ops *ops, void *ctx, struct net_connection **c_r)
+enum err net_connect(struct loop *l, const struct net_route *route, const struct net_ops *ops, void *ctx,
+                     struct net_connection **c_r)
 {
     struct net_connection *c;
-    int fd = socket(socket_address_family(to), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(socket_address_family(route->to), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return os_err(errno);
-    enum err e = begin_connect(fd, to, source);
+    enum err e = begin_connect(fd, route);
     if (e != ERR_OK) {
         os_close(&fd);
         return e;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-#include "os/tls_openssl.h"
+#include "os/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "os/file.h"
+#include "os/tls_openssl.h"
 
 #define PEM_MAX (1024 * 1024)
 
