@@ -29,12 +29,8 @@ struct spool_scan_limit {
 must_check enum err spool_scan(int dir_fd, const struct spool_scan_limit *limits, size_t limit_count,
                                const struct spool_scan_ops *ops, void *ctx);
 
-<<<<<<< HEAD
 /* Removes segments, large files and temporary files that hold nothing alive. `large_alive` and `segment_alive` answer for a number. Durable (folder synced) on ERR_OK.
  * A large file in the making is known to its writer only: sweep while no writer is open, or answer true for every number above those known. */
-=======
-/* Removes segments, large files and temporary files that hold nothing alive. `large_alive` and `segment_alive` answer for a number. Durable (folder synced) on ERR_OK. */
->>>>>>> h/os
 must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uint64_t segment),
                                 bool (*large_alive)(void *ctx, uint64_t file), void *ctx);
 /* Unlinks one large-body file whose message is done. */

@@ -57,11 +57,7 @@ void spool_writer_recycle(struct spool_writer *w, uint64_t segment);
 /* For HELLO: the segments of this writer that are not yet free, with what is committed. False at the end. */
 bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segment_r, uint32_t *committed_r,
                           bool *closed_r);
-<<<<<<< HEAD
 /* Nothing that was announced is kept here: what a restarted queue missed it reads from the disk, below `committed`. */
-=======
-/* A copy of the record head at `offset`..: what a restarted queue asks to be told again is read by it from the disk; nothing is kept here. */
->>>>>>> h/os
 
 /* A message that is being received. cookie comes back with its completions. ERR_NOMEM when bodies in flight are at their bound. */
 must_check enum err spool_message_begin(struct spool_writer *w, void *cookie, struct spool_message **message_r);
