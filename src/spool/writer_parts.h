@@ -20,7 +20,7 @@
 #define SPARES 2
 #define SPARES_RECYCLED 8
 #define RANGES 8
-#define NUMBERS_LOW 16
+#define NUMBERS_LOW 64
 
 struct spool_chunk {
     struct list link;
