@@ -141,6 +141,8 @@ struct spool_writer {
     enum err segment_err;
     int64_t birth_retry_us;
     struct list yard_messages;
+    struct list idle_chunks; /* full-sized, to be used again */
+    size_t idle_count;
     size_t finishing; /* large messages that were committed and have not reached the journal */
     struct number_range ranges[RANGES];
     size_t range_count;
