@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/arena.h"
+
 #include "base/base.h"
 
 #include <assert.h>

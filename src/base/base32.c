@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/base32.h"
+
 #include "base/base.h"
 
 #include <assert.h>

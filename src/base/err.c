@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/err.h"
+
 #include "base/base.h"
 
 static const char *const texts[ERR_COUNT] = {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/hash.h"
+
 #include "base/base.h"
 
 /* The four words of SipHash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). */

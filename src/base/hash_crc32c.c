@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/hash.h"
+
 #include "base/base.h"
 
 #include "base/tables/crc32c_table.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/slice.h"
+
 #include "base/base.h"
 
 slice slice_str(const char *s)
@@ -140,29 +142,29 @@ enum err slice_to_u64(slice s, uint64_t max, uint64_t *value_r)
     return ERR_OK;
 }
 
-static bool is_continuation(slice s, size_t at)
+/* Over-long forms, surrogates and what lies above U+10FFFF show in the second byte. */
+static bool is_second_byte(unsigned char first, unsigned char second)
 {
-    return at < s.len && ((unsigned char)s.ptr[at] & 0xc0) == 0x80;
+    unsigned char least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned char most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    return second >= least && second <= most;
 }
 
 size_t slice_utf8_len(slice s)
 {
     if (s.len == 0)
         return 0;
-    unsigned char first = (unsigned char)s.ptr[0];
-    if (first < 0x80)
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    if (p[0] < 0x80)
         return 1;
-    if (first < 0xc2 || first > 0xf4 || !is_continuation(s, 1))
+    if (p[0] < 0xc2 || p[0] > 0xf4)
         return 0;
-    if (first < 0xe0)
-        return 2;
-    /* over-long forms, surrogates and what lies above U+10FFFF show in the second byte */
-    unsigned char second = (unsigned char)s.ptr[1];
-    bool refused = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-                   (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f);
-    if (refused || !is_continuation(s, 2))
+    size_t len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (len > s.len || !is_second_byte(p[0], p[1]))
         return 0;
-    if (first < 0xf0)
-        return 3;
-    return is_continuation(s, 3) ? 4 : 0;
+    for (size_t i = 2; i < len; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    return len;
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "base/units.h"
+
 #include "base/base.h"
 
 #define MINUTE 60
