@@ -14,15 +14,15 @@ enum conf_listen_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 
 struct conf_listener {
     enum conf_listen_role role;
-    slice text;        /* as written */
-    slice host;        /* "*" is every IPv4 and IPv6 address; an address otherwise */
+    slice text; /* as written */
+    slice host; /* "*" is every IPv4 and IPv6 address; an address otherwise */
     uint16_t port;
-    slice unix_path;   /* instead of host and port */
+    slice unix_path; /* instead of host and port */
     enum conf_listen_tls tls;
 };
 
 struct conf_tls {
-    slice name;  /* SNI name; empty for [tls] itself */
+    slice name; /* SNI name; empty for [tls] itself */
     slice cert, key;
 };
 
@@ -41,7 +41,8 @@ enum conf_query { CONF_QUERY_NONE, CONF_QUERY_AUTHENTICATED, CONF_QUERY_ANY };
 
 struct conf_limits {
     uint64_t max_size;
-    uint32_t sessions, sessions_per_address, connections_per_minute, messages_per_session, recipients, errors, auth_failures, hops;
+    uint32_t sessions, sessions_per_address, connections_per_minute, messages_per_session, recipients, errors,
+        auth_failures, hops;
     int64_t pregreet_ms;
     enum conf_query vrfy, expn;
     bool bare_newline_reject, strict_paths;

@@ -7,6 +7,8 @@
 
 #include "mail/mail.h"
 
+struct alias_table;
+
 enum alias_target_kind { ALIAS_ADDRESS, ALIAS_LOCAL_FINAL /* \local: not expanded again */, ALIAS_PIPE, ALIAS_FILE, ALIAS_INCLUDE };
 
 struct alias_target {
@@ -28,11 +30,14 @@ struct alias_error {
 
 /* Parses content (at most 16 MiB, 1,000,000 entries) into the arena, which the table lives in. On ERR_SYNTAX *error_r tells the line. name is the file's
  * path: it is what a stored recipient's `table` says. */
-must_check enum err alias_table_parse(struct arena *arena, slice name, slice content, struct hash_key key, struct alias_table **table_r, struct alias_error *error_r);
+must_check enum err alias_table_parse(struct arena *arena, slice name, slice content, struct hash_key key,
+                                      struct alias_table **table_r, struct alias_error *error_r);
 /* Parses an include file's content: a list of targets over many lines. */
-must_check enum err alias_include_parse(struct arena *arena, slice content, struct alias_target **targets_r, uint32_t *count_r, struct alias_error *error_r);
+must_check enum err alias_include_parse(struct arena *arena, slice content, struct alias_target **targets_r,
+                                        uint32_t *count_r, struct alias_error *error_r);
 /* Replaces the include target number `index` of entry by targets (conf calls this while it loads). */
-must_check enum err alias_entry_splice(struct arena *arena, struct alias_entry *entry, uint32_t index, const struct alias_target *targets, uint32_t count);
+must_check enum err alias_entry_splice(struct arena *arena, struct alias_entry *entry, uint32_t index,
+                                       const struct alias_target *targets, uint32_t count);
 void alias_table_free(struct alias_table *table); /* the index only; entries are the arena's */
 slice alias_table_name(const struct alias_table *table);
 struct alias_entry *alias_table_find(const struct alias_table *table, slice key);

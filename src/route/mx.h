@@ -30,6 +30,7 @@ struct mx_self {
 };
 
 /* Fills targets (at most max) in the order to try. STATUS_OK; NULL_MX (a single "." host); LOOPS_BACK (nothing better than ourselves is left); HOST_UNKNOWN (no address at all). */
-enum status mx_order(const struct mx_host *hosts, size_t host_count, const struct mx_self *self, uint32_t seed, struct mx_target *targets, size_t max, size_t *count_r);
+enum status mx_order(const struct mx_host *hosts, size_t host_count, const struct mx_self *self, uint32_t seed,
+                     struct mx_target *targets, size_t max, size_t *count_r);
 
 #endif

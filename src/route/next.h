@@ -6,15 +6,22 @@
 
 #include "route/tables.h"
 
-enum next_kind { NEXT_LOCAL /* process deliver */, NEXT_SMTP, NEXT_LMTP, NEXT_DISCARD, NEXT_HOLD, NEXT_UNKNOWN /* the domain or alias entry is gone: temporary failure */ };
+enum next_kind {
+    NEXT_LOCAL /* process deliver */,
+    NEXT_SMTP,
+    NEXT_LMTP,
+    NEXT_DISCARD,
+    NEXT_HOLD,
+    NEXT_UNKNOWN /* the domain or alias entry is gone: temporary failure */
+};
 
 struct next_hop {
     enum next_kind kind;
-    slice host;       /* SMTP, LMTP: fixed host, or empty: MX of domain */
+    slice host; /* SMTP, LMTP: fixed host, or empty: MX of domain */
     uint16_t port;
-    slice unix_path;  /* LMTP */
-    slice domain;     /* whose MX; also what people see as destination */
-    bool backup_mx;   /* DELIVER_MX: only hosts better than us */
+    slice unix_path;                       /* LMTP */
+    slice domain;                          /* whose MX; also what people see as destination */
+    bool backup_mx;                        /* DELIVER_MX: only hosts better than us */
     const struct route_override *override; /* or NULL */
     const struct deliver_spec *deliver;    /* LOCAL */
     const struct route_domain *owner;      /* own domain, or NULL */

@@ -8,9 +8,9 @@
 #include "route/policy.h"
 
 enum resolve_step {
-    RESOLVE_DONE,      /* recipients (and lists) are ready */
-    RESOLVE_REFUSED,   /* status tells why: USER_UNKNOWN, POST_REFUSED, ALIAS_LOOP, TOO_MANY_RECIPIENTS, LOOKUP_UNAVAILABLE */
-    RESOLVE_ASK,       /* ask whether `user` exists in `kind`, then route_resolve_answer and step again */
+    RESOLVE_DONE, /* recipients (and lists) are ready */
+    RESOLVE_REFUSED, /* status tells why: USER_UNKNOWN, POST_REFUSED, ALIAS_LOOP, TOO_MANY_RECIPIENTS, LOOKUP_UNAVAILABLE */
+    RESOLVE_ASK,     /* ask whether `user` exists in `kind`, then route_resolve_answer and step again */
 };
 
 enum resolve_answer { RESOLVE_YES, RESOLVE_NO, RESOLVE_UNKNOWN /* look-up failed: 451 */ };
@@ -32,7 +32,9 @@ struct resolve_result {
 struct resolve; /* lives in the arena given */
 
 /* reverse_path and session matter for lists' post policy; header facts (List-Id, Auto-Submitted) are checked at end of data by route_list_refuses. ERR_NOMEM. */
-must_check enum err route_resolve_begin(const struct route_index *index, struct arena *arena, const struct route_session *s, struct address reverse_path, struct address recipient, struct resolve **resolve_r);
+must_check enum err route_resolve_begin(const struct route_index *index, struct arena *arena,
+                                        const struct route_session *s, struct address reverse_path,
+                                        struct address recipient, struct resolve **resolve_r);
 enum resolve_step route_resolve_step(struct resolve *r, enum users_kind *kind_r, slice *user_r);
 void route_resolve_answer(struct resolve *r, enum resolve_answer answer);
 const struct resolve_result *route_resolve_result(const struct resolve *r);

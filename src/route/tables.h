@@ -6,16 +6,26 @@
 
 #include "mail/mail.h"
 
-enum deliver_kind { DELIVER_NONE, DELIVER_MAILDIR, DELIVER_MBOX, DELIVER_LMTP, DELIVER_SMTP, DELIVER_MX, DELIVER_PIPE, DELIVER_DISCARD, DELIVER_HOLD };
+enum deliver_kind {
+    DELIVER_NONE,
+    DELIVER_MAILDIR,
+    DELIVER_MBOX,
+    DELIVER_LMTP,
+    DELIVER_SMTP,
+    DELIVER_MX,
+    DELIVER_PIPE,
+    DELIVER_DISCARD,
+    DELIVER_HOLD
+};
 
 /* One value of `deliver`, read. */
 struct deliver_spec {
     enum deliver_kind kind;
-    slice text;       /* as written, for people */
-    slice argument;   /* MAILDIR, MBOX: path template; PIPE: command line template; LMTP over unix: socket path */
-    slice host;       /* LMTP, SMTP over TCP */
+    slice text;     /* as written, for people */
+    slice argument; /* MAILDIR, MBOX: path template; PIPE: command line template; LMTP over unix: socket path */
+    slice host;     /* LMTP, SMTP over TCP */
     uint16_t port;
-    bool home;        /* maildir:~/...: the system user's own, as their uid */
+    bool home; /* maildir:~/...: the system user's own, as their uid */
 };
 
 enum users_kind { USERS_ACCOUNTS, USERS_LIST, USERS_SYSTEM, USERS_ANY };
@@ -31,15 +41,15 @@ struct alias_table;
 struct route_domain {
     slice name;
     struct deliver_spec deliver;
-    slice deliver_as;      /* user that writes virtual mailboxes; empty: the configuration's `user` */
+    slice deliver_as; /* user that writes virtual mailboxes; empty: the configuration's `user` */
     enum users_kind users;
     const struct route_user *user_list; /* USERS_LIST */
     size_t user_count;
-    slice catch_all;       /* an address, or empty */
-    const struct alias_table *aliases; /* or NULL */
-    slice subaddress;      /* separator characters, "+" by default; empty: none */
+    slice catch_all;                    /* an address, or empty */
+    const struct alias_table *aliases;  /* or NULL */
+    slice subaddress;                   /* separator characters, "+" by default; empty: none */
     const struct route_domain *same_as; /* or NULL */
-    bool implied;          /* made from `hostname`, not written as a [domain] */
+    bool implied;                       /* made from `hostname`, not written as a [domain] */
 };
 
 struct route_address {
@@ -63,20 +73,20 @@ enum route_tls { ROUTE_TLS_MAY, ROUTE_TLS_NONE, ROUTE_TLS_REQUIRE, ROUTE_TLS_VER
 
 /* [route."DOMAIN"], [route."*"] */
 struct route_override {
-    slice domain;  /* "*" for all */
-    slice host;    /* empty: by MX */
+    slice domain; /* "*" for all */
+    slice host;   /* empty: by MX */
     uint16_t port;
     bool smtps;
     bool by_address; /* host is an address literal */
     slice login;
     slice password_file;
     enum route_tls tls;
-    slice source;  /* local address, or empty */
-    slice helo;    /* or empty */
+    slice source; /* local address, or empty */
+    slice helo;   /* or empty */
 };
 
 struct route_network {
-    slice text;    /* as written */
+    slice text; /* as written */
     uint8_t ip[16];
     uint8_t ip_len; /* 4 or 16 */
     uint8_t bits;
@@ -112,7 +122,8 @@ struct route_tables {
 struct route_index;
 
 /* tables must outlive the index. ERR_NOMEM. */
-must_check enum err route_index_open(const struct route_tables *tables, struct hash_key key, struct route_index **index_r);
+must_check enum err route_index_open(const struct route_tables *tables, struct hash_key key,
+                                     struct route_index **index_r);
 void route_index_close(struct route_index **index);
 const struct route_tables *route_index_tables(const struct route_index *index);
 /* The domain that is ours (same_as followed), or NULL. */
