@@ -5,6 +5,7 @@
 #define OS_OS_H
 
 #include "os/clock.h"
+#include "os/event.h"
 #include "os/file.h"
 #include "os/log.h"
 #include "os/loop.h"
