@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "child/child.h"
 
-#include <unistd.h>
-
 #define WORDS_MAX 8192
 
 struct check {
@@ -58,30 +56,41 @@ static void check_open_relay(struct check *c)
         route_index_close(&index);
 }
 
-/* The nearest folder that exists must be one that we can write into, and nobody else. */
+static slice parent_of(slice path)
+{
+    ptrdiff_t slash = slice_rfind_char(path, '/');
+    return slash > 0 ? slice_sub(path, 0, (size_t)slash) : slash == 0 ? SLICE("/") : SLICE(".");
+}
+
+/* The folder itself or, when it is still to be made, the nearest one above it that exists. */
+static enum err nearest_folder(slice *path, struct os_file_stamp *stamp)
+{
+    enum err e = os_file_stamp(AT_FDCWD, *path, true, stamp);
+    while (e == ERR_NOTFOUND && path->len > 1) {
+        *path = parent_of(*path);
+        e = os_file_stamp(AT_FDCWD, *path, true, stamp);
+    }
+    return e;
+}
+
+/* Must be a folder that we can write into, and nobody else. */
 static void check_state(struct check *c)
 {
     slice path = c->conf->state_dir;
     struct os_file_stamp stamp;
-    enum err e;
-    while ((e = os_file_stamp(AT_FDCWD, path, true, &stamp)) == ERR_NOTFOUND && path.len > 1) {
-        ptrdiff_t slash = slice_rfind_char(path, '/');
-        path = slash > 0 ? slice_sub(path, 0, (size_t)slash) : slash == 0 ? SLICE("/") : SLICE(".");
-        if (slice_equal(path, SLICE(".")))
-            break;
-    }
-    bool own = path.len == c->conf->state_dir.len;
     char words[WORDS_MAX];
     buf b;
     buf_init_fixed(&b, words, sizeof words);
-    if (e == ERR_OK && !stamp.is_dir)
-        buf_printf(&b, "state_dir \"%.*s\": not a folder", SLICE_ARG(path));
-    else if (e == ERR_OK && own && (stamp.mode & 0002) && !(stamp.mode & 01000))
-        buf_printf(&b, "state_dir \"%.*s\": everybody may write there; chmod o-w it", SLICE_ARG(path));
-    else if (e == ERR_OK && os_uid() != 0 && !os_writable(path))
-        buf_printf(&b, "state_dir: user %u cannot write to \"%.*s\"", os_uid(), SLICE_ARG(path));
-    else if (e != ERR_OK && e != ERR_NOTFOUND)
+    enum err e = nearest_folder(&path, &stamp);
+    bool own = path.len == c->conf->state_dir.len;
+    if (e != ERR_OK)
         buf_printf(&b, "state_dir \"%.*s\": %s", SLICE_ARG(path), err_text(e));
+    else if (!stamp.is_dir)
+        buf_printf(&b, "state_dir \"%.*s\": not a folder", SLICE_ARG(path));
+    else if (own && (stamp.mode & 0002))
+        buf_printf(&b, "state_dir \"%.*s\": everybody may write there; chmod o-w it", SLICE_ARG(path));
+    else if (os_uid() != 0 && !os_writable(path))
+        buf_printf(&b, "state_dir: user %u cannot write to \"%.*s\"", os_uid(), SLICE_ARG(path));
     if (b.len > 0)
         fail(c, buf_slice(&b));
 }
