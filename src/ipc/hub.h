@@ -11,11 +11,11 @@ struct ipc_hub;
 
 struct hub_peer {
     enum process_kind kind;
-    uint32_t process;    /* never used again for another child */
+    uint32_t process; /* never used again for another child */
     uint32_t slot;
     uint32_t generation;
-    void *user;          /* the owner's, NULL at peer_up */
-    bool up;             /* the channel works */
+    void *user; /* the owner's, NULL at peer_up */
+    bool up;    /* the channel works */
 };
 
 struct ipc_hub_ops {
@@ -29,7 +29,8 @@ struct ipc_hub_ops {
     void (*master_gone)(void *ctx);
 };
 
-must_check enum err ipc_hub_open(struct loop *loop, int control_fd, enum process_kind self, const struct ipc_hub_ops *ops, void *ctx, struct ipc_hub **hub_r);
+must_check enum err ipc_hub_open(struct loop *loop, int control_fd, enum process_kind self,
+                                 const struct ipc_hub_ops *ops, void *ctx, struct ipc_hub **hub_r);
 void ipc_hub_close(struct ipc_hub **h);
 /* To a peer, or to the master (p NULL). To a peer that is down: dropped. */
 void ipc_hub_send(struct ipc_hub *h, struct hub_peer *p, const struct ipc_message *m);

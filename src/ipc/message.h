@@ -6,7 +6,17 @@
 
 #include "base/base.h"
 
-enum process_kind { PROCESS_MASTER, PROCESS_RECEIVER, PROCESS_QUEUE, PROCESS_SENDER, PROCESS_DELIVER, PROCESS_LOOKUP, PROCESS_CONSOLE, PROCESS_COMMAND, PROCESS_KIND_COUNT };
+enum process_kind {
+    PROCESS_MASTER,
+    PROCESS_RECEIVER,
+    PROCESS_QUEUE,
+    PROCESS_SENDER,
+    PROCESS_DELIVER,
+    PROCESS_LOOKUP,
+    PROCESS_CONSOLE,
+    PROCESS_COMMAND,
+    PROCESS_KIND_COUNT
+};
 
 /* "receiver"; lives for ever. */
 const char *process_kind_name(enum process_kind k);
@@ -37,9 +47,9 @@ enum ipc_type {
 #define IPC_C_bytes slice
 #define IPC_C_secret slice /* wiped from our buffers after use, never printed */
 #define IPC_FIELD(type, name) IPC_C_##type name;
-#define MESSAGE(name, from, to)                                                                                                                                                \
-    struct ipc_##name {                                                                                                                                                        \
-        FIELDS_##name(IPC_FIELD)                                                                                                                                               \
+#define MESSAGE(name, from, to)                                                                                        \
+    struct ipc_##name {                                                                                                \
+        FIELDS_##name(IPC_FIELD)                                                                                       \
     };
 #include "ipc/tables/messages.h"
 #undef MESSAGE

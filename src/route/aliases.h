@@ -9,8 +9,6 @@
 
 struct alias_table;
 
-struct alias_table;
-
 enum alias_target_kind {
     ALIAS_ADDRESS,
     ALIAS_LOCAL_FINAL /* \local: not expanded again */,
