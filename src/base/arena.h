@@ -30,6 +30,7 @@ void *arena_array(struct arena *a, size_t count, size_t size);
 /* A copy of s with a NUL after it (not counted). ERR_NOMEM. */
 must_check enum err arena_copy(struct arena *a, slice s, slice *copy_r);
 /* printf into the arena; ERR_NOMEM. */
-must_check enum err arena_printf(struct arena *a, slice *text_r, const char *format, ...) __attribute__((format(printf, 3, 4)));
+must_check enum err arena_printf(struct arena *a, slice *text_r, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -6,6 +6,7 @@
 #define BASE_BUF_H
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/slice.h"
 
@@ -38,15 +39,29 @@ static inline slice buf_slice(const buf *b)
     return (slice){b->ptr, b->len};
 }
 
-void buf_append(buf *b, slice s);
-void buf_append_char(buf *b, char c);
+/* Room for n more bytes, to write into directly; NULL (and failed) when that is above max. buf_grown says how many came. */
+char *buf_reserve(buf *b, size_t n);
+void buf_grown(buf *b, size_t n);
+
+/* s must not look into b. */
+static inline void buf_append(buf *b, slice s)
+{
+    if (s.len == 0)
+        return;
+    char *to = !b->failed && s.len <= b->cap - b->len ? b->ptr + b->len : buf_reserve(b, s.len);
+    if (!to)
+        return;
+    memcpy(to, s.ptr, s.len);
+    b->len += s.len;
+}
+static inline void buf_append_char(buf *b, char c)
+{
+    buf_append(b, (slice){&c, 1});
+}
 void buf_append_u64(buf *b, uint64_t value);
 /* printf's formats; use "%.*s" with SLICE_ARG. */
 void buf_printf(buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
-/* Room for n more bytes, to write into directly; NULL (and failed) when that is above max. buf_grown says how many came. */
-char *buf_reserve(buf *b, size_t n);
-void buf_grown(buf *b, size_t n);
 /* Forgets the first n bytes (n <= len), moving the rest down. */
 void buf_consume(buf *b, size_t n);
 /* Escapes for a log or terminal: bytes below 0x20, 0x7f and everything that is not well-formed UTF-8 become \xNN, a backslash \\. C1 controls are escaped too. */

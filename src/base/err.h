@@ -7,24 +7,24 @@
 
 enum err {
     ERR_OK = 0,
-    ERR_NOMEM,      /* memory, or an arena's or buffer's maximum, is used up */
-    ERR_LIMIT,      /* a limit of ours is reached */
-    ERR_IO,         /* the disk or another device failed (EIO) */
-    ERR_NOSPACE,    /* no space, no inodes, or quota used up (ENOSPC, EDQUOT) */
-    ERR_AGAIN,      /* not now: would block, or somebody else holds the lock */
-    ERR_CLOSED,     /* the other side is gone */
-    ERR_TIMEOUT,    /* time is up */
-    ERR_REFUSED,    /* nobody listens there */
+    ERR_NOMEM,       /* memory, or an arena's or buffer's maximum, is used up */
+    ERR_LIMIT,       /* a limit of ours is reached */
+    ERR_IO,          /* the disk or another device failed (EIO) */
+    ERR_NOSPACE,     /* no space, no inodes, or quota used up (ENOSPC, EDQUOT) */
+    ERR_AGAIN,       /* not now: would block, or somebody else holds the lock */
+    ERR_CLOSED,      /* the other side is gone */
+    ERR_TIMEOUT,     /* time is up */
+    ERR_REFUSED,     /* nobody listens there */
     ERR_UNREACHABLE, /* no route, host or network down */
-    ERR_SYNTAX,     /* bytes that do not follow their grammar */
-    ERR_CORRUPT,    /* our own data is damaged: wrong CRC, epoch, version */
+    ERR_SYNTAX,      /* bytes that do not follow their grammar */
+    ERR_CORRUPT,     /* our own data is damaged: wrong CRC, epoch, version */
     ERR_NOTFOUND,
     ERR_EXISTS,
     ERR_PERMISSION,
     ERR_DESCRIPTORS, /* EMFILE, ENFILE */
-    ERR_TLS,        /* handshake or certificate */
+    ERR_TLS,         /* handshake or certificate */
     ERR_UNSUPPORTED,
-    ERR_SYSTEM,     /* any other system call's failure */
+    ERR_SYSTEM, /* any other system call's failure */
     ERR_COUNT
 };
 

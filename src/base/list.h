@@ -54,6 +54,7 @@ static inline struct list *list_pop(struct list *head)
 }
 
 /* The body may remove it, and nothing else. */
-#define LIST_FOREACH(it, head) for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
+#define LIST_FOREACH(it, head)                                                                                         \
+    for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
 
 #endif

@@ -57,6 +57,8 @@ bool slice_cut(slice s, char c, slice *head_r, slice *tail_r);
 
 /* Decimal digits only, no sign, no space; ERR_SYNTAX when empty or with another byte, ERR_LIMIT when above max. */
 must_check enum err slice_to_u64(slice s, uint64_t max, uint64_t *value_r);
+/* Length of the well-formed UTF-8 character (RFC 3629) that s begins with: 1 to 4, or 0 when it begins with none. */
+size_t slice_utf8_len(slice s);
 
 /* ASCII only; every other byte unchanged. */
 static inline char ascii_lower(char c)

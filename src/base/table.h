@@ -22,7 +22,7 @@ void table_init(struct table *t, struct hash_key key, bool nocase, size_t max_en
 void table_deinit(struct table *t);
 /* NULL when absent. */
 void *table_get(const struct table *t, slice key);
-/* Adds or replaces; value is not NULL. ERR_NOMEM, ERR_LIMIT at the maximum. */
+/* Adds, or replaces key and value; value is not NULL. ERR_NOMEM, ERR_LIMIT at the maximum. */
 must_check enum err table_put(struct table *t, slice key, void *value);
 /* The value that was there, or NULL. */
 void *table_remove(struct table *t, slice key);

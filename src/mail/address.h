@@ -17,15 +17,16 @@ struct address {
 
 enum address_rules {
     ADDRESS_STRICT = 0,
-    ADDRESS_BARE_PATH = 1,   /* `a@b` without angle brackets and white space before the path are taken */
-    ADDRESS_NULL = 2,        /* `<>` is taken: both parts empty */
-    ADDRESS_NO_DOMAIN = 4,   /* a local part alone is taken (`<postmaster>`, bare names from local programs) */
+    ADDRESS_BARE_PATH = 1, /* `a@b` without angle brackets and white space before the path are taken */
+    ADDRESS_NULL = 2,      /* `<>` is taken: both parts empty */
+    ADDRESS_NO_DOMAIN = 4, /* a local part alone is taken (`<postmaster>`, bare names from local programs) */
     ADDRESS_UTF8 = 8,
 };
 
 /* Reads one path at the start of in (after "FROM:" or "TO:"); *rest_r is what follows it, to be read as parameters (begins with SP or is empty).
  * ERR_SYNTAX, ERR_LIMIT (too long), ERR_NOMEM. */
-must_check enum err address_parse_path(slice in, unsigned rules, struct arena *arena, struct address *address_r, slice *rest_r);
+must_check enum err address_parse_path(slice in, unsigned rules, struct arena *arena, struct address *address_r,
+                                       slice *rest_r);
 /* Reads in as exactly one mailbox without brackets: "a@b" (of a configuration, an alias, a command line). */
 must_check enum err address_parse(slice in, unsigned rules, struct arena *arena, struct address *address_r);
 /* "Full Name <a@b>", "a@b (Name)", "<a@b>": the first mailbox of a header field's value. name_r may be NULL. ERR_SYNTAX when there is none. */

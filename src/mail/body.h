@@ -22,9 +22,9 @@ struct body_facts {
 struct body_scan {
     struct body_facts facts;
     uint32_t line_len;
-    uint8_t state;      /* private to body.c */
+    uint8_t state; /* private to body.c */
     bool in_header;
-    uint8_t match;      /* bytes of "received:" seen at the line's start */
+    uint8_t match; /* bytes of "received:" seen at the line's start */
 };
 
 void body_scan_init(struct body_scan *s);

@@ -12,24 +12,24 @@ enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPAN
 struct dsn_recipient {
     const struct recipient *recipient;
     enum dsn_action action;
-    struct verdict verdict;  /* the last one */
-    slice remote_host;       /* "mx.example.com[192.0.2.26]" when a peer said it, or empty (our own verdict) */
-    int64_t last_attempt_s;  /* unix time */
-    int64_t retry_until_s;   /* DSN_DELAYED only */
+    struct verdict verdict; /* the last one */
+    slice remote_host;      /* "mx.example.com[192.0.2.26]" when a peer said it, or empty (our own verdict) */
+    int64_t last_attempt_s; /* unix time */
+    int64_t retry_until_s;  /* DSN_DELAYED only */
 };
 
 struct dsn_report {
-    slice hostname;          /* Reporting-MTA */
-    slice postmaster;        /* named in the text as whom to ask */
-    slice to;                /* the original reverse-path */
+    slice hostname;   /* Reporting-MTA */
+    slice postmaster; /* named in the text as whom to ask */
+    slice to;         /* the original reverse-path */
     slice envid;
-    uint64_t id;             /* queue id of the original message */
-    uint64_t report_id;      /* queue id of the report: Message-ID, boundary */
+    uint64_t id;        /* queue id of the original message */
+    uint64_t report_id; /* queue id of the report: Message-ID, boundary */
     int64_t arrival_s, now_s;
     size_t count;
     const struct dsn_recipient *recipients;
-    slice original;          /* header, or header and body: what is to be given back */
-    bool original_full;      /* message/rfc822 instead of text/rfc822-headers */
+    slice original;     /* header, or header and body: what is to be given back */
+    bool original_full; /* message/rfc822 instead of text/rfc822-headers */
     bool original_8bit;
 };
 

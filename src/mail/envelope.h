@@ -32,10 +32,10 @@ enum envelope_flags {
     ENVELOPE_TRUSTED = 1,   /* came from a trusted session: may get delay warnings */
     ENVELOPE_BODY_8BIT = 2, /* BODY=8BITMIME declared */
     ENVELOPE_SMTPUTF8 = 4,
-    ENVELOPE_BOUNCE = 8,    /* made by us: bounce, delay warning */
+    ENVELOPE_BOUNCE = 8, /* made by us: bounce, delay warning */
     ENVELOPE_RET_FULL = 16,
     ENVELOPE_RET_HDRS = 32,
-    ENVELOPE_HELD = 64,     /* comes to rest in hold */
+    ENVELOPE_HELD = 64, /* comes to rest in hold */
 };
 
 struct envelope {
@@ -51,8 +51,8 @@ struct message_origin {
     slice client_name; /* reverse name or "unknown" */
     slice client_ip;   /* text, or "local" */
     slice helo;
-    slice protocol;    /* "ESMTPSA" and so on, RFC 3848; "local" for our own */
-    slice login;       /* or empty */
+    slice protocol; /* "ESMTPSA" and so on, RFC 3848; "local" for our own */
+    slice login;    /* or empty */
 };
 
 #endif

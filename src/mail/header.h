@@ -16,7 +16,7 @@ struct header_field {
 bool header_next(slice *header, struct header_field *field_r);
 /* The first field with this name (no case), or false. */
 bool header_find(slice header, slice name, struct header_field *field_r);
-/* The value on one line: folding undone, runs of white space to one space, trimmed, at most max bytes. */
+/* The value on one line: folding undone, runs of white space to one space, trimmed; what b's maximum has no room for is cut off (no failure). */
 void header_unfold(buf *b, slice value);
 /* Number of Delivered-To fields with exactly this address (loop detection). */
 unsigned header_count_delivered_to(slice header, slice address);

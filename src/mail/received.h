@@ -7,9 +7,9 @@
 
 struct received_facts {
     struct message_origin origin;
-    slice hostname;   /* by */
-    slice tls;        /* "TLSv1.3 TLS_AES_256_GCM_SHA384" or empty: a comment */
-    slice rcpt;       /* for <..>, only when there is exactly one recipient; else empty */
+    slice hostname; /* by */
+    slice tls;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384" or empty: a comment */
+    slice rcpt;     /* for <..>, only when there is exactly one recipient; else empty */
     uint64_t id;
     int64_t unix_s;
 };

@@ -10,9 +10,10 @@
 enum verdict_class { VERDICT_OK = 2, VERDICT_MORE = 3, VERDICT_TEMPORARY = 4, VERDICT_PERMANENT = 5 };
 
 struct verdict {
-    uint16_t code;     /* 250 */
+    uint16_t code;       /* 250 */
     uint8_t enhanced[3]; /* {2,1,5}; all 0: none (RFC 2034 lets some replies have none) */
-    slice text;        /* one line without codes, or several joined by LF for a multi-line reply; lives as long as its maker says */
+    slice
+        text; /* one line without codes, or several joined by LF for a multi-line reply; lives as long as its maker says */
 };
 
 static inline enum verdict_class verdict_class(const struct verdict *v)

@@ -15,9 +15,10 @@
 enum smtp_client_tls { SMTP_CLIENT_TLS_NONE, SMTP_CLIENT_TLS_MAY, SMTP_CLIENT_TLS_REQUIRE };
 
 struct smtp_client_options {
-    slice helo;       /* our name */
-    slice login;      /* empty: no AUTH */
-    slice password;   /* sent only when the caller says that TLS is verified (smtp_client_secured), or auth_plaintext_ok */
+    slice helo;  /* our name */
+    slice login; /* empty: no AUTH */
+    slice
+        password; /* sent only when the caller says that TLS is verified (smtp_client_secured), or auth_plaintext_ok */
     enum smtp_client_tls tls;
     bool implicit_tls; /* the connection is TLS before the greeting: call smtp_client_secured before the first feed */
     bool auth_plaintext_ok; /* loopback and unix sockets by explicit choice */
@@ -35,17 +36,29 @@ struct smtp_client_message {
 };
 
 enum smtp_client_event_kind {
-    SMTP_CLIENT_STARTTLS,   /* do the handshake now, then smtp_client_secured or smtp_client_lost */
-    SMTP_CLIENT_READY,      /* smtp_client_send or smtp_client_quit */
-    SMTP_CLIENT_RECIPIENT,  /* verdict on recipient `index` (into message.recipients): once each, before MESSAGE_DONE */
-    SMTP_CLIENT_BODY,       /* 354 (or LMTP's) came: call smtp_client_body until all is given, then smtp_client_body_end */
+    SMTP_CLIENT_STARTTLS,  /* do the handshake now, then smtp_client_secured or smtp_client_lost */
+    SMTP_CLIENT_READY,     /* smtp_client_send or smtp_client_quit */
+    SMTP_CLIENT_RECIPIENT, /* verdict on recipient `index` (into message.recipients): once each, before MESSAGE_DONE */
+    SMTP_CLIENT_BODY, /* 354 (or LMTP's) came: call smtp_client_body until all is given, then smtp_client_body_end */
     SMTP_CLIENT_MESSAGE_DONE, /* every recipient has its verdict; READY follows unless the session is over */
-    SMTP_CLIENT_FAILED,     /* the session is over by fault: verdict; a message in work has had its RECIPIENT and DONE events. Nothing follows */
-    SMTP_CLIENT_CLOSED,     /* over after quit. Nothing follows */
+    SMTP_CLIENT_FAILED, /* the session is over by fault: verdict; a message in work has had its RECIPIENT and DONE events. Nothing follows */
+    SMTP_CLIENT_CLOSED, /* over after quit. Nothing follows */
 };
 
 /* Where in the dialogue the session is, for logs and to judge a failure: a failure up to AUTH means that another host may be tried. */
-enum smtp_client_phase { SMTP_PHASE_GREETING, SMTP_PHASE_EHLO, SMTP_PHASE_STARTTLS, SMTP_PHASE_AUTH, SMTP_PHASE_IDLE, SMTP_PHASE_MAIL, SMTP_PHASE_RCPT, SMTP_PHASE_DATA, SMTP_PHASE_BODY, SMTP_PHASE_END, SMTP_PHASE_QUIT };
+enum smtp_client_phase {
+    SMTP_PHASE_GREETING,
+    SMTP_PHASE_EHLO,
+    SMTP_PHASE_STARTTLS,
+    SMTP_PHASE_AUTH,
+    SMTP_PHASE_IDLE,
+    SMTP_PHASE_MAIL,
+    SMTP_PHASE_RCPT,
+    SMTP_PHASE_DATA,
+    SMTP_PHASE_BODY,
+    SMTP_PHASE_END,
+    SMTP_PHASE_QUIT
+};
 
 struct smtp_client_event {
     enum smtp_client_event_kind kind;
@@ -57,7 +70,8 @@ struct smtp_client_event {
 
 struct smtp_client;
 
-must_check enum err smtp_client_open(const struct smtp_client_options *o, int64_t now_ms, struct smtp_client **client_r);
+must_check enum err smtp_client_open(const struct smtp_client_options *o, int64_t now_ms,
+                                     struct smtp_client **client_r);
 void smtp_client_close(struct smtp_client **c);
 must_check enum err smtp_client_feed(struct smtp_client *c, int64_t now_ms, slice in, size_t *used_r);
 bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_r);

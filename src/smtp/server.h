@@ -18,59 +18,60 @@
 /* One for all sessions of a listener; must outlive them. Zero means no limit where a limit is counted. */
 struct smtp_server_options {
     slice hostname;
-    slice auth_mechanisms;   /* "PLAIN LOGIN"; empty: AUTH is not offered */
-    slice help_url;          /* a line of HELP, or empty */
-    uint64_t max_size;       /* bytes, SIZE and 552 */
-    uint32_t max_recipients; /* 452 4.5.3 beyond, each command answered */
-    uint32_t max_errors;     /* refused or wrong commands before 421; a message taken forgives all */
-    uint32_t max_messages;   /* a session; 421 at MAIL beyond */
-    uint32_t max_line;       /* bytes of a command line; default 2048 when 0; AUTH responses 12288 */
-    uint32_t hops;           /* Received fields; 554 5.4.6 at end of data beyond */
-    uint32_t min_rate;       /* bytes a second that content must keep up on average after data_grace_ms; 0 none */
+    slice auth_mechanisms;      /* "PLAIN LOGIN"; empty: AUTH is not offered */
+    slice help_url;             /* a line of HELP, or empty */
+    uint64_t max_size;          /* bytes, SIZE and 552 */
+    uint32_t max_recipients;    /* 452 4.5.3 beyond, each command answered */
+    uint32_t max_errors;        /* refused or wrong commands before 421; a message taken forgives all */
+    uint32_t max_messages;      /* a session; 421 at MAIL beyond */
+    uint32_t max_line;          /* bytes of a command line; default 2048 when 0; AUTH responses 12288 */
+    uint32_t hops;              /* Received fields; 554 5.4.6 at end of data beyond */
+    uint32_t min_rate;          /* bytes a second that content must keep up on average after data_grace_ms; 0 none */
     int64_t command_timeout_ms; /* for one complete command from the reply before it (RFC 5321 4.5.3.2: 5 min) */
     int64_t data_timeout_ms;    /* between two pieces of content (3 min) */
     int64_t data_grace_ms;      /* default 60 s when 0 */
-    bool starttls;           /* offered while the session is plain */
-    bool auth_required;      /* MAIL, VRFY, EXPN before login: 530 5.7.0 (STARTTLS first while plain) */
-    bool auth_plaintext_ok;  /* AUTH without TLS is taken (loopback by explicit choice) */
-    bool strict_paths;       /* brackets required */
-    bool bare_newline_reject; /* else bare LF becomes CRLF and a stray CR a space */
-    bool smtputf8;           /* later: not offered now */
+    bool starttls;              /* offered while the session is plain */
+    bool auth_required;         /* MAIL, VRFY, EXPN before login: 530 5.7.0 (STARTTLS first while plain) */
+    bool auth_plaintext_ok;     /* AUTH without TLS is taken (loopback by explicit choice) */
+    bool strict_paths;          /* brackets required */
+    bool bare_newline_reject;   /* else bare LF becomes CRLF and a stray CR a space */
+    bool smtputf8;              /* later: not offered now */
 };
 
 enum smtp_server_event_kind {
-    SMTP_SERVER_CONNECT,   /* answer: STATUS_OK to greet 220, or 421/554 to refuse; first event of every session */
-    SMTP_SERVER_HELO,      /* answer: STATUS_OK or a refusal; the reply's text is the engine's */
-    SMTP_SERVER_MAIL,      /* answer */
-    SMTP_SERVER_RCPT,      /* answer */
-    SMTP_SERVER_DATA,      /* answer: STATUS_OK gives 354; a refusal ends the transaction */
-    SMTP_SERVER_BODY,      /* content, dots undone, CRLF; no answer */
-    SMTP_SERVER_BODY_END,  /* answer: the verdict on the message, after it is on disk. Not sent for a message that the engine refuses by itself (too big, hops, bare newline): then RESET */
-    SMTP_SERVER_RESET,     /* forget the transaction: RSET, HELO/EHLO, STARTTLS, refused message; no answer */
-    SMTP_SERVER_STARTTLS,  /* 220 is in output: send it all, then do the handshake and call smtp_server_secured; input that was read with the command is discarded by the engine. No answer */
-    SMTP_SERVER_AUTH,      /* answer with smtp_server_answer (235, 535...) or smtp_server_challenge */
+    SMTP_SERVER_CONNECT,  /* answer: STATUS_OK to greet 220, or 421/554 to refuse; first event of every session */
+    SMTP_SERVER_HELO,     /* answer: STATUS_OK or a refusal; the reply's text is the engine's */
+    SMTP_SERVER_MAIL,     /* answer */
+    SMTP_SERVER_RCPT,     /* answer */
+    SMTP_SERVER_DATA,     /* answer: STATUS_OK gives 354; a refusal ends the transaction */
+    SMTP_SERVER_BODY,     /* content, dots undone, CRLF; no answer */
+    SMTP_SERVER_BODY_END, /* answer: the verdict on the message, after it is on disk. Not sent for a message that the engine refuses by itself (too big, hops, bare newline): then RESET */
+    SMTP_SERVER_RESET,    /* forget the transaction: RSET, HELO/EHLO, STARTTLS, refused message; no answer */
+    SMTP_SERVER_STARTTLS, /* 220 is in output: send it all, then do the handshake and call smtp_server_secured; input that was read with the command is discarded by the engine. No answer */
+    SMTP_SERVER_AUTH,     /* answer with smtp_server_answer (235, 535...) or smtp_server_challenge */
     SMTP_SERVER_AUTH_RESPONSE, /* the same; text is the decoded response */
-    SMTP_SERVER_VRFY,      /* answer */
-    SMTP_SERVER_EXPN,      /* answer */
-    SMTP_SERVER_CLOSE,     /* last event: send what is in output, then close; text says why ("quit", "timeout", "too many errors") */
+    SMTP_SERVER_VRFY,          /* answer */
+    SMTP_SERVER_EXPN,          /* answer */
+    SMTP_SERVER_CLOSE, /* last event: send what is in output, then close; text says why ("quit", "timeout", "too many errors") */
 };
 
 struct smtp_server_event {
     enum smtp_server_event_kind kind;
-    slice text;             /* HELO: name. BODY: content. AUTH: initial response, decoded. VRFY, EXPN: argument. CLOSE: why */
-    slice mechanism;        /* AUTH: upper case */
-    bool esmtp;             /* HELO: it was EHLO */
-    bool initial;           /* AUTH: an initial response was given (it may be empty) */
-    struct address path;    /* MAIL, RCPT; null reverse-path: both parts empty */
-    uint64_t size;          /* MAIL: SIZE=, 0 when not given */
-    uint32_t envelope_flags; /* MAIL: ENVELOPE_BODY_8BIT... */
+    slice text;      /* HELO: name. BODY: content. AUTH: initial response, decoded. VRFY, EXPN: argument. CLOSE: why */
+    slice mechanism; /* AUTH: upper case */
+    bool esmtp;      /* HELO: it was EHLO */
+    bool initial;    /* AUTH: an initial response was given (it may be empty) */
+    struct address path;            /* MAIL, RCPT; null reverse-path: both parts empty */
+    uint64_t size;                  /* MAIL: SIZE=, 0 when not given */
+    uint32_t envelope_flags;        /* MAIL: ENVELOPE_BODY_8BIT... */
     const struct body_facts *facts; /* BODY_END */
 };
 
 struct smtp_server;
 
 /* now_ms: any monotonic milliseconds. ERR_NOMEM. */
-must_check enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms, struct smtp_server **server_r);
+must_check enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms,
+                                     struct smtp_server **server_r);
 void smtp_server_close(struct smtp_server **s);
 
 /* Consumes from in; *used_r bytes are done with (0 while an event waits, or output is full). ERR_NOMEM: the session must end (421 is in output). */

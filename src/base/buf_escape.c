@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/base.h"
+
+static const char hex[16] = "0123456789abcdef";
+
+/* Length of the character at s[at], or 0 when a terminal or log must not see it as it is. */
+static size_t harmless_len(slice s, size_t at)
+{
+    unsigned char c = (unsigned char)s.ptr[at];
+    if (c < 0x80)
+        return c >= 0x20 && c != 0x7f && c != '\\';
+    size_t len = slice_utf8_len(slice_skip(s, at));
+    bool is_c1 = len == 2 && c == 0xc2 && (unsigned char)s.ptr[at + 1] < 0xa0;
+    return is_c1 ? 0 : len;
+}
+
+void buf_append_escaped(buf *b, slice s)
+{
+    size_t clean = 0;
+    size_t at = 0;
+    while (at < s.len) {
+        size_t len = harmless_len(s, at);
+        if (len > 0) {
+            at += len;
+            continue;
+        }
+        buf_append(b, slice_sub(s, clean, at));
+        unsigned char c = (unsigned char)s.ptr[at];
+        if (c == '\\')
+            buf_append(b, SLICE("\\\\"));
+        else
+            buf_append(b, slice_of((char[4]){'\\', 'x', hex[c >> 4], hex[c & 15]}, 4));
+        clean = ++at;
+    }
+    buf_append(b, slice_sub(s, clean, s.len));
+}
+
+static void append_json_special(buf *b, unsigned char c)
+{
+    static const char shorts[][2] = {{'"', '"'}, {'\\', '\\'}, {'\n', 'n'}, {'\r', 'r'}, {'\t', 't'}};
+    for (size_t i = 0; i < sizeof(shorts) / sizeof(shorts[0]); i++) {
+        if ((unsigned char)shorts[i][0] == c) {
+            buf_append(b, slice_of((char[2]){'\\', shorts[i][1]}, 2));
+            return;
+        }
+    }
+    if (c < 0x20)
+        buf_append(b, slice_of((char[6]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6));
+    else
+        buf_append(b, SLICE("\xef\xbf\xbd"));
+}
+
+void buf_append_json(buf *b, slice s)
+{
+    size_t clean = 0;
+    size_t at = 0;
+    buf_append_char(b, '"');
+    while (at < s.len) {
+        unsigned char c = (unsigned char)s.ptr[at];
+        size_t len = c < 0x20 || c == '"' || c == '\\' ? 0 : slice_utf8_len(slice_skip(s, at));
+        if (len > 0) {
+            at += len;
+            continue;
+        }
+        buf_append(b, slice_sub(s, clean, at));
+        append_json_special(b, c);
+        clean = ++at;
+    }
+    buf_append(b, slice_sub(s, clean, s.len));
+    buf_append_char(b, '"');
+}
