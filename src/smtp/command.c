@@ -70,4 +70,6 @@ void smtp_command_run(struct smtp_server *s, slice line)
         smtp_session_status(s, STATUS_UNKNOWN_COMMAND);
     else if (admit(s, verb, argument))
         verb->run(s, argument);
+    if (!s->waits)
+        s->bare_replies = false;
 }

@@ -92,23 +92,46 @@ static void learn_auth(struct smtp_offer *offer, slice arguments)
     offer->login = offer->login || smtp_word_in(arguments, SLICE("LOGIN"));
 }
 
-#define S(text) {"" text, sizeof(text) - 1}
-#define NO_PARAMETER {{NULL, 0}, NULL}
+#define S(text)                                                                                                        \
+    {                                                                                                                  \
+        "" text, sizeof(text) - 1                                                                                      \
+    }
+#define NO_PARAMETER                                                                                                   \
+    {                                                                                                                  \
+        {NULL, 0}, NULL                                                                                                \
+    }
 
 static const struct smtp_extension extensions[SMTP_EXTENSION_COUNT] = {
     [SMTP_PIPELINING] = {S("PIPELINING"), offered_always, NULL, NO_PARAMETER, NO_PARAMETER, NULL, SMTP_DOWNGRADE_OMIT,
                          S("PIPELINING\nCommands may be sent without waiting for each reply (RFC 2920).")},
-    [SMTP_SIZE] = {S("SIZE"), offered_always, arguments_size, {S("SIZE"), take_size}, NO_PARAMETER, learn_size,
+    [SMTP_SIZE] = {S("SIZE"),
+                   offered_always,
+                   arguments_size,
+                   {S("SIZE"), take_size},
+                   NO_PARAMETER,
+                   learn_size,
                    SMTP_DOWNGRADE_OMIT,
                    S("SIZE\nEHLO tells the largest message that is taken, in bytes (RFC 1870).\n"
                      "MAIL FROM:<sender> SIZE=bytes asks before sending.")},
-    [SMTP_STARTTLS] = {S("STARTTLS"), offered_starttls, NULL, NO_PARAMETER, NO_PARAMETER, NULL, SMTP_DOWNGRADE_OMIT, S("")},
-    [SMTP_AUTH] = {S("AUTH"), offered_auth, arguments_auth, {S("AUTH"), take_auth}, NO_PARAMETER, learn_auth,
-                   SMTP_DOWNGRADE_OMIT, S("")},
+    [SMTP_STARTTLS] = {S("STARTTLS"), offered_starttls, NULL, NO_PARAMETER, NO_PARAMETER, NULL, SMTP_DOWNGRADE_OMIT,
+                       S("")},
+    [SMTP_AUTH] = {S("AUTH"),
+                   offered_auth,
+                   arguments_auth,
+                   {S("AUTH"), take_auth},
+                   NO_PARAMETER,
+                   learn_auth,
+                   SMTP_DOWNGRADE_OMIT,
+                   S("")},
     [SMTP_ENHANCED_CODES] = {S("ENHANCEDSTATUSCODES"), offered_always, NULL, NO_PARAMETER, NO_PARAMETER, NULL,
                              SMTP_DOWNGRADE_OMIT,
                              S("ENHANCEDSTATUSCODES\nReplies carry a second code such as 5.1.1 (RFC 2034, RFC 3463).")},
-    [SMTP_8BITMIME] = {S("8BITMIME"), offered_always, NULL, {S("BODY"), take_body}, NO_PARAMETER, NULL,
+    [SMTP_8BITMIME] = {S("8BITMIME"),
+                       offered_always,
+                       NULL,
+                       {S("BODY"), take_body},
+                       NO_PARAMETER,
+                       NULL,
                        SMTP_DOWNGRADE_REFUSE,
                        S("8BITMIME\nMessages may have 8-bit characters: MAIL FROM:<sender> BODY=8BITMIME (RFC 6152).")},
     [SMTP_HELP] = {S("HELP"), offered_always, NULL, NO_PARAMETER, NO_PARAMETER, NULL, SMTP_DOWNGRADE_OMIT, S("")},

@@ -55,7 +55,6 @@ static void line_swallow(struct smtp_server *s, slice piece, bool ended)
     } else if (ended) {
         line_forget(s);
         s->in = SMTP_IN_COMMAND;
-        s->bare_replies = false;
         smtp_session_status(s, STATUS_LINE_TOO_LONG);
     }
 }
@@ -75,6 +74,8 @@ void smtp_line_take(struct smtp_server *s, slice *in)
     size_t max = s->in == SMTP_IN_AUTH ? SMTP_AUTH_LINE_MAX : s->o->max_line;
     if (max == 0)
         max = SMTP_COMMAND_LINE_DEFAULT;
+    if (max > SMTP_LINE_KEPT_MAX)
+        max = SMTP_LINE_KEPT_MAX;
     *in = slice_skip(*in, piece.len);
     s->line_total += piece.len;
     s->line_before = piece.ptr[piece.len - 1];
@@ -94,7 +95,7 @@ void smtp_line_take(struct smtp_server *s, slice *in)
         return;
     /* a verb may end the session, which releases the buffer: nothing of it is touched afterwards */
     buf kept = s->line;
-    buf_init(&s->line, SMTP_AUTH_LINE_MAX);
+    buf_init(&s->line, SMTP_LINE_KEPT_MAX);
     line_forget(s);
     line_run(s, without_end(whole ? piece : buf_slice(&kept)));
     smtp_session_wipe(&kept);

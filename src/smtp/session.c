@@ -71,6 +71,7 @@ void smtp_session_fail(struct smtp_server *s, enum status status, slice text, sl
     if (s->in == SMTP_IN_CLOSED)
         return;
     struct verdict v = text.len > 0 ? status_verdict_text(status, text) : status_verdict(status);
+    s->bare_replies = false;
     write_reply(s, &v);
     smtp_session_end(s, why);
 }

@@ -11,12 +11,13 @@
 enum {
     SMTP_COMMAND_LINE_DEFAULT = 2048,
     SMTP_AUTH_LINE_MAX = 12288,      /* RFC 4954 section 4 */
+    SMTP_LINE_KEPT_MAX = 16384,      /* whatever max_line says */
     SMTP_LINE_SWALLOW_MAX = 1 << 20, /* of a line that is too long, before the session ends */
     SMTP_OUTPUT_MAX = 64 << 10,
     SMTP_OUTPUT_PAUSE = 32 << 10, /* more than this unsent: nothing is read */
     SMTP_QUEUE = 8,
     SMTP_QUEUE_PAUSE = 3, /* a step adds three events at the most, tick and lost two */
-    SMTP_HELD = 560,      /* the longest argument kept for an event, with its second copy of a HELO name */
+    SMTP_HELD = 544,          /* bytes of an argument kept for an event */
     SMTP_NAME_MAX = 255,
 };
 
@@ -39,7 +40,7 @@ struct smtp_server {
     enum smtp_dialogue dialogue;
     bool waits;
     enum smtp_server_event_kind waits_for;
-    bool secured, trusted, shutting_down, no_memory;
+    bool secured, trusted, authenticated, shutting_down, no_memory;
     bool bare_replies; /* replies to this command have no enhanced codes */
     bool esmtp;        /* the last HELO was EHLO */
 
@@ -63,7 +64,7 @@ struct smtp_server {
     struct address path;
     uint64_t size;
     uint32_t envelope_flags;
-    slice mechanism;
+    slice asked; /* argument of HELO, mechanism of AUTH; looks into held */
     bool initial;
     buf secret; /* a decoded response of AUTH */
 
@@ -88,7 +89,7 @@ void smtp_session_end(struct smtp_server *s, slice why);
 void smtp_session_reset(struct smtp_server *s);
 /* Where a shutdown takes effect: between two commands. */
 void smtp_session_boundary(struct smtp_server *s);
-/* Keeps a copy of text (at most SMTP_NAME_MAX bytes) until the event is answered. */
+/* Keeps a copy of text (at most SMTP_HELD bytes) until the event is answered. */
 slice smtp_session_hold(struct smtp_server *s, slice text);
 /* Overwrites what the compiler might think dead, and gives the memory back. */
 void smtp_session_wipe(buf *b);
@@ -97,6 +98,8 @@ void smtp_session_wipe(buf *b);
 void smtp_content_begin(struct smtp_server *s);
 void smtp_content_take(struct smtp_server *s, slice *in);
 int64_t smtp_content_deadline(const struct smtp_server *s);
+/* Its deadline is over. */
+void smtp_content_expire(struct smtp_server *s);
 void smtp_content_answer(struct smtp_server *s, const struct verdict *v);
 /* line.c: bytes that are commands or responses of AUTH. */
 void smtp_line_take(struct smtp_server *s, slice *in);

@@ -42,8 +42,14 @@ static void run_http(struct smtp_server *s, slice argument)
     smtp_verb_refuse_http(s);
 }
 
-#define S(text) {"" text, sizeof(text) - 1}
-#define NOTHING {NULL, 0}
+#define S(text)                                                                                                        \
+    {                                                                                                                  \
+        "" text, sizeof(text) - 1                                                                                      \
+    }
+#define NOTHING                                                                                                        \
+    {                                                                                                                  \
+        NULL, 0                                                                                                        \
+    }
 
 static const struct smtp_verb verbs[] = {
     {S("MAIL"), SMTP_READY, SMTP_ARGUMENT_REQUIRED, false, true, S("Sender already specified"), smtp_verb_mail,
