@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Reads and plays the files of test/dialog (the format: test/dialog/README)."""
+"""Reads and plays the files of tests/dialog (the format: tests/dialog/README)."""
 
 import re
 
@@ -16,7 +16,7 @@ class Transcript:
                 self._read(number, line.rstrip("\n"))
 
     def _read(self, number, line):
-        if line.startswith("# ") and ": " in line and not self.steps:
+        if re.match(r"# [a-z]+: ", line) and not self.steps:
             name, _, value = line[2:].partition(": ")
             self.options.append((name, value))
         elif line.startswith(("C: ", "S: ", "B: ")):
