@@ -22,9 +22,10 @@ struct answer {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(to, "usage: thurn reload [-c FILE]\n"
-                      "Makes the running server read its configuration again; no session is lost. A configuration with\n"
-                      "an error changes nothing: the errors are printed, and the exit status is 78.\n");
+    (void)fprintf(to,
+                  "usage: thurn reload [-c FILE]\n"
+                  "Makes the running server read its configuration again; no session is lost. A configuration with\n"
+                  "an error changes nothing: the errors are printed, and the exit status is 78.\n");
     return to == stdout ? 0 : EXIT_USAGE;
 }
 
