@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+/* The face of the room conf: a TOML file in, one immutable value out. One option table (conf/tables/) gives every key's name, type, bounds, default and one-line
+ * doc; the parser, `thurn config --defaults` and the man page come from it. All errors of a file are gathered in one run, each with file:line:column, the
+ * line, a caret and, where it helps, "did you mean". A key whose feature is not built yet is an error that says so. The value lives in its own
+ * arena and is never changed; a reload makes a new one. Reads files (aliases, members) but opens no mailbox, socket or key. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include "os/os.h"
+#include "route/route.h"
+
+enum conf_listen_role { CONF_LISTEN_MX, CONF_LISTEN_SUBMISSION };
+enum conf_listen_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
+
+struct conf_listener {
+    enum conf_listen_role role;
+    slice text; /* as written */
+    slice host; /* "*" is every IPv4 and IPv6 address; an address otherwise */
+    uint16_t port;
+    slice unix_path; /* instead of host and port */
+    enum conf_listen_tls tls;
+};
+
+struct conf_tls {
+    slice name; /* SNI name; empty for [tls] itself */
+    slice cert, key;
+};
+
+struct conf_queue {
+    slice dir;
+    const int64_t *retry_s; /* ascending use; the last repeats */
+    size_t retry_count;
+    int64_t give_up_s;        /* 5 d */
+    int64_t bounce_give_up_s; /* 1 d, or give_up when that is less */
+    int64_t warn_after_s;     /* 4 h; 0 never */
+    uint64_t min_free;        /* bytes */
+    uint32_t connections_per_destination;
+};
+
+enum conf_query { CONF_QUERY_NONE, CONF_QUERY_AUTHENTICATED, CONF_QUERY_ANY };
+
+struct conf_limits {
+    uint64_t max_size;
+    uint32_t sessions, sessions_per_address, connections_per_minute, messages_per_session, recipients, errors,
+        auth_failures, hops;
+    int64_t pregreet_ms;
+    enum conf_query vrfy, expn;
+    bool bare_newline_reject, strict_paths;
+};
+
+/* A file that the configuration was made from, to see when it changes. */
+struct conf_source {
+    slice path;
+    struct os_file_stamp stamp;
+};
+
+struct conf {
+    struct arena arena;
+    slice path;
+    slice state_dir, user;
+    struct conf_queue queue;
+    struct conf_limits limits;
+    struct conf_listener *listeners;
+    size_t listener_count;
+    struct conf_tls *tls;
+    size_t tls_count;
+    struct route_tables route;
+    struct conf_source *sources;
+    size_t source_count;
+    bool development; /* made by thurn dev: any recipient, nothing leaves */
+};
+
+/* Reads and checks path. On any error: ERR_SYNTAX (or what kept the file from being read) and `messages` has all errors and warnings as text for people, ending in
+ * LF each; on ERR_OK `messages` has the warnings. color: ANSI colours in messages. */
+must_check enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r);
+/* The same from bytes (tests, fuzzing, thurn dev); path is for messages. */
+must_check enum err conf_parse(slice path, slice content, bool color, buf *messages, struct conf **conf_r);
+void conf_close(struct conf **conf);
+/* What differs for people between two generations, one statement a line ("NEW: 10.1.2.0/24 may relay"); empty when nothing does. */
+void conf_describe_changes(const struct conf *old, const struct conf *new_conf, buf *out);
+/* Every key with its default and doc, as TOML comments and lines. */
+void conf_print_defaults(buf *out);
+/* The option table as mdoc list items for thurn.toml(5). */
+void conf_print_mdoc(buf *out);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/* All channels of one child process on its loop: the control channel to the master, and the peers that the master introduces. Frames that were sent in a turn go out at its end, one write a
+ * channel. The control channel's EOF means that the master is gone: ops.master_gone, after which the child ends. */
+#ifndef IPC_HUB_H
+#define IPC_HUB_H
+
+#include "ipc/channel.h"
+#include "os/os.h"
+
+struct ipc_hub;
+
+struct hub_peer {
+    enum process_kind kind;
+    uint32_t process;    /* never used again for another child */
+    uint32_t slot;
+    uint32_t generation;
+    void *user;          /* the owner's, NULL at peer_up */
+    bool up;             /* the channel works */
+};
+
+struct ipc_hub_ops {
+    void (*peer_up)(void *ctx, struct hub_peer *p);
+    /* The channel broke, or the master told of the death: dead says that waitpid has confirmed it. Called at most once with dead false, then once with dead true; p is freed after that. */
+    void (*peer_down)(void *ctx, struct hub_peer *p, bool dead);
+    /* p is NULL for the master. */
+    void (*message)(void *ctx, struct hub_peer *p, const struct ipc_message *m);
+    void (*drain)(void *ctx, int64_t limit_ms);
+    void (*settled)(void *ctx); /* all peers that lived when this child started have been introduced */
+    void (*master_gone)(void *ctx);
+};
+
+must_check enum err ipc_hub_open(struct loop *loop, int control_fd, enum process_kind self, const struct ipc_hub_ops *ops, void *ctx, struct ipc_hub **hub_r);
+void ipc_hub_close(struct ipc_hub **h);
+/* To a peer, or to the master (p NULL). To a peer that is down: dropped. */
+void ipc_hub_send(struct ipc_hub *h, struct hub_peer *p, const struct ipc_message *m);
+size_t ipc_hub_pending(const struct ipc_hub *h, const struct hub_peer *p);
+/* The newest peer of this kind that is up (highest generation), or NULL. */
+struct hub_peer *ipc_hub_find(const struct ipc_hub *h, enum process_kind kind);
+/* Iteration; NULL at the end. */
+struct hub_peer *ipc_hub_next(const struct ipc_hub *h, const struct hub_peer *after);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/* Processes and privileges: users, forking children and workers, dropping to a user, limits, titles. What is permitted after the drop is the design's table; seccomp and Landlock are not built yet. */
+#ifndef OS_PROCESS_H
+#define OS_PROCESS_H
+
+#include "base/base.h"
+
+struct os_user {
+    uint32_t uid, gid;
+    slice name, full_name, home; /* in the arena given */
+};
+
+/* ERR_NOTFOUND, ERR_IO (the name service failed: temporary). */
+must_check enum err os_user_by_name(slice name, struct arena *arena, struct os_user *user_r);
+must_check enum err os_user_by_uid(uint32_t uid, struct arena *arena, struct os_user *user_r);
+uint32_t os_uid(void);
+
+enum process_caps { PROCESS_NO_CAPS, PROCESS_SETUID_CAPS /* CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN not */ };
+
+/* Becomes the user for good (groups, gid, uid, all three of each), keeping only caps, no_new_privs unless caps are kept, not dumpable. As an ordinary user already: only no_new_privs and dumpable. Checked afterwards. */
+must_check enum err process_become(const struct os_user *user, enum process_caps caps);
+/* In deliver's worker: becomes the recipient's user for good, nothing kept. Refuses uid 0 and gid 0 (ERR_PERMISSION). */
+must_check enum err process_become_recipient(const struct os_user *user);
+
+/* In the child: title for ps ("thurn: receiver"), dies with its parent (PR_SET_PDEATHSIG, checked against a race), signals reset, all descriptors closed but 0, 1, 2 and those in keep. */
+void process_child_begin(const char *title, uint32_t parent_pid, const int *keep, size_t keep_count);
+/* Remembers argv's memory for titles; called once from main. */
+void process_title_init(int argc, char **argv);
+void process_title(const char *title);
+/* fork; 0 in the child, the pid in the parent, *pidfd_r (may be NULL) watches it. */
+must_check enum err process_fork(int *pid_r);
+/* The next child that ended; ERR_AGAIN when none. status as waitpid. */
+must_check enum err process_reap(int *pid_r, int *status_r);
+void process_kill(int pid, int signal_number);
+/* "exited with status 1", "killed by signal 9 (Killed)". */
+void process_status_print(buf *b, int status);
+/* Raises the soft descriptor limit to the hard one; returns it. */
+uint64_t process_raise_descriptors(void);
+/* Runs a command by /bin/sh -c as the current user with a clean environment (PATH, HOME, USER, SHELL, LANG and those given as NAME=value), its input from in_fd, output to out_fd, own process group, rlimits (CPU seconds, memory, files, core 0). Returns the pid. */
+struct process_command {
+    slice command;
+    const slice *environment;
+    size_t environment_count;
+    slice folder;
+    int in_fd, out_fd;
+    uint64_t memory_max;
+    uint32_t cpu_seconds;
+};
+must_check enum err process_command_start(const struct process_command *c, int *pid_r);
+
+/* Memory shared with children that will be forked; zeroed. */
+must_check enum err process_shared_memory(size_t size, void **memory_r);
+
+#endif

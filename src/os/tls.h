@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/* TLS contexts over OpenSSL 3, which is seen in os/tls only (os/net moves bytes through it). TLS 1.2 and 1.3, no renegotiation, no compression, one session ticket, buffers
+ * released when idle. Keys are loaded after fork, by the processes that need them. Errors come back as one line of plain English. */
+#ifndef OS_TLS_H
+#define OS_TLS_H
+
+#include "base/base.h"
+
+struct tls_server;
+struct tls_client;
+struct tls_session; /* one handshake and stream, driven by os/net */
+
+struct tls_pair {
+    slice name;  /* SNI name; empty: default */
+    slice cert, key; /* paths */
+};
+
+/* Loads and matches all pairs. On error `why` names the file and what is wrong (ERR_TLS, ERR_NOTFOUND, ERR_PERMISSION). ticket_key: 80 bytes shared by all receivers, or empty. */
+must_check enum err tls_server_open(const struct tls_pair *pairs, size_t count, slice ticket_key, struct tls_server **t_r, buf *why);
+void tls_server_close(struct tls_server **t);
+/* Checks a pair without keeping it: readable, belong together, not expired. Warnings (unknown chain, near expiry) go to `warnings`, one line each. */
+must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);
+
+/* System trust store. verify: a handshake with a bad chain or name fails; otherwise it is only noted. */
+must_check enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why);
+void tls_client_close(struct tls_client **t);
+
+/* For os/net: sans-I/O. Feed what the peer sent; take what must go to the peer; read and write plaintext. */
+must_check enum err tls_session_open_server(const struct tls_server *t, struct tls_session **s_r);
+must_check enum err tls_session_open_client(const struct tls_client *t, slice name, struct tls_session **s_r);
+void tls_session_close(struct tls_session **s);
+must_check enum err tls_session_feed(struct tls_session *s, slice cipher);
+/* ERR_OK when the handshake is done, ERR_AGAIN, ERR_TLS. */
+must_check enum err tls_session_handshake(struct tls_session *s);
+/* Plaintext: *got_r bytes; ERR_AGAIN when more is needed, ERR_CLOSED after close_notify, ERR_TLS. */
+must_check enum err tls_session_read(struct tls_session *s, void *out, size_t size, size_t *got_r);
+must_check enum err tls_session_write(struct tls_session *s, slice plain);
+void tls_session_shutdown(struct tls_session *s);
+/* Appends what must be sent to the peer now. */
+void tls_session_output(struct tls_session *s, buf *out);
+slice tls_session_text(const struct tls_session *s);
+bool tls_session_verified(const struct tls_session *s);
+slice tls_session_error(const struct tls_session *s);
+
+#endif

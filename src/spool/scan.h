@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/* Recovery: what is in the spool after a stop of any kind. The newest valid checkpoint first, then every record that is newer than it. Records come in an arbitrary
+ * order between segments: whoever takes them must accept an outcome before its message. Recovery is idempotent and may itself be interrupted anywhere. */
+#ifndef SPOOL_SCAN_H
+#define SPOOL_SCAN_H
+
+#include "os/os.h"
+#include "spool/head.h"
+
+/* Called for each thing found; every slice and pointer lives for the call only. A callback's error stops the scan and is returned. */
+struct spool_scan_ops {
+    enum err (*message)(void *ctx, const struct spool_place *place, slice head);
+    enum err (*outcome)(void *ctx, const struct spool_outcome *o);
+    /* One live message of the checkpoint: opaque bytes as given to spool_checkpoint_add, with its place. */
+    enum err (*checkpoint)(void *ctx, const struct spool_place *place, slice state);
+    /* One segment that exists, before its records: who wrote it, where its valid records end; from recycles up it may be empty. */
+    enum err (*segment)(void *ctx, uint64_t segment, uint32_t writer, uint32_t epoch);
+    /* A record that cannot be read: logged by the caller, kept on disk, its segment never recycled. */
+    void (*damaged)(void *ctx, uint64_t segment, uint32_t offset, slice what);
+};
+
+/* A segment that a live process owns is read only below `committed` (its HELLO). */
+struct spool_scan_limit {
+    uint64_t segment;
+    uint32_t committed;
+};
+
+must_check enum err spool_scan(int dir_fd, const struct spool_scan_limit *limits, size_t limit_count, const struct spool_scan_ops *ops, void *ctx);
+
+/* Removes segments, large files and temporary files that hold nothing alive. `large_alive` and `segment_alive` answer for a number. Durable (folder synced) on ERR_OK. */
+must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uint64_t segment), bool (*large_alive)(void *ctx, uint64_t file), void *ctx);
+/* Unlinks one large-body file whose message is done. */
+must_check enum err spool_large_remove(int dir_fd, uint64_t file);
+must_check enum err spool_segment_remove(int dir_fd, uint64_t segment);
+
+/* A checkpoint being written beside the old one; replaces it atomically and durably at commit. It covers, for each segment, what is below the offset given. Bounded work a
+ * call, so that the queue can write it in slices of its loop; runs on the caller's thread except commit's syncs, which may be called from another thread. */
+struct spool_checkpoint;
+must_check enum err spool_checkpoint_begin(int dir_fd, struct spool_checkpoint **c_r);
+must_check enum err spool_checkpoint_segment(struct spool_checkpoint *c, uint64_t segment, uint32_t epoch, uint32_t covered);
+must_check enum err spool_checkpoint_add(struct spool_checkpoint *c, const struct spool_place *place, slice state);
+must_check enum err spool_checkpoint_commit(struct spool_checkpoint **c);
+void spool_checkpoint_abort(struct spool_checkpoint **c);
+
+/* The durable counter that queue ids, segment and file numbers are drawn from. Returns the first of count numbers, never returned before; on stable storage before it returns. Only the master calls it. */
+must_check enum err spool_numbers_take(int dir_fd, uint32_t count, uint64_t *first_r);
+/* Makes the spool's folders (mode 0700) where missing and opens the top one; refuses one that is world-writable, a link, or of a newer format. */
+must_check enum err spool_dir_open(const char *path, int *dir_fd_r);
+/* Takes the lock that all processes of one instance inherit (queue/lock). ERR_AGAIN when another instance has it. */
+must_check enum err spool_lock(int dir_fd, int *lock_fd_r);
+
+#endif
