@@ -46,7 +46,7 @@ enum smtp_server_event_kind {
     SMTP_SERVER_DATA,     /* answer: STATUS_OK gives 354; a refusal ends the transaction */
     SMTP_SERVER_BODY,     /* content, dots undone, CRLF; no answer */
     SMTP_SERVER_BODY_END, /* answer: the verdict on the message, after it is on disk. Not sent for a message that the engine refuses by itself (too big, hops, bare newline): then RESET */
-    SMTP_SERVER_RESET,    /* forget the transaction: RSET, HELO/EHLO, STARTTLS, refused message; no answer */
+    SMTP_SERVER_RESET, /* forget the transaction: RSET, HELO/EHLO, STARTTLS, a message that the engine refuses; no answer. It is over, too, without this event, by the answer to BODY_END and by a refusal of DATA */
     SMTP_SERVER_STARTTLS, /* 220 is in output: send it all, then do the handshake and call smtp_server_secured; input that was read with the command is discarded by the engine. No answer */
     SMTP_SERVER_AUTH,     /* answer with smtp_server_answer (235, 535...) or smtp_server_challenge */
     SMTP_SERVER_AUTH_RESPONSE, /* the same; text is the decoded response */
