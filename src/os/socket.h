@@ -7,9 +7,9 @@
 
 struct socket_address {
     uint8_t ip[16];
-    uint8_t ip_len;  /* 4, 16, or 0 for a unix socket */
+    uint8_t ip_len; /* 4, 16, or 0 for a unix socket */
     uint16_t port;
-    char path[108];  /* unix socket, NUL-terminated, or empty */
+    char path[108]; /* unix socket, NUL-terminated, or empty */
 };
 
 /* Listening, non-blocking, close-on-exec. IPv6 is V6ONLY. A stale unix socket is replaced only when nobody answers on it. mode is for unix sockets. */
@@ -28,7 +28,8 @@ void socket_address_print(buf *b, const struct socket_address *a);
 size_t socket_own_addresses(struct socket_address *out, size_t max);
 /* One byte stream with descriptors: sends data with fd attached (-1: none) / receives at most size bytes and at most 8 descriptors. ERR_AGAIN, ERR_CLOSED. */
 must_check enum err socket_send_fd(int fd, slice data, int passed, size_t *sent_r);
-must_check enum err socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, int *fds, size_t fds_max, size_t *fd_count_r);
+must_check enum err socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, int *fds, size_t fds_max,
+                                      size_t *fd_count_r);
 /* poll(2) on one descriptor for command-line tools: ERR_TIMEOUT. */
 must_check enum err socket_wait(int fd, bool write, int64_t timeout_ms);
 

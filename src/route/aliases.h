@@ -9,7 +9,13 @@
 
 struct alias_table;
 
-enum alias_target_kind { ALIAS_ADDRESS, ALIAS_LOCAL_FINAL /* \local: not expanded again */, ALIAS_PIPE, ALIAS_FILE, ALIAS_INCLUDE };
+enum alias_target_kind {
+    ALIAS_ADDRESS,
+    ALIAS_LOCAL_FINAL /* \local: not expanded again */,
+    ALIAS_PIPE,
+    ALIAS_FILE,
+    ALIAS_INCLUDE
+};
 
 struct alias_target {
     enum alias_target_kind kind;

@@ -15,13 +15,15 @@ struct spool_message;
 struct spool_group;
 
 struct spool_writer_options {
-    int dir_fd;              /* the spool folder (kept by the caller); segments and large files are made below it */
-    uint32_t writer;         /* number of this writer (process number): goes into the superblock */
-    uint64_t min_free;       /* bytes of the file system that stay free for outcomes: below, messages are refused (outcomes are not) */
-    uint64_t memory_max;     /* bytes of bodies in flight, e.g. 64 MiB */
-    uint32_t segment_size;   /* 0: chosen by the disk, at most 16 MiB and a tenth of what is free for all preallocated ones */
-    uint32_t inline_max;     /* a larger body goes to a file of its own; 0: default */
-    bool outcomes_only;      /* the queue's writer: may use the reserve below min_free */
+    int dir_fd;      /* the spool folder (kept by the caller); segments and large files are made below it */
+    uint32_t writer; /* number of this writer (process number): goes into the superblock */
+    uint64_t
+        min_free; /* bytes of the file system that stay free for outcomes: below, messages are refused (outcomes are not) */
+    uint64_t memory_max; /* bytes of bodies in flight, e.g. 64 MiB */
+    uint32_t
+        segment_size; /* 0: chosen by the disk, at most 16 MiB and a tenth of what is free for all preallocated ones */
+    uint32_t inline_max; /* a larger body goes to a file of its own; 0: default */
+    bool outcomes_only;  /* the queue's writer: may use the reserve below min_free */
 };
 
 enum spool_done_kind { SPOOL_DONE_COMMITTED, SPOOL_DONE_DRAINED, SPOOL_DONE_NUMBERS_LOW };
@@ -53,7 +55,8 @@ must_check enum err spool_writer_room(struct spool_writer *w, uint64_t size);
 /* A closed segment of this writer whose mail is all gone, outcomes durable, no lease open: use it again under a higher epoch. */
 void spool_writer_recycle(struct spool_writer *w, uint64_t segment);
 /* For HELLO: the segments of this writer that are not yet free, with what is committed. False at the end. */
-bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segment_r, uint32_t *committed_r, bool *closed_r);
+bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segment_r, uint32_t *committed_r,
+                          bool *closed_r);
 /* A copy of the record head at `offset`..: what a restarted queue asks to be told again is read by it from the disk; nothing is kept here. */
 
 /* A message that is being received. cookie comes back with its completions. ERR_NOMEM when bodies in flight are at their bound. */

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: ISC
+"""A throw-away certificate authority and the server certificates that the tests need, made with openssl(1)."""
+
+import os
+import ssl
+import subprocess
+
+from . import account
+
+
+def _openssl(*args, **more):
+    subprocess.run(["openssl", *args], check=True, capture_output=True, timeout=60, **more)
+
+
+class Authority:
+    def __init__(self, folder):
+        self.folder = folder
+        os.makedirs(folder, exist_ok=True)
+        self.cert = os.path.join(folder, "ca.pem")
+        self._key = os.path.join(folder, "ca.key")
+        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                 "-subj", "/CN=Test Authority", "-keyout", self._key, "-out", self.cert)
+        os.chmod(self.cert, 0o644)
+
+    def issue(self, *names):
+        """(certificate, key) paths for these DNS names or addresses; the first is the CN."""
+        stem = os.path.join(self.folder, names[0].replace("*", "any"))
+        cert, key, request, ext = (stem + end for end in (".pem", ".key", ".csr", ".ext"))
+        if not os.path.exists(cert):
+            san = ",".join(("IP:" if n.replace(".", "").isdigit() or ":" in n else "DNS:") + n for n in names)
+            with open(ext, "w") as file:
+                file.write(f"subjectAltName={san}\n")
+            _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-subj", f"/CN={names[0]}", "-keyout", key, "-out", request)
+            _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key, "-days", "30",
+                     "-extfile", ext, "-out", cert)
+            os.chmod(key, 0o600)
+            account.give(key)
+        return cert, key
+
+    def config(self, *names):
+        """The [tls] table of a Thurn with this name."""
+        cert, key = self.issue(*names)
+        return {"cert": cert, "key": key}
+
+    def server_context(self, *names):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.issue(*names))
+        return context
+
+    def client_context(self):
+        return ssl.create_default_context(cafile=self.cert)
