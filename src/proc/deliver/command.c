@@ -12,7 +12,7 @@
 
 struct run {
     int pid;
-    int in[2], out[2];   /* ours is [0] */
+    int in[2], out[2]; /* ours is [0] */
     int64_t until_ms;
     buf output;
     bool fed;
@@ -23,7 +23,8 @@ static enum err environment_fill(struct arena *a, const struct item *i, slice *e
     const struct {
         const char *name;
         slice value;
-    } rows[] = {{"SENDER", i->sender}, {"RECIPIENT", i->recipient}, {"USER", i->user}, {"LOGNAME", i->user}, {"HOME", i->home}};
+    } rows[] = {
+        {"SENDER", i->sender}, {"RECIPIENT", i->recipient}, {"USER", i->user}, {"LOGNAME", i->user}, {"HOME", i->home}};
     size_t n = 0;
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         if (rows[k].value.len == 0 && k > 1)

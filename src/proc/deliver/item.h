@@ -13,9 +13,9 @@ enum item_kind { ITEM_MAILDIR = 1, ITEM_MBOX, ITEM_FILE, ITEM_COMMAND };
 struct item {
     uint64_t number;
     uint64_t body_size;
-    uint8_t kind;       /* enum item_kind */
-    slice path;         /* mailbox, or the command */
-    slice trace;        /* Return-Path and Delivered-To fields, CRLF: go before the content */
+    uint8_t kind; /* enum item_kind */
+    slice path;   /* mailbox, or the command */
+    slice trace;  /* Return-Path and Delivered-To fields, CRLF: go before the content */
     slice sender, recipient;
     slice user, home, hostname;
 };

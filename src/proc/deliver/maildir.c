@@ -23,7 +23,7 @@ struct entry {
     struct maildir *dir;
     int fd;
     char name_memory[NAME_MAX_LEN];
-    slice name;       /* in tmp/ */
+    slice name; /* in tmp/ */
     uint64_t size;
     enum err err;
 };
@@ -138,7 +138,8 @@ static bool still_there(const struct maildir *d)
     buf_init_fixed(&b, memory, sizeof memory);
     buf_append(&b, d->path);
     buf_append(&b, SLICE("/new"));
-    return os_fd_stamp(d->new_fd, &open) == ERR_OK && os_file_stamp(AT_FDCWD, buf_slice(&b), false, &path) == ERR_OK && open.inode == path.inode;
+    return os_fd_stamp(d->new_fd, &open) == ERR_OK && os_file_stamp(AT_FDCWD, buf_slice(&b), false, &path) == ERR_OK &&
+           open.inode == path.inode;
 }
 
 static enum err dir_get(struct maildir_batch *m, slice path, struct maildir **d_r)
@@ -272,7 +273,8 @@ static void sync_folders(struct maildir_batch *m)
     }
 }
 
-void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t number, const struct verdict *v), void *ctx)
+void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t number, const struct verdict *v),
+                       void *ctx)
 {
     sync_bodies(m);
     for (size_t i = 0; i < m->count; i++) {
@@ -286,7 +288,8 @@ void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t
     sync_folders(m);
     for (size_t i = 0; i < m->count; i++) {
         const struct entry *e = &m->entries[i];
-        struct verdict v = e->err == ERR_OK ? status_verdict_text(STATUS_DELIVERED, SLICE("delivered to maildir")) : work_verdict(e->err, e->dir->path);
+        struct verdict v = e->err == ERR_OK ? status_verdict_text(STATUS_DELIVERED, SLICE("delivered to maildir"))
+                                            : work_verdict(e->err, e->dir->path);
         done(ctx, e->number, &v);
     }
     m->count = 0;

@@ -58,9 +58,10 @@ static enum err put_from_line(struct mbox *m, const struct item *i)
     (void)slice_cut(rest, ' ', &month, &rest);
     (void)slice_cut(rest, ' ', &year, &rest);
     (void)slice_cut(rest, ' ', &clock, &rest);
-    slice sender = i->sender.len > 0 && slice_find_char(i->sender, ' ') < 0 ? slice_sub(i->sender, 0, 320) : SLICE("MAILER-DAEMON");
-    buf_printf(&b, "From %.*s %.*s %.*s %2.*s %.*s %.*s\n", SLICE_ARG(sender), SLICE_ARG(slice_sub(d, 0, 3)), SLICE_ARG(month), SLICE_ARG(day),
-               SLICE_ARG(clock), SLICE_ARG(year));
+    slice sender = i->sender.len > 0 && slice_find_char(i->sender, ' ') < 0 ? slice_sub(i->sender, 0, 320)
+                                                                            : SLICE("MAILER-DAEMON");
+    buf_printf(&b, "From %.*s %.*s %.*s %2.*s %.*s %.*s\n", SLICE_ARG(sender), SLICE_ARG(slice_sub(d, 0, 3)),
+               SLICE_ARG(month), SLICE_ARG(day), SLICE_ARG(clock), SLICE_ARG(year));
     return put(m, buf_slice(&b));
 }
 
@@ -123,5 +124,6 @@ struct verdict mbox_deliver(const struct item *i, struct work_body *body)
     buf_deinit(&m.quoted);
     if (e != ERR_OK)
         return work_verdict(e, i->path);
-    return status_verdict_text(STATUS_DELIVERED, i->kind == ITEM_MBOX ? SLICE("delivered to mailbox") : SLICE("delivered to file"));
+    return status_verdict_text(STATUS_DELIVERED,
+                               i->kind == ITEM_MBOX ? SLICE("delivered to mailbox") : SLICE("delivered to file"));
 }

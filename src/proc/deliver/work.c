@@ -7,7 +7,7 @@
 
 struct work {
     int socket;
-    buf in;                /* a head frame, perhaps not complete */
+    buf in; /* a head frame, perhaps not complete */
     struct maildir_batch *batch;
     buf answers;
     struct work_body body;

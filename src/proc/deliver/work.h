@@ -13,11 +13,11 @@ void work_run(int socket) __attribute__((noreturn));
 /* Content of one item as it comes: the trace first, then the body, with LF line ends (the local convention). */
 struct work_body {
     int socket;
-    uint64_t left;      /* of the body as sent */
+    uint64_t left; /* of the body as sent */
     slice trace;
-    bool last_cr;       /* the last piece ended in CR: its LF may follow */
-    bool gone;          /* the socket broke: the item must not be delivered */
-    char *chunk;        /* WORK_CHUNK bytes */
+    bool last_cr; /* the last piece ended in CR: its LF may follow */
+    bool gone;    /* the socket broke: the item must not be delivered */
+    char *chunk;  /* WORK_CHUNK bytes */
 };
 #define WORK_CHUNK 65536u
 /* The next piece; empty at the end (or when gone). Lives until the next call. */
@@ -32,7 +32,8 @@ struct maildir_batch *maildir_batch_open(void);
 bool maildir_batch_add(struct maildir_batch *m, const struct item *i, struct work_body *body, struct verdict *v_r);
 size_t maildir_batch_count(const struct maildir_batch *m);
 /* Makes all of them durable and moves them to new/. Calls once for each. */
-void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t number, const struct verdict *v), void *ctx);
+void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t number, const struct verdict *v),
+                       void *ctx);
 
 /* mbox (quoted "From " lines, fcntl lock) and plain files of alias targets alike. */
 struct verdict mbox_deliver(const struct item *i, struct work_body *body);
