@@ -88,19 +88,19 @@ static enum err add_entry(struct alias_table *table, struct arena *arena, const 
     return e;
 }
 
-enum err alias_table_parse(struct arena *arena, slice name, slice content, struct hash_key key,
+enum err alias_table_parse(struct arena *arena, struct alias_source source, struct hash_key key,
                            struct alias_table **table_r, struct alias_error *error_r)
 {
-    if (content.len > CONTENT_MAX)
+    if (source.content.len > CONTENT_MAX)
         return fail(error_r, 1, SLICE("file is larger than 16 MiB"));
     struct alias_table *table = arena_alloc(arena, sizeof(*table));
-    if (!table || arena_copy(arena, name, &table->name) != ERR_OK)
+    if (!table || arena_copy(arena, source.name, &table->name) != ERR_OK)
         return ERR_NOMEM;
-    table->entries = arena_array(arena, alias_lines_count(content), sizeof(*table->entries));
+    table->entries = arena_array(arena, alias_lines_count(source.content), sizeof(*table->entries));
     if (!table->entries)
         return ERR_NOMEM;
     table_init(&table->index, key, true, ENTRIES_MAX);
-    struct alias_lines lines = {.rest = content, .arena = arena};
+    struct alias_lines lines = {.rest = source.content, .arena = arena};
     struct alias_line line;
     enum err e;
     while ((e = alias_lines_next(&lines, &line, error_r)) == ERR_OK) {

@@ -34,8 +34,8 @@ bool list_post_allowed(const struct route_list *list, const struct route_session
 static bool is_id_of(const struct route_list *list, slice id)
 {
     struct address a = route_address_split(list->address);
-    return id.len == a.local.len + 1 + a.domain.len && slice_starts_nocase(id, a.local) &&
-           id.ptr[a.local.len] == '.' && slice_ends_nocase(id, a.domain);
+    return id.len == a.local.len + 1 + a.domain.len && slice_starts_nocase(id, a.local) && id.ptr[a.local.len] == '.' &&
+           slice_ends_nocase(id, a.domain);
 }
 
 static bool has_own_id(const struct route_list *list, slice value)

@@ -4,7 +4,7 @@
 /* More hosts than this do not fit into a sensible answer; the rest is left out. */
 #define HOSTS_MAX 256
 
-struct order {
+struct work {
     const struct mx_host *hosts;
     size_t count;
     uint32_t seed;
@@ -60,12 +60,12 @@ static uint32_t mix(uint32_t seed, size_t i)
 }
 
 /* A host's place in the order: preference, then its lot, then its place in the answer (always different). */
-static uint64_t rank_of(const struct order *o, size_t i)
+static uint64_t rank_of(const struct work *o, size_t i)
 {
     return (uint64_t)o->hosts[i].preference << 40 | (uint64_t)(mix(o->seed, i) & 0xffffff) << 16 | i;
 }
 
-static bool is_used(const struct order *o, const struct mx_address *address)
+static bool is_used(const struct work *o, const struct mx_address *address)
 {
     for (size_t i = 0; i < o->filled; i++) {
         if (is_same_address(&o->targets[i].address, address))
@@ -75,7 +75,7 @@ static bool is_used(const struct order *o, const struct mx_address *address)
 }
 
 /* The first address of this family, from *at on, that may be tried. */
-static const struct mx_address *next_of_family(const struct order *o, const struct mx_host *host, uint8_t ip_len,
+static const struct mx_address *next_of_family(const struct work *o, const struct mx_host *host, uint8_t ip_len,
                                                size_t *at)
 {
     while (*at < host->address_count) {
@@ -87,7 +87,7 @@ static const struct mx_address *next_of_family(const struct order *o, const stru
 }
 
 /* At most quota addresses, so that a first host with many leaves room for a second one. */
-static void add_host(struct order *o, const struct mx_host *host, size_t quota)
+static void add_host(struct work *o, const struct mx_host *host, size_t quota)
 {
     size_t at6 = 0, at4 = 0;
     const struct mx_address *found[2];
@@ -103,12 +103,12 @@ static void add_host(struct order *o, const struct mx_host *host, size_t quota)
     } while (quota > 0 && (found[0] || found[1]));
 }
 
-static bool is_candidate(const struct order *o, size_t i)
+static bool is_candidate(const struct work *o, size_t i)
 {
     return o->hosts[i].preference < o->limit && without_dot(o->hosts[i].name).len > 0;
 }
 
-static void fill(struct order *o)
+static void fill(struct work *o)
 {
     size_t left = 0;
     for (size_t i = 0; i < o->count; i++)
@@ -117,8 +117,7 @@ static void fill(struct order *o)
     for (; left > 0 && o->filled < o->max; left--) {
         size_t best = o->count;
         for (size_t i = 0; i < o->count; i++) {
-            if (is_candidate(o, i) && rank_of(o, i) >= floor &&
-                (best == o->count || rank_of(o, i) < rank_of(o, best)))
+            if (is_candidate(o, i) && rank_of(o, i) >= floor && (best == o->count || rank_of(o, i) < rank_of(o, best)))
                 best = i;
         }
         size_t room = o->max - o->filled;
@@ -128,12 +127,12 @@ static void fill(struct order *o)
 }
 
 enum status mx_order(const struct mx_host *hosts, size_t host_count, const struct mx_self *self, uint32_t seed,
-                     struct mx_target *targets, size_t max, size_t *count_r)
+                     struct mx_order *order)
 {
     if (host_count == 1 && without_dot(hosts[0].name).len == 0)
         return STATUS_NULL_MX;
     size_t count = host_count < HOSTS_MAX ? host_count : HOSTS_MAX;
-    struct order o = {.hosts = hosts, .count = count, .seed = seed, .targets = targets, .max = max};
+    struct work o = {.hosts = hosts, .count = count, .seed = seed, .targets = order->targets, .max = order->max};
     o.limit = best_own_preference(hosts, count, self);
     fill(&o);
     if (o.filled == 0) {
@@ -142,6 +141,6 @@ enum status mx_order(const struct mx_host *hosts, size_t host_count, const struc
             better = better || is_candidate(&o, i);
         return o.limit != UINT32_MAX && !better ? STATUS_LOOPS_BACK : STATUS_HOST_UNKNOWN;
     }
-    *count_r = o.filled;
+    order->count = o.filled;
     return STATUS_OK;
 }

@@ -47,8 +47,7 @@ static struct route_session session_of(const uint8_t *ip, uint8_t len)
     return s;
 }
 
-static bool is_open_for(const struct route_index *index, const struct route_session *s, struct address sender,
-                        buf *why)
+static bool is_open_for(const struct route_index *index, const struct route_session *s, struct address sender, buf *why)
 {
     if (route_policy_mail(index, s, sender) != STATUS_OK ||
         route_policy_rcpt(index, s, sender, FOREIGN_RECIPIENT) != STATUS_OK)

@@ -58,13 +58,15 @@ static enum err print_original(struct resolve *r, struct address recipient)
     return arena_printf(r->arena, &r->original, "%.*s@%.*s", SLICE_ARG(recipient.local), SLICE_ARG(recipient.domain));
 }
 
-enum err route_resolve_begin(const struct route_index *index, struct arena *arena, const struct route_session *s,
-                             struct address reverse_path, struct address recipient, struct resolve **resolve_r)
+enum err route_resolve_begin(const struct route_index *index, struct arena *arena,
+                             const struct resolve_request *request, struct resolve **resolve_r)
 {
     struct resolve *r = arena_alloc(arena, sizeof(*r));
     if (!r)
         return ERR_NOMEM;
-    *r = (struct resolve){.index = index, .arena = arena, .session = *s, .reverse_path = reverse_path};
+    struct address recipient = request->recipient;
+    *r = (struct resolve){
+        .index = index, .arena = arena, .session = *request->session, .reverse_path = request->reverse_path};
     if (print_original(r, recipient) != ERR_OK)
         return ERR_NOMEM;
     r->first_group = (struct resolve_group_work){.recipients = &r->first_recipient, .cap = 1};

@@ -172,8 +172,7 @@ static enum resolve_outcome push_postmaster(struct resolve *r, struct resolve_it
     struct resolve_item *pushed = NULL;
     if (item->last_resort)
         return OUTCOME_NEXT;
-    enum resolve_outcome outcome =
-        resolve_push(r, item, route_address_split(r->index->tables->postmaster), &pushed);
+    enum resolve_outcome outcome = resolve_push(r, item, route_address_split(r->index->tables->postmaster), &pushed);
     if (outcome == OUTCOME_DONE)
         pushed->last_resort = true;
     return outcome;
@@ -264,8 +263,8 @@ static enum resolve_outcome stage_unknown(struct resolve *r, struct resolve_item
 }
 
 static enum resolve_outcome (*const stages[])(struct resolve *, struct resolve_item *) = {
-    stage_foreign, stage_list,     stage_address, stage_alias,     stage_user, stage_sub_alias, stage_sub_user,
-    stage_owner,   stage_fall_back, stage_bare,   stage_catch_all, stage_unknown,
+    stage_foreign,  stage_list,  stage_address,   stage_alias, stage_user,      stage_sub_alias,
+    stage_sub_user, stage_owner, stage_fall_back, stage_bare,  stage_catch_all, stage_unknown,
 };
 
 enum resolve_outcome resolve_item_work(struct resolve *r, struct resolve_item *item)

@@ -7,6 +7,7 @@
 #ifndef ROUTE_RESOLVE_WORK_H
 #define ROUTE_RESOLVE_WORK_H
 
+#include "route/aliases.h"
 #include "route/index.h"
 #include "route/resolve.h"
 

@@ -29,8 +29,8 @@ static bool is_own(const struct route_index *index, struct address login, struct
 
 /* Whether the alias sender leads to the login and nowhere else. Bounded by depth and by the targets looked at in all, so that no table
  * makes this dear. */
-static bool leads_only_to(const struct route_index *index, struct address login, struct address sender,
-                          unsigned depth, unsigned *targets_left)
+static bool leads_only_to(const struct route_index *index, struct address login, struct address sender, unsigned depth,
+                          unsigned *targets_left)
 {
     const struct route_domain *domain = route_domain_find(index, sender.domain);
     const struct alias_entry *entry =
