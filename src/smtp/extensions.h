@@ -34,8 +34,8 @@ struct smtp_offer {
 struct smtp_extension {
     slice keyword;
     bool (*offered)(const struct smtp_server *s);
-    void (*arguments)(const struct smtp_server *s, buf *b); /* or NULL */
-    struct smtp_parameter mail, rcpt;                       /* without a name: none */
+    void (*arguments)(const struct smtp_server *s, buf *b);   /* or NULL */
+    struct smtp_parameter mail, rcpt;                         /* without a name: none */
     void (*learn)(struct smtp_offer *offer, slice arguments); /* or NULL */
     enum smtp_downgrade downgrade;
     slice help;

@@ -45,7 +45,7 @@ must_check enum err spool_checkpoint_add(struct spool_checkpoint *c, const struc
 must_check enum err spool_checkpoint_commit(struct spool_checkpoint **c);
 void spool_checkpoint_abort(struct spool_checkpoint **c);
 
-/* The durable counter that queue ids, segment and file numbers are drawn from. Returns the first of count numbers, never returned before; on stable storage before it returns. Only the master calls it. */
+/* The durable counter that queue ids, segment and file numbers are drawn from. Returns the first of count numbers, never returned before; on stable storage before it returns. ERR_LIMIT above 2^24 at once; ERR_CORRUPT when the counter is lost: nothing may be written then. Only the master calls it. */
 must_check enum err spool_numbers_take(int dir_fd, uint32_t count, uint64_t *first_r);
 /* Makes the spool's folders (mode 0700) where missing and opens the top one; refuses one that is world-writable, a link, or of a newer format. */
 must_check enum err spool_dir_open(const char *path, int *dir_fd_r);
