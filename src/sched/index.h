@@ -16,17 +16,17 @@ struct sched;
 struct sched_options {
     const int64_t *retry_s; /* waits between attempts; the last repeats; must outlive the index */
     size_t retry_count;
-    uint32_t connections;   /* of a destination at once */
-    uint32_t jobs_max;      /* under way altogether */
+    uint32_t connections; /* of a destination at once */
+    uint32_t jobs_max;    /* under way altogether */
 };
 
 enum sched_message_flags {
-    SCHED_BOUNCE = 1,    /* null reverse-path of our own making: gives up sooner */
-    SCHED_TRUSTED = 2,   /* may be warned of delay */
+    SCHED_BOUNCE = 1,  /* null reverse-path of our own making: gives up sooner */
+    SCHED_TRUSTED = 2, /* may be warned of delay */
     SCHED_WARNED = 4,
-    SCHED_MOVED = 8,     /* is in the long-lived segments */
-    SCHED_LARGE = 16,    /* has a large-body file */
-    SCHED_HELD = 32,     /* by an admin or its delivery */
+    SCHED_MOVED = 8,      /* is in the long-lived segments */
+    SCHED_LARGE = 16,     /* has a large-body file */
+    SCHED_HELD = 32,      /* by an admin or its delivery */
     SCHED_NULL_PATH = 64, /* null reverse-path: no bounce, no warning */
 };
 
@@ -36,10 +36,10 @@ struct sched_message {
     uint32_t offset, length, epoch;
     uint32_t arrival_s; /* unix time, until 2106 */
     uint32_t first_part;
-    uint32_t size;      /* of the content, for listings; stops at 4 GiB */
+    uint32_t size; /* of the content, for listings; stops at 4 GiB */
     uint16_t copy;
-    uint8_t flags;      /* enum sched_message_flags */
-    uint8_t marks;      /* the caller's */
+    uint8_t flags; /* enum sched_message_flags */
+    uint8_t marks; /* the caller's */
 };
 
 enum sched_part_state { SCHED_READY = 1, SCHED_LEASED, SCHED_WAITING, SCHED_PART_HELD, SCHED_ENDING };
@@ -47,34 +47,38 @@ enum sched_part_state { SCHED_READY = 1, SCHED_LEASED, SCHED_WAITING, SCHED_PART
 struct sched_part {
     uint32_t message, next_in_message;
     uint32_t destination;
-    uint32_t prev, next;   /* in the destination's ready list */
-    uint32_t heap_at;      /* place in the heap of waiting ones, 0 none */
-    uint32_t next_s;       /* when WAITING */
-    uint32_t reason;       /* handle of a reason, 0 none */
+    uint32_t prev, next; /* in the destination's ready list */
+    uint32_t heap_at;    /* place in the heap of waiting ones, 0 none */
+    uint32_t next_s;     /* when WAITING */
+    uint32_t reason;     /* handle of a reason, 0 none */
     uint16_t tries;
-    uint8_t state;         /* enum sched_part_state */
-    bool many;             /* recipients points to an array; else `one` is it */
+    uint8_t state; /* enum sched_part_state */
+    bool many;     /* recipients points to an array; else `one` is it */
     union {
         uint32_t one;
-        uint32_t *list;    /* list[0] is the count */
+        uint32_t *list; /* list[0] is the count */
     } recipients;
 };
 
-enum sched_destination_state { SCHED_UP, SCHED_DOWN /* until retry_s */, SCHED_PROBING /* one job to see whether it works again */ };
+enum sched_destination_state {
+    SCHED_UP,
+    SCHED_DOWN /* until retry_s */,
+    SCHED_PROBING /* one job to see whether it works again */
+};
 
 struct sched_destination {
-    char *key;              /* NUL-terminated, as route_next_key */
+    char *key; /* NUL-terminated, as route_next_key */
     uint32_t ready_first, ready_last, ready_count;
-    uint32_t part_count;    /* of any state */
+    uint32_t part_count; /* of any state */
     uint32_t leased;
-    uint32_t window;        /* jobs at once at this moment */
+    uint32_t window;                   /* jobs at once at this moment */
     uint32_t active_prev, active_next; /* in the ring of those that can dispatch */
     uint32_t heap_at;
-    uint32_t retry_s;       /* when DOWN */
+    uint32_t retry_s; /* when DOWN */
     uint32_t reason;
     uint16_t fails;
-    uint8_t state;          /* enum sched_destination_state */
-    uint8_t kind;           /* the caller's */
+    uint8_t state; /* enum sched_destination_state */
+    uint8_t kind;  /* the caller's */
     bool active;
 };
 
@@ -98,7 +102,8 @@ struct sched_destination *sched_destination(const struct sched *s, uint32_t hand
 uint32_t sched_destination_next(const struct sched *s, uint32_t after);
 
 /* A new part: READY, or HELD. ERR_NOMEM. */
-must_check enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination, const uint32_t *recipients, uint32_t count, uint32_t *handle_r);
+must_check enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination, const uint32_t *recipients,
+                                   uint32_t count, uint32_t *handle_r);
 struct sched_part *sched_part(const struct sched *s, uint32_t handle);
 uint32_t sched_part_recipients(const struct sched *s, uint32_t handle, const uint32_t **list_r);
 /* The part of a message that has this recipient, or 0. */

@@ -11,10 +11,10 @@
 struct slab {
     char **chunks;
     size_t chunk_count, chunk_cap;
-    size_t item_size;   /* at least 4: a free item holds the next free handle */
-    uint32_t used;      /* handles ever given out */
+    size_t item_size; /* at least 4: a free item holds the next free handle */
+    uint32_t used;    /* handles ever given out */
     uint32_t free_head;
-    uint32_t count;     /* alive */
+    uint32_t count; /* alive */
 };
 
 void slab_init(struct slab *s, size_t item_size);

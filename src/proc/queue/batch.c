@@ -30,6 +30,7 @@ struct batch *batch_get(struct queue *q)
         q->batch = calloc(1, sizeof *q->batch);
         if (q->batch) {
             list_init(&q->batch->link);
+            q->batch->serial = ++q->batch_serial;
             arena_init(&q->batch->arena, BATCH_ARENA_MAX);
         }
     }
@@ -162,7 +163,7 @@ void batch_submit(struct queue *q)
 void batch_retry(void *ctx)
 {
     struct queue *q = ctx;
-    LIST_FOREACH (l, &q->batches) {
+    LIST_FOREACH(l, &q->batches) {
         struct batch *b = LIST_ENTRY(l, struct batch, link);
         if (!b->waiting)
             continue;
@@ -219,10 +220,17 @@ bool batch_idle(const struct queue *q)
     return !q->batch && list_empty(&q->batches);
 }
 
+bool batch_durable(const struct queue *q, uint64_t serial)
+{
+    if (!list_empty(&q->batches))
+        return LIST_ENTRY(q->batches.next, struct batch, link)->serial > serial;
+    return !q->batch || q->batch->serial > serial;
+}
+
 void batch_close(struct queue *q)
 {
     if (q->batch)
         batch_free(q->batch);
-    LIST_FOREACH (l, &q->batches)
+    LIST_FOREACH(l, &q->batches)
         batch_free(LIST_ENTRY(l, struct batch, link));
 }

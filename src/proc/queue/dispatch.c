@@ -179,7 +179,7 @@ void dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_
 
 void dispatch_leases_take(struct queue *q)
 {
-    LIST_FOREACH (l, &q->jobs) {
+    LIST_FOREACH(l, &q->jobs) {
         struct job *j = LIST_ENTRY(l, struct job, link);
         uint32_t message = j->part ? 0 : sched_message_find(q->sched, j->id);
         uint32_t part = message ? sched_message(q->sched, message)->first_part : 0;
@@ -220,7 +220,7 @@ void dispatch_destination_down(struct queue *q, const struct ipc_destination_dow
 void dispatch_peer_dead(struct queue *q, const struct hub_peer *p)
 {
     /* What it had reported before it died counts. */
-    LIST_FOREACH (l, &q->jobs) {
+    LIST_FOREACH(l, &q->jobs) {
         struct job *j = LIST_ENTRY(l, struct job, link);
         if (j->peer == p)
             job_end(q, j);

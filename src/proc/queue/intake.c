@@ -152,7 +152,8 @@ void intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_annou
     enum err e = s ? intake_message(q, &place, a->head, false) : ERR_NOMEM;
     if (e != ERR_OK) {
         /* It is on disk and stays there: a restart reads it again. The segment must not be used anew before. */
-        log_line(LOG_ERROR, "announced message cannot be taken into the index (%s): it waits for the next start", err_text(e));
+        log_line(LOG_ERROR, "announced message cannot be taken into the index (%s): it waits for the next start",
+                 err_text(e));
         if (s)
             s->damaged = true;
     }
@@ -173,7 +174,8 @@ static void large_remove(struct queue *q, const struct sched_message *m)
         e = spool_large_remove(q->child.start->spool_fd, file);
     }
     if (e != ERR_OK)
-        log_line(LOG_WARNING, "large body of a finished message cannot be removed now (%s): the next start does it", err_text(e));
+        log_line(LOG_WARNING, "large body of a finished message cannot be removed now (%s): the next start does it",
+                 err_text(e));
 }
 
 void intake_message_done(struct queue *q, uint32_t message)
@@ -202,7 +204,8 @@ bool intake_handled_here(struct queue *q, uint32_t part)
         sched_part_hold(q->sched, part);
         return true;
     case NEXT_UNKNOWN: {
-        struct verdict v = status_verdict_text(STATUS_LOCAL_ERROR, SLICE("the configuration has no delivery for this address any more"));
+        struct verdict v = status_verdict_text(STATUS_LOCAL_ERROR,
+                                               SLICE("the configuration has no delivery for this address any more"));
         if (!outcome_check_age(q, part, &v, SLICE_NONE))
             (void)sched_part_defer(q->sched, part, os_wall_s(), v.text);
         return true;

@@ -6,7 +6,8 @@
 #define SWEEP_MOVES 64
 #define SWEEP_EVERY_S 60
 
-static void outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum spool_outcome_kind kind, const struct verdict *v)
+static void outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum spool_outcome_kind kind,
+                        const struct verdict *v)
 {
     struct spool_outcome o = {.id = id, .recipient = recipient, .kind = (uint8_t)kind, .when_s = os_wall_s()};
     if (v) {
@@ -192,7 +193,8 @@ bool outcome_check_age(struct queue *q, uint32_t part, const struct verdict *las
         struct verdict v = status_verdict(STATUS_GIVEN_UP);
         slice text;
         slice reason = reason_text(q, last, SLICE_NONE);
-        if (arena_printf(&q->turn, &text, "Delivery time expired; the last answer was: %.*s", SLICE_ARG(reason)) == ERR_OK)
+        if (arena_printf(&q->turn, &text, "Delivery time expired; the last answer was: %.*s", SLICE_ARG(reason)) ==
+            ERR_OK)
             v.text = text;
         char id[QUEUE_ID_TEXT_MAX];
         size_t n = queue_id_write(id, m->id);

@@ -60,7 +60,8 @@ void segment_release(struct queue *q, struct segment *s)
         return;
     enum err e = spool_segment_remove(q->child.start->spool_fd, s->number);
     if (e != ERR_OK && e != ERR_NOTFOUND) {
-        log_line(LOG_WARNING, "segment %llu is empty and cannot be removed: %s", (unsigned long long)s->number, err_text(e));
+        log_line(LOG_WARNING, "segment %llu is empty and cannot be removed: %s", (unsigned long long)s->number,
+                 err_text(e));
         return;
     }
     forget(q, s);

@@ -12,15 +12,16 @@
 /* A segment that holds, or may hold, mail or outcomes. */
 struct segment {
     uint64_t number;
-    uint32_t writer;         /* process number of who wrote it */
+    uint32_t writer; /* process number of who wrote it */
     uint32_t epoch;
-    uint32_t live;           /* messages whose newest copy is in it */
-    uint32_t committed;      /* we know everything below */
-    uint32_t covered;        /* by the last checkpoint */
-    struct hub_peer *owner;  /* the living receiver that appends to it, or NULL */
-    bool mine;               /* of our own writer */
-    bool closed;             /* takes no more records */
-    bool damaged;            /* kept for ever */
+    uint32_t live;          /* messages whose newest copy is in it */
+    uint32_t committed;     /* we know everything below */
+    uint32_t covered;       /* by the last checkpoint */
+    uint32_t covering;      /* by the one that is being written */
+    struct hub_peer *owner; /* the living receiver that appends to it, or NULL */
+    bool mine;              /* of our own writer */
+    bool closed;            /* takes no more records */
+    bool damaged;           /* kept for ever */
 };
 
 /* One recipient's result, kept until its job is done. */
@@ -33,11 +34,11 @@ struct result {
 };
 
 struct job {
-    struct list link;        /* in queue.jobs, or queue.jobs_free */
-    uint64_t number;         /* process number above 40 bits of a counter: never the same twice */
-    uint64_t id;             /* message */
-    uint64_t segment;        /* pinned while the job reads from it; 0 none */
-    uint32_t part;           /* 0: given by the queue before us; all parts of the message are leased for it */
+    struct list link; /* in queue.jobs, or queue.jobs_free */
+    uint64_t number;  /* process number above 40 bits of a counter: never the same twice */
+    uint64_t id;      /* message */
+    uint64_t segment; /* pinned while the job reads from it; 0 none */
+    uint32_t part;    /* 0: given by the queue before us; all parts of the message are leased for it */
     struct hub_peer *peer;
     struct arena arena;
     struct result *results;
@@ -58,22 +59,23 @@ struct move {
 
 /* What one loop turn has to make durable. Kept whole until it is, so that a full or failing disk only delays it. */
 struct batch {
-    struct list link;        /* in queue.batches once it is full or submitted */
+    struct list link; /* in queue.batches once it is full or submitted */
     struct arena arena;
     struct spool_outcome *outcomes;
     size_t outcome_count, outcome_cap;
-    uint32_t *finished;      /* parts */
+    uint32_t *finished; /* parts */
     size_t finished_count, finished_cap;
     struct report *reports;
     size_t report_count, report_cap;
     struct move *moves;
     size_t move_count, move_cap;
     size_t bytes;
-    bool waiting;            /* to be submitted again after a failure */
+    uint64_t serial; /* in the order of making */
+    bool waiting;    /* to be submitted again after a failure */
 };
 
 struct peer_state {
-    uint64_t unacked;        /* receiver: announced bytes since the last ack */
+    uint64_t unacked; /* receiver: announced bytes since the last ack */
     bool hello_done;
 };
 
@@ -86,27 +88,33 @@ struct queue {
     struct spool_writer *writer;
     struct loop_watch *writer_watch;
     struct spool_reader *reader;
-    struct table segments;   /* key: the segment's number, 8 bytes */
+    struct table segments; /* key: the segment's number, 8 bytes */
     struct hash_key key;
     struct table job_by_number; /* key: 8 bytes */
     struct list jobs, jobs_free;
     uint64_t job_counter;
-    struct batch *batch;     /* this turn's, NULL when empty */
-    struct list batches;     /* full or submitted, oldest first */
+    struct batch *batch; /* this turn's, NULL when empty */
+    struct list batches; /* full or submitted, oldest first */
     struct loop_timer *tick, *retry_batches, *checkpoint_timer;
-    struct arena turn;       /* reset at turn end */
+    struct arena turn;                /* reset at turn end */
     uint64_t number_next, number_end; /* queue ids for reports */
     bool numbers_asked;
     bool settled, recovered;
-    uint32_t limits_count;   /* HELLO: what to scan of owned segments */
+    uint32_t limits_count; /* HELLO: what to scan of owned segments */
     struct spool_scan_limit *limits;
-    uint32_t sweep_part;     /* cursor of the sweep over parts; 0 not running */
+    uint32_t sweep_part; /* cursor of the sweep over parts; 0 not running */
     bool sweep_wanted;
     int64_t sweep_last_s;
-    uint64_t changes;        /* since the last checkpoint */
-    int exit_after_flush;    /* draining: stop when batches are empty */
-    struct spool_checkpoint *checkpoint;
-    uint32_t checkpoint_at;  /* cursor over messages */
+    uint64_t changes;     /* since the last checkpoint */
+    int exit_after_flush; /* draining: stop when batches are empty */
+    uint64_t batch_serial;
+    struct spool_checkpoint *checkpoint; /* being written, or NULL */
+    uint32_t checkpoint_at;              /* cursor over messages */
+    uint64_t
+        checkpoint_batch; /* UINT64_MAX while messages are listed; then the last batch that must be durable before it counts */
+    uint64_t
+        route_stamp; /* hash of the configuration's files: the destinations in a checkpoint hold only with the same one */
+    struct pending_outcome *pending; /* recovery: outcomes whose message has not been read yet */
     struct listing *listings;
 };
 
@@ -161,7 +169,8 @@ struct report_recipient {
     slice host;
 };
 /* Adds a report on these recipients of the message to the batch, or logs why there is none. */
-void report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients, size_t count);
+void report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients,
+                 size_t count);
 
 /* batch.c */
 /* The batch to add to; NULL without memory (then the caller tries again later). */
@@ -174,15 +183,20 @@ void batch_submit(struct queue *q);
 void batch_retry(void *ctx);
 void batch_committed(struct queue *q, const struct spool_done *done);
 bool batch_idle(const struct queue *q);
+/* Is everything up to this batch on disk? */
+bool batch_durable(const struct queue *q, uint64_t serial);
 void batch_close(struct queue *q);
 
 /* recover.c */
 void recover_when_settled(struct queue *q);
-/* checkpoint.c */
+void recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p);
+/* checkpoint.c: written in slices of the loop's turns; what changes meanwhile is in records behind it */
 void checkpoint_step(struct queue *q);
 void checkpoint_begin(void *ctx);
+/* All of it now (at the end). */
 void checkpoint_whole(struct queue *q);
 must_check enum err checkpoint_restore(struct queue *q, const struct spool_place *place, slice state);
+uint64_t checkpoint_route_stamp(const struct conf *conf);
 /* control.c */
 void control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
 void control_gone(struct queue *q, const struct hub_peer *p, uint64_t token);
