@@ -240,8 +240,7 @@ void spool_writer_recycle(struct spool_writer *w, uint64_t segment)
     pthread_mutex_unlock(&w->lock);
 }
 
-bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segment_r, uint32_t *committed_r,
-                          bool *closed_r)
+bool spool_writer_segment(const struct spool_writer *w, size_t i, struct spool_segment_state *state_r)
 {
     pthread_mutex_t *lock = (pthread_mutex_t *)&w->lock;
     bool found = false;
@@ -250,9 +249,10 @@ bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segm
         const struct writer_segment *s = LIST_ENTRY(l, const struct writer_segment, link);
         if (i-- > 0)
             continue;
-        *segment_r = s->block.number;
-        *committed_r = s->committed;
-        *closed_r = s->state != SEGMENT_ACTIVE;
+        *state_r = (struct spool_segment_state){.segment = s->block.number,
+                                                .epoch = s->block.epoch,
+                                                .committed = s->committed,
+                                                .closed = s->state != SEGMENT_ACTIVE};
         found = true;
     }
     pthread_mutex_unlock(lock);

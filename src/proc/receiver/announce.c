@@ -27,13 +27,11 @@ void announce_message(struct receiver *r, const struct spool_done *done)
 
 void announce_closed(struct receiver *r, uint64_t segment)
 {
-    uint64_t number;
-    uint32_t committed;
-    bool closed;
-    for (size_t i = 0; r->queue && spool_writer_segment(r->writer, i, &number, &committed, &closed); i++) {
-        if (number != segment)
+    struct spool_segment_state state;
+    for (size_t i = 0; r->queue && spool_writer_segment(r->writer, i, &state); i++) {
+        if (state.segment != segment)
             continue;
-        struct ipc_message m = {.type = IPC_segment_closed, .fd = -1, .u.segment_closed = {segment, committed}};
+        struct ipc_message m = {.type = IPC_segment_closed, .fd = -1, .u.segment_closed = {segment, state.committed}};
         ipc_hub_send(r->child.hub, r->queue, &m);
         return;
     }
@@ -42,11 +40,10 @@ void announce_closed(struct receiver *r, uint64_t segment)
 void announce_queue_up(struct receiver *r, struct hub_peer *p)
 {
     struct ipc_message m = {.type = IPC_hello_segment, .fd = -1};
-    struct ipc_hello_segment *h = &m.u.hello_segment;
+    struct spool_segment_state state;
     uint32_t count = 0;
-    bool closed;
-    while (spool_writer_segment(r->writer, count, &h->segment, &h->committed, &closed)) {
-        h->closed = closed;
+    while (spool_writer_segment(r->writer, count, &state)) {
+        m.u.hello_segment = (struct ipc_hello_segment){state.segment, state.committed, state.closed};
         ipc_hub_send(r->child.hub, p, &m);
         count++;
     }
