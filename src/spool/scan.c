@@ -53,7 +53,10 @@ static enum err read_checkpoint(struct scan *s)
 {
     static const struct spool_checkpoint_ops ops = {.segment = keep_coverage, .message = pass_message};
     int fd = -1;
-    enum err e = os_open(s->dir_fd, SLICE("checkpoint"), O_RDONLY, 0, &fd);
+    /* its rename, too, may have been seen by nobody but the page cache */
+    enum err e = os_fsync(s->dir_fd);
+    if (e == ERR_OK)
+        e = os_open(s->dir_fd, SLICE("checkpoint"), O_RDONLY, 0, &fd);
     if (e == ERR_NOTFOUND)
         return ERR_OK;
     if (e == ERR_OK)
@@ -137,21 +140,35 @@ static enum err read_superblock(struct scan *s, int fd, uint64_t number, struct 
     return salvaged ? ERR_OK : ERR_NOTFOUND;
 }
 
+/* The one who wrote may have died between write and sync: what is believed now must survive a power cut later. When it cannot be synced, what the disk
+ * itself has is read. */
+static void settle(struct scan *s, int fd, uint64_t number)
+{
+    if (os_fdatasync(fd) == ERR_OK)
+        return;
+    s->ops->damaged(s->ctx, number, 0, SLICE("the segment cannot be synced"));
+    os_forget(fd);
+}
+
 static enum err scan_open_segment(struct scan *s, int fd, uint64_t number)
 {
     struct spool_superblock block;
-    enum err e = read_superblock(s, fd, number, &block);
-    if (e != ERR_OK)
-        return e;
-    e = s->ops->segment(s->ctx, number, block.writer, block.epoch);
-    if (e != ERR_OK)
-        return e;
     const struct spool_scan_limit *limit = limit_of(s, number);
+    if (!limit)
+        settle(s, fd, number);
+    enum err e = read_superblock(s, fd, number, &block);
+    if (e == ERR_OK)
+        e = s->ops->segment(s->ctx, number, block.writer, block.epoch);
+    if (e != ERR_OK)
+        return e;
     uint32_t from = start_of(s, &block);
     slice bytes = SLICE_NONE;
     e = read_range(s, fd, from, limit ? limit->committed : SPOOL_SEGMENT_MAX, &bytes);
     if (e != ERR_OK)
         return e;
+    if (limit && limit->committed > from && bytes.len < limit->committed - from)
+        s->ops->damaged(s->ctx, number, from + (uint32_t)bytes.len,
+                        SLICE("the segment is shorter than what was written"));
     const struct spool_walk walk = {
         .block = &block, .bytes = bytes, .from = from, .acknowledged = limit != NULL, .ops = s->ops, .ctx = s->ctx};
     return spool_walk_run(&walk);

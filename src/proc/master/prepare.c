@@ -51,53 +51,19 @@ static int own_folder(const struct master *m, const struct master_generation *g,
     return e == ERR_OK ? 0 : fail("folder", path, e);
 }
 
-struct as_user {
-    const struct os_user *user;
-    slice path;
-};
-
-/* In a job: the spool's folders are made by the user whom they must belong to. */
-static int make_spool(void *ctx, buf *words)
+static int open_spool(struct master *m, const struct master_generation *g)
 {
-    const struct as_user *a = ctx;
-    char path[PATH_MAX_BYTES];
-    buf b;
-    int fd = -1;
-    buf_init_fixed(&b, path, sizeof path);
-    buf_printf(&b, "%.*s%c", SLICE_ARG(a->path), 0);
-    enum err e = buf_ok(&b) ? process_become(a->user, PROCESS_NO_CAPS) : ERR_LIMIT;
-    if (e == ERR_OK)
-        e = spool_dir_open(path, &fd);
-    if (e == ERR_OK)
-        return 0;
-    buf_printf(words, "spool \"%.*s\": %s\n", SLICE_ARG(a->path), err_text(e));
-    return e == ERR_PERMISSION ? EXIT_PERMISSION : EXIT_UNAVAILABLE;
-}
-
-static int open_spool(struct master *m, struct master_generation *g)
-{
-    struct as_user ctx = {&g->user, g->conf->queue.dir};
-    struct master_job job = {.fd = -1};
-    enum err e = master_job_start(m, &job, "thurn: prepare", make_spool, &ctx);
-    if (e != ERR_OK)
-        return fail("cannot prepare", g->conf->queue.dir, e);
-    master_job_wait(&job);
-    int status = process_status_code(job.status);
-    master_log_lines(LOG_ERROR, buf_slice(&job.text));
-    master_job_clear(&job);
-    if (status != 0)
-        return status;
     char path[PATH_MAX_BYTES];
     buf b;
     buf_init_fixed(&b, path, sizeof path);
     buf_printf(&b, "%.*s%c", SLICE_ARG(g->conf->queue.dir), 0);
-    e = spool_dir_open(path, &m->spool_fd);
+    enum err e = buf_ok(&b) ? spool_dir_open(path, &m->spool_fd) : ERR_LIMIT;
     if (e == ERR_OK)
         e = spool_lock(m->spool_fd, &m->lock_fd);
     return e == ERR_OK ? 0 : fail("spool", g->conf->queue.dir, e);
 }
 
-int master_prepare(struct master *m, struct master_generation *g)
+int master_prepare(struct master *m, const struct master_generation *g)
 {
     char memory[PATH_MAX_BYTES];
     buf run;

@@ -109,7 +109,7 @@ struct master {
 };
 
 /* prepare.c: folders, lock, shared memory. The exit status, 0 when all is well; else what is wrong was said. */
-int master_prepare(struct master *m, struct master_generation *g);
+int master_prepare(struct master *m, const struct master_generation *g);
 
 /* generation.c: takes over conf, also on error. */
 must_check enum err master_generation_open(struct master *m, struct conf *conf, buf *messages,
