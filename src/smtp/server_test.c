@@ -437,6 +437,26 @@ static void test_starttls_forgets_and_discards(void **state)
     }
 }
 
+/* RFC 3207 section 4.2: who signed in before the handshake has not signed in after it. */
+static void test_starttls_forgets_the_login(void **state)
+{
+    (void)state;
+    struct drive d;
+    drive_open(&d, &OPTIONS(.starttls = true, .auth_mechanisms = SLICE("PLAIN"), .auth_required = true,
+                            .auth_plaintext_ok = true));
+    drive_read(&d, SLICE("HELO c\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n" BEGIN "STARTTLS\r\n"));
+    assert_true(slice_ends_nocase(buf_slice(&d.replies), SLICE(BEGUN "220 2.0.0 Ready to start TLS\r\n")));
+    assert_int_equal(d.resets, 1);
+    drive_secured(&d);
+    drive_read(
+        &d,
+        SLICE("HELO c\r\nMAIL FROM:<a@b.example>\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nMAIL FROM:<a@b.example>\r\n"));
+    assert_true(slice_ends_nocase(
+        buf_slice(&d.replies),
+        SLICE(HELLO "530 5.7.0 Authentication required\r\n235 2.7.0 Authentication succeeded\r\n" SENDER)));
+    drive_close(&d);
+}
+
 /* threats.md: AUTH before TLS, `*`, bad base64, thousands of guesses, an unknown user: 530/538, 501 */
 static void test_login(void **state)
 {
@@ -748,6 +768,7 @@ int main(void)
         cmocka_unit_test(test_facts_are_those_of_the_normalised_content),
         cmocka_unit_test(test_refused_content_is_swallowed_to_its_end),
         cmocka_unit_test(test_starttls_forgets_and_discards),
+        cmocka_unit_test(test_starttls_forgets_the_login),
         cmocka_unit_test(test_login),
         cmocka_unit_test(test_long_login_response),
         cmocka_unit_test(test_help),

@@ -57,20 +57,11 @@ static void without_a_fault(void **state)
     assert_true(l.checkpoints > 1);
 }
 
-static uint64_t stride(void)
-{
-    const char *s = getenv("SPOOL_FAULT_STRIDE");
-    uint64_t value = 3;
-    if (s && slice_to_u64(slice_str(s), 1000, &value) != ERR_OK)
-        fail_msg("SPOOL_FAULT_STRIDE is a number up to 1000");
-    return value;
-}
-
 static void each_call(unsigned calls, enum err fault, uint64_t least)
 {
-    uint64_t n = 1;
+    uint64_t n = 1, stride = workload_setting("SPOOL_FAULT_STRIDE", 5);
     while (n < CALLS_MAX && run_with_fault(n, calls, fault))
-        n += stride();
+        n += stride;
     print_message("%llu calls\n", (unsigned long long)n);
     assert_in_range(n, least, CALLS_MAX - 1);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "spool_workload.h"
 
+#include <ftw.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -14,11 +15,25 @@ void workload_folder(char *out)
     assert_non_null(mkdtemp(out));
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
 void workload_remove(const char *path)
 {
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf -- '%s'", path);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+uint64_t workload_setting(const char *name, uint64_t value)
+{
+    const char *s = getenv(name);
+    if (s && slice_to_u64(slice_str(s), 100000, &value) != ERR_OK)
+        fail_msg("%s is a number up to 100000", name);
+    return value;
 }
 
 static uint64_t draw(struct workload *l, uint64_t below)
@@ -109,7 +124,7 @@ static struct mail *new_mail(struct workload *l, uint64_t size)
 static uint64_t draw_size(struct workload *l)
 {
     uint64_t kind = draw(l, 10);
-    return kind < 6 ? draw(l, 5000) : kind < 9 ? draw(l, 60000) : 66000 + draw(l, BODY_MAX - 66000);
+    return kind < 4 ? draw(l, 5000) : kind < 9 ? draw(l, 60000) : 66000 + draw(l, BODY_MAX - 66000);
 }
 
 static bool submit(struct workload *l, struct mail *m)
@@ -362,6 +377,7 @@ struct recovery {
     uint64_t large[WORKLOAD_MAILS];
     size_t large_count;
     unsigned damaged;
+    bool quiet;
 };
 
 static struct finding *finding_of(struct recovery *r, uint64_t id)
@@ -423,8 +439,8 @@ static enum err on_segment(void *ctx, uint64_t segment, uint32_t writer, uint32_
 static void on_damaged(void *ctx, uint64_t segment, uint32_t offset, slice what)
 {
     struct recovery *r = ctx;
-    print_message("segment %llu, offset %u: %.*s\n", (unsigned long long)segment, offset, SLICE_ARG(what));
-    r->damaged++;
+    if (r->damaged++ == 0 && !r->quiet)
+        print_message("segment %llu, offset %u: %.*s\n", (unsigned long long)segment, offset, SLICE_ARG(what));
 }
 
 static void recover(struct recovery *r, const struct workload *l, int dir_fd)
@@ -434,10 +450,11 @@ static void recover(struct recovery *r, const struct workload *l, int dir_fd)
                                               .checkpoint = on_checkpoint,
                                               .segment = on_segment,
                                               .damaged = on_damaged};
+    bool quiet = r->quiet;
     memset(r, 0, sizeof(*r));
+    r->quiet = quiet;
     r->l = l;
     assert_int_equal(spool_scan(dir_fd, NULL, 0, &ops, r), ERR_OK);
-    assert_int_equal(r->damaged, 0);
 }
 
 static void check_whole(struct recovery *r, struct spool_reader *reader, const struct mail *m, const struct finding *f)
@@ -474,9 +491,12 @@ static void check_mail(struct recovery *r, struct spool_reader *reader, size_t i
     const struct mail *m = &r->l->mails[i];
     const struct finding *f = &r->found[i];
     if (m->acked_at <= instant && m->end_sent_at > instant && !lives(f))
-        fail_msg("mail %llu was promised and is lost", (unsigned long long)m->id);
+        fail_msg("mail %llu was promised at %zu and is lost at %zu", (unsigned long long)m->id, m->acked_at, instant);
     if (m->end_acked_at <= instant && lives(f))
-        fail_msg("mail %llu ended and is back", (unsigned long long)m->id);
+        fail_msg("mail %llu ended and is back (segment %llu, offset %u, copy %u; acknowledged at %zu, ended at %zu, "
+                 "now %zu)",
+                 (unsigned long long)m->id, (unsigned long long)f->place.segment, f->place.offset, f->place.copy,
+                 m->acked_at, m->end_acked_at, instant);
     if (m->bounce && m->end_sent_at <= instant && m->acked_at <= instant && !lives(f)) {
         const struct finding *b = finding_of(r, m->bounce);
         if (!b->there && !b->ended) {
@@ -517,6 +537,7 @@ void workload_check(const struct workload *l, int dir_fd, size_t instant)
     static struct recovery first, again;
     struct spool_reader *reader = NULL;
     recover(&first, l, dir_fd);
+    assert_int_equal(first.damaged, 0);
     assert_int_equal(spool_reader_open(dir_fd, &reader), ERR_OK);
     for (size_t i = 0; i < l->count; i++)
         check_mail(&first, reader, i, instant);
@@ -534,4 +555,17 @@ void workload_check(const struct workload *l, int dir_fd, size_t instant)
             check_whole(&again, reader, &l->mails[i], &again.found[i]);
     }
     spool_reader_close(&reader);
+}
+
+size_t workload_count_lost(const struct workload *l, int dir_fd, size_t instant)
+{
+    static struct recovery r;
+    size_t lost = 0;
+    r.quiet = true;
+    recover(&r, l, dir_fd);
+    for (size_t i = 0; i < l->count; i++) {
+        const struct mail *m = &l->mails[i];
+        lost += m->acked_at <= instant && m->end_sent_at > instant && !lives(&r.found[i]);
+    }
+    return lost;
 }

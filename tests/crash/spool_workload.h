@@ -54,9 +54,13 @@ struct workload {
 /* An empty folder for a spool in memory, if there is such a place. out: 64 bytes. */
 void workload_folder(char *out);
 void workload_remove(const char *path);
+/* How much is tested, from the environment; value when it does not say. */
+uint64_t workload_setting(const char *name, uint64_t value);
 /* On dir_fd, which stays the caller's. Errors on the way are taken as a server takes them: what failed is not promised. */
 void workload_run(struct workload *l, int dir_fd, unsigned rounds, uint64_t seed, size_t (*now)(void));
 /* Recovers dir_fd and holds it to what was promised up to the instant. Fails the test. */
 void workload_check(const struct workload *l, int dir_fd, size_t instant);
+/* How many promised mails are not to be found: for runs that must lose some. */
+size_t workload_count_lost(const struct workload *l, int dir_fd, size_t instant);
 
 #endif
