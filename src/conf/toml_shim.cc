@@ -5,12 +5,14 @@
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 16
-/* Without its asserts toml++ takes for granted what they say. */
 #undef NDEBUG
+/* toml++ 3.3 asserts at several places where it should speak of an error ("[[[x]]]", "[1 }"), and without its asserts it takes for granted what they say.
+ * A document must not end this process, so they throw. */
+[[noreturn]] void toml_gave_up();
+#define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : toml_gave_up())
 #include "conf/toml_tree.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <new>
 #include <string_view>
@@ -19,6 +21,9 @@
 
 namespace
 {
+
+struct gave_up {
+};
 
 /* More parts of a key than this are refused before toml++ sees them: it frees its tables by recursion. */
 constexpr unsigned key_parts_max = 64;
@@ -171,39 +176,58 @@ void check_key_parts(builder &b, std::string_view document)
     }
 }
 
-bool begins_key(char c)
+bool gives_up(std::string_view document)
 {
-    return isalnum(static_cast<unsigned char>(c)) || static_cast<unsigned char>(c) >= 0x80 || strchr("\"'_-]", c);
+    try {
+        static_cast<void>(toml::parse(document));
+    } catch (const gave_up &) {
+        return true;
+    } catch (const toml::parse_error &) {
+        return false;
+    }
+    return false;
 }
 
-/* toml++ 3.3 ends the process, by an assert, at a table's header whose brackets are followed by no name ("[[["); so such lines do not get there. */
-void check_headers(builder &b, std::string_view document)
+/* The sign at which toml++ gave up is the last one of the shortest beginning at which it does. */
+void fail_where_given_up(builder &b, std::string_view document)
 {
-    for (uint32_t number = 1; !document.empty(); number++) {
-        std::string_view line = document.substr(0, document.find('\n'));
-        size_t at = line.find_first_not_of(" \t");
-        if (at != line.npos && line[at] == '[') {
-            at = line.find_first_not_of(" \t", at + (line.substr(at, 2) == "[[" ? 2 : 1));
-            if (at == line.npos || line[at] == 0 || !begins_key(line[at]))
-                fail(b, {number, static_cast<uint32_t>(std::min(at, line.size()) + 1)}, "a table needs a name");
-        }
-        document.remove_prefix(std::min(document.size(), line.size() + 1));
+    size_t fine = 0, bad = document.size();
+    while (bad - fine > 1) {
+        size_t middle = fine + (bad - fine) / 2;
+        (gives_up(document.substr(0, middle)) ? bad : fine) = middle;
     }
+    std::string_view before = document.substr(0, fine);
+    size_t line_start = before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1;
+    toml_place place{1, 1};
+    place.line += static_cast<uint32_t>(std::count(before.begin(), before.end(), '\n'));
+    for (char c : before.substr(line_start))
+        place.column += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    fail(b, place, "syntax error");
 }
 
 void parse(builder &b, std::string_view document, const toml_node **root)
 {
     check_key_parts(b, document);
-    check_headers(b, document);
     if (b.outcome != TOML_OK)
         return;
-    toml::table result = toml::parse(document);
-    const toml_node *made = convert(b, result, nullptr, 0);
-    if (made)
-        *root = made;
+    try {
+        toml::table result = toml::parse(document);
+        const toml_node *made = convert(b, result, nullptr, 0);
+        if (made)
+            *root = made;
+    } catch (const toml::parse_error &e) {
+        fail(b, place_of(e.source()), e.description());
+    } catch (const gave_up &) {
+        fail_where_given_up(b, document);
+    }
 }
 
 } // namespace
+
+void toml_gave_up()
+{
+    throw gave_up{};
+}
 
 extern "C" toml_outcome toml_tree_parse(const char *content, size_t len, const toml_memory *memory,
                                         const toml_node **root_r, toml_error *error_r)
@@ -215,8 +239,6 @@ extern "C" toml_outcome toml_tree_parse(const char *content, size_t len, const t
     }
     try {
         parse(b, std::string_view(content, len), root_r);
-    } catch (const toml::parse_error &e) {
-        fail(b, place_of(e.source()), e.description());
     } catch (...) {
         b.outcome = TOML_NO_MEMORY;
     }

@@ -4,7 +4,8 @@
 /* the document */
 {"hostname = \n", "t.toml:1:12: error: Error while parsing key-value pair: expected value, saw '\\n'", NULL},
 {HEAD "x = \"\xff\"\n", "t.toml:3:5: error: Encountered invalid utf-8 sequence", NULL},
-{HEAD "[[[x]]]\n", "t.toml:3:3: error: a table needs a name", NULL},
+{HEAD "[[[x]]]\n", "t.toml:3:3: error: syntax error", NULL},
+{HEAD "x = [1, }\n", "t.toml:3:9: error: syntax error", NULL},
 /* keys */
 {HEAD "hostnme = 1\n", "t.toml:3:1: error: unknown key \"hostnme\"", "hostname"},
 {HEAD "zzzzzzzzz = 1\n", "t.toml:3:1: error: unknown key \"zzzzzzzzz\"", NULL},
