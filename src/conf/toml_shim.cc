@@ -12,6 +12,8 @@
 #define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : toml_gave_up())
 #include "conf/toml_tree.h"
 
+#include "conf/toml_scan.h"
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -24,9 +26,6 @@ namespace
 
 struct gave_up {
 };
-
-/* More parts of a key than this are refused before toml++ sees them: it frees its tables by recursion. */
-constexpr unsigned key_parts_max = 64;
 
 struct builder {
     const toml_memory *memory;
@@ -152,30 +151,6 @@ toml_node *convert(builder &b, const toml::node &from, const toml::key *key, uns
     return b.outcome == TOML_OK ? to : nullptr;
 }
 
-/* Counts the dots between two signs that end a key, line by line, outside of quotes. */
-void check_key_parts(builder &b, std::string_view document)
-{
-    unsigned line = 1, parts = 0;
-    char quote = 0;
-    for (size_t i = 0; i < document.size(); i++) {
-        char c = document[i];
-        if (c == '\n') {
-            line++;
-            parts = 0;
-            quote = 0;
-        } else if (quote) {
-            i += quote == '"' && c == '\\' && i + 1 < document.size() && document[i + 1] != '\n';
-            quote = c == quote ? 0 : quote;
-        } else if (c == '"' || c == '\'') {
-            quote = c;
-        } else if (std::strchr("=,[]{}#", c)) {
-            parts = 0;
-        } else if (c == '.' && ++parts > key_parts_max) {
-            return fail(b, {line, 1}, "a key has more than 64 parts");
-        }
-    }
-}
-
 bool gives_up(std::string_view document)
 {
     try {
@@ -188,6 +163,16 @@ bool gives_up(std::string_view document)
     return false;
 }
 
+toml_place place_after(std::string_view before)
+{
+    size_t newline = before.rfind('\n');
+    toml_place place{1, 1};
+    place.line += static_cast<uint32_t>(std::count(before.begin(), before.end(), '\n'));
+    for (char c : before.substr(newline == before.npos ? 0 : newline + 1))
+        place.column += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    return place;
+}
+
 /* The sign at which toml++ gave up is the last one of the shortest beginning at which it does. */
 void fail_where_given_up(builder &b, std::string_view document)
 {
@@ -196,30 +181,28 @@ void fail_where_given_up(builder &b, std::string_view document)
         size_t middle = fine + (bad - fine) / 2;
         (gives_up(document.substr(0, middle)) ? bad : fine) = middle;
     }
-    std::string_view before = document.substr(0, fine);
-    size_t line_start = before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1;
-    toml_place place{1, 1};
-    place.line += static_cast<uint32_t>(std::count(before.begin(), before.end(), '\n'));
-    for (char c : before.substr(line_start))
-        place.column += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-    fail(b, place, "syntax error");
+    fail(b, place_after(document.substr(0, fine)), "syntax error");
 }
 
 void parse(builder &b, std::string_view document, const toml_node **root)
 {
-    check_key_parts(b, document);
-    if (b.outcome != TOML_OK)
-        return;
+    toml_scan_result scan = toml_scan(document.data(), document.size());
+    if (scan.text) /* what is wrong before that place is told instead */
+        document = document.substr(0, scan.offset);
+    toml_place end = place_after(document);
     try {
         toml::table result = toml::parse(document);
-        const toml_node *made = convert(b, result, nullptr, 0);
+        const toml_node *made = scan.text ? nullptr : convert(b, result, nullptr, 0);
         if (made)
             *root = made;
     } catch (const toml::parse_error &e) {
-        fail(b, place_of(e.source()), e.description());
+        if (!scan.text || e.source().begin.line < end.line)
+            fail(b, place_of(e.source()), e.description());
     } catch (const gave_up &) {
         fail_where_given_up(b, document);
     }
+    if (scan.text)
+        fail(b, end, scan.text);
 }
 
 } // namespace
