@@ -33,9 +33,13 @@ void net_listener_close(struct net_listener **n);
 /* An accepted descriptor as a connection (the descriptor is the connection's now, also on error). Reads at once. */
 must_check enum err net_accept(struct loop *l, int fd, const struct net_ops *ops, void *ctx,
                                struct net_connection **c_r);
-/* Begins to connect; connected or closed follows. source may be NULL. */
-must_check enum err net_connect(struct loop *l, const struct socket_address *to, const struct socket_address *source,
-                                const struct net_ops *ops, void *ctx, struct net_connection **c_r);
+struct net_route {
+    const struct socket_address *to;
+    const struct socket_address *source; /* NULL: the kernel chooses */
+};
+/* Begins to connect; connected or closed follows, unless it fails at once: ERR_UNREACHABLE and the like. */
+must_check enum err net_connect(struct loop *l, const struct net_route *route, const struct net_ops *ops, void *ctx,
+                                struct net_connection **c_r);
 void net_close(struct net_connection **c);
 /* Writes out what waits for at most timeout_ms, then closes; the owner forgets it now. For the last reply of a session. TLS says close_notify. */
 void net_close_after_write(struct net_connection **c, int64_t timeout_ms);

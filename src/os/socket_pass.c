@@ -8,10 +8,8 @@
 
 #include "os/file.h"
 
-#define PASSED_MAX 8
-
 union control {
-    char bytes[CMSG_SPACE(PASSED_MAX * sizeof(int))];
+    char bytes[CMSG_SPACE(SOCKET_PASSED_MAX * sizeof(int))];
     struct cmsghdr align;
 };
 
@@ -41,29 +39,22 @@ enum err socket_send_fd(int fd, slice data, int passed, size_t *sent_r)
     return ERR_OK;
 }
 
-/* Descriptors that the caller has no room for are closed, so a peer cannot fill our table. */
-static size_t take_descriptors(struct msghdr *m, int *fds, size_t fds_max)
+/* What the control bytes have no room for the kernel closes itself. */
+static void take_descriptors(struct msghdr *m, struct socket_passed *passed)
 {
-    size_t count = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
         size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            if (count < fds_max)
-                fds[count++] = fd;
-            else
-                close(fd);
-        }
+        for (size_t i = 0; i < n && passed->count < SOCKET_PASSED_MAX; i++)
+            memcpy(&passed->fds[passed->count++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
     }
-    return count;
 }
 
-enum err socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, int *fds, size_t fds_max, size_t *fd_count_r)
+enum err socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, struct socket_passed *passed_r)
 {
     union control control;
+    struct socket_passed passed = {.count = 0};
     struct iovec iov = {.iov_base = out, .iov_len = size};
     struct msghdr m = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
@@ -73,13 +64,13 @@ enum err socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, int *f
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return os_err(errno);
-    size_t count = take_descriptors(&m, fds, fds_max);
+    take_descriptors(&m, &passed);
     if (n == 0) {
-        while (count > 0)
-            close(fds[--count]);
+        while (passed.count > 0)
+            close(passed.fds[--passed.count]);
         return ERR_CLOSED;
     }
     *got_r = (size_t)n;
-    *fd_count_r = count;
+    *passed_r = passed;
     return ERR_OK;
 }
