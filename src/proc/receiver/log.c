@@ -106,5 +106,5 @@ void log_message(struct session *s, const struct part *p)
         log_line(LOG_INFO, "%.*s: client=%.*s[%.*s]", n, id, SLICE_ARG(name), SLICE_ARG(ip));
     if (p->list)
         log_line(LOG_INFO, "%.*s: list=<%.*s>", n, id, SLICE_ARG(p->list->address));
-    log_line(LOG_INFO, "%.*s: message-id=%.*s", n, id, SLICE_ARG(message_id));
+    log_line(LOG_INFO, "%.*s: X;
 }
