@@ -90,7 +90,7 @@ static slice message_id_of(const struct part *p)
 {
     struct header_field f;
     if (!header_find(spool_message_start(p->message), SLICE("Message-ID"), &f))
-        return SLICE_NONE;
+        return SLICE("<>");
     return slice_trim(f.value);
 }
 
@@ -106,5 +106,5 @@ void log_message(struct session *s, const struct part *p)
         log_line(LOG_INFO, "%.*s: client=%.*s[%.*s]", n, id, SLICE_ARG(name), SLICE_ARG(ip));
     if (p->list)
         log_line(LOG_INFO, "%.*s: list=<%.*s>", n, id, SLICE_ARG(p->list->address));
-    log_line(LOG_INFO, "%.*s: X;
+    log_line(LOG_INFO, "%.*s: message-id=%.*s", n, id, SLICE_ARG(message_id));
 }
