@@ -3,6 +3,7 @@
 #ifndef CHILD_CHILD_H
 #define CHILD_CHILD_H
 
+#include "child/delivery_log.h"
 #include "conf/conf.h"
 #include "ipc/ipc.h"
 #include "spool/spool.h"

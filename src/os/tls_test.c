@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "os/certificate_make_test.h"
+#include "os/tls_certificate_test.h"
 
 #define NOW 1790000000
 
@@ -241,6 +241,32 @@ static void names_that_cannot_be_are_refused(void **state)
     tls_client_close(&c);
 }
 
+static void an_address_is_not_sent_as_a_server_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *sent;
+        bool is_sent;
+    } rows[] = {{"mx.example.org.", "mx.example.org", true},
+                {"192.0.2.77", "192.0.2.77", false},
+                {"2001:db8::77", "2001:db8::77", false}};
+    struct tls_client *c;
+    assert_int_equal(tls_client_open(false, &c, &why), ERR_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_session *s;
+        buf hello;
+        buf_init(&hello, 10000);
+        assert_int_equal(tls_session_open_client(c, slice_str(rows[i].name), &s), ERR_OK);
+        assert_int_equal(tls_session_handshake(s), ERR_AGAIN);
+        tls_session_output(s, &hello);
+        assert_int_equal(says(&hello, rows[i].sent), rows[i].is_sent);
+        assert_false(says(&hello, "mx.example.org."));
+        buf_deinit(&hello);
+        tls_session_close(&s);
+    }
+    tls_client_close(&c);
+}
+
 /* A peer of OpenSSL's own, so that its view of the certificate can be asked. */
 static void peer_shakes(SSL *peer, struct tls_session *server)
 {
@@ -379,6 +405,7 @@ int main(void)
         T(sessions_carry_and_end),
         T(damaged_records_are_refused),
         T(names_that_cannot_be_are_refused),
+        T(an_address_is_not_sent_as_a_server_name),
         T(the_name_asked_for_chooses_the_certificate),
         T(tickets_hold_between_receivers_of_one_key),
         T(old_protocols_are_refused),

@@ -74,7 +74,7 @@ must_check enum err smtp_server_open(const struct smtp_server_options *o, int64_
                                      struct smtp_server **server_r);
 void smtp_server_close(struct smtp_server **s);
 
-/* Consumes from in; *used_r bytes are done with (0 while an event waits, or output is full). ERR_NOMEM: the session must end (421 is in output). */
+/* Consumes from in; *used_r bytes are done with (0 while an event waits to be pulled or answered, or output is full). ERR_NOMEM: the session must end (421 is in output). */
 must_check enum err smtp_server_feed(struct smtp_server *s, int64_t now_ms, slice in, size_t *used_r);
 /* The next event; false when more input, an answer or time is needed. */
 bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r);

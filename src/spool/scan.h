@@ -41,6 +41,9 @@ must_check enum err spool_segment_remove(int dir_fd, uint64_t segment);
  * call, so that the queue can write it in slices of its loop; runs on the caller's thread except commit's syncs, which may be called from another thread. */
 struct spool_checkpoint;
 must_check enum err spool_checkpoint_begin(int dir_fd, struct spool_checkpoint **c_r);
+/* Of a closed segment all is covered: UINT32_MAX. Else what a failed batch has left behind its committed offset could come back, when the outcomes that
+ * speak of it are gone. A segment that is to be recycled belongs into each checkpoint until its new epoch is known to be on the disk (a record of that epoch, or a newer scan): it may still
+ * have the old one after a power cut. */
 must_check enum err spool_checkpoint_segment(struct spool_checkpoint *c, uint64_t segment, uint32_t epoch,
                                              uint32_t covered);
 must_check enum err spool_checkpoint_add(struct spool_checkpoint *c, const struct spool_place *place, slice state);

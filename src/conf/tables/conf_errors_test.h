@@ -2,8 +2,9 @@
 /* Rows of conf_test.c: a configuration, the one error that it has, and the word that is suggested or NULL. No include guard: read once, inside
  * an initializer. */
 /* the document */
-{"hostname = \n", "t.toml:1:12: error: Error while parsing key-value pair: encountered end-of-file", NULL},
-{HEAD "x = \"\xff\"\n", "t.toml:3:6: error: x", NULL},
+{"hostname = \n", "t.toml:1:12: error: Error while parsing key-value pair: expected value, saw '\\n'", NULL},
+{HEAD "x = \"\xff\"\n", "t.toml:3:5: error: Encountered invalid utf-8 sequence", NULL},
+{HEAD "[[[x]]]\n", "t.toml:3:3: error: a table needs a name", NULL},
 /* keys */
 {HEAD "hostnme = 1\n", "t.toml:3:1: error: unknown key \"hostnme\"", "hostname"},
 {HEAD "zzzzzzzzz = 1\n", "t.toml:3:1: error: unknown key \"zzzzzzzzz\"", NULL},
@@ -118,7 +119,7 @@
 {DOMAIN "[list.\"x@example.org\"]\nmembers = \"members\"\n", "t.toml:7:11: error: \"members\" must be an array of addresses or an absolute path, not \"members\"", NULL},
 {DOMAIN "[list.\"x@example.org\"]\nmembers = [\"alice\"]\npost = \"member\"\n", "t.toml:8:8: error: \"post\" must be \"members\", \"authenticated\", \"any\" or addresses, not \"member\"", "members"},
 {DOMAIN "[list.\"x@example.org\"]\nmembers = [\"alice\"]\nowner = \"x\"\n", "t.toml:8:9: error: \"owner\" must not be the list itself: its bounces would go round", NULL},
-{DOMAIN "[list.\"x@example.org\"]\nmembers = [\"alice\"]\n[address.\"y@example.org\"]\ndeliver = \"hold:\"\n[address.\"X@example.org\"]\ndeliver = \"hold:\"\n[address.\"Y@example.org\"]\ndeliver = \"hold:\"\n", "t.toml:12:10: error: \"Y@example.org\" is there twice", NULL},
+{DOMAIN "[list.\"x@example.org\"]\nmembers = [\"alice\"]\n[address.\"X@example.org\"]\ndeliver = \"hold:\"\n", "t.toml:6:7: error: \"x@example.org\" is there twice", NULL},
 /* routes */
 {HEAD "[route.\"*\"]\nvia = \"relay.example\"\n", "t.toml:4:7: error: \"via\" must be \"smtp://HOST:PORT\" or \"smtps://LOGIN@HOST\", not \"relay.example\"", NULL},
 {HEAD "[route.\"*\"]\nvia = \"smtp://\"\n", "t.toml:4:7: error: \"\" is neither a host name nor an address", NULL},

@@ -45,6 +45,15 @@ static enum err say_why(struct binding *b, const struct socket_address *a, enum 
     return e;
 }
 
+static void log_listening(const struct socket_address *a)
+{
+    char memory[160];
+    buf text;
+    buf_init_fixed(&text, memory, sizeof memory);
+    socket_address_print(&text, a);
+    log_line(LOG_INFO, "listening on %.*s", SLICE_ARG(buf_slice(&text)));
+}
+
 static enum err open_listener(struct binding *b, const struct socket_address *a, unsigned mode,
                               struct master_listener **l_r)
 {
@@ -59,6 +68,7 @@ static enum err open_listener(struct binding *b, const struct socket_address *a,
     }
     l->address = *a;
     list_push(&b->m->listeners, &l->link);
+    log_listening(a);
     *l_r = l;
     return ERR_OK;
 }
