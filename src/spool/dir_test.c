@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC */
+#define SPOOL_TEST_SEGMENT (512u << 10)
+#include "spool/fixture_test.h"
+
+static void made_private_and_opened_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct os_file_stamp stamp;
+    int again = -1;
+    fixture_open(&f);
+    static const char *const folders[] = {"seg", "large"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(os_file_stamp(f.dir_fd, slice_str(folders[i]), false, &stamp), ERR_OK);
+        assert_true(stamp.is_dir);
+        assert_int_equal(stamp.mode & 0777, 0700);
+    }
+    assert_int_equal(spool_dir_open(f.path, &again), ERR_OK);
+    os_close(&again);
+    fixture_close(&f);
+}
+
+static void refused_when_not_ours_to_trust(void **state)
+{
+    (void)state;
+    struct fixture f;
+    char link[80];
+    int fd = -1;
+    fixture_open(&f);
+    snprintf(link, sizeof(link), "%s.link", f.path);
+    assert_int_equal(symlink(f.path, link), 0);
+    assert_int_not_equal(spool_dir_open(link, &fd), ERR_OK);
+    unlink(link);
+    assert_int_equal(chmod(f.path, 0777), 0);
+    assert_int_equal(spool_dir_open(f.path, &fd), ERR_PERMISSION);
+    assert_int_equal(chmod(f.path, 0700), 0);
+    assert_int_equal(os_file_replace(f.dir_fd, SLICE("format"), SLICE("thurn spool 2\n"), 0600), ERR_OK);
+    assert_int_equal(spool_dir_open(f.path, &fd), ERR_UNSUPPORTED);
+    assert_int_equal(fd, -1);
+    fixture_close(&f);
+}
+
+static void one_instance_holds_the_lock(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int first = -1, second = -1;
+    fixture_open(&f);
+    assert_int_equal(spool_lock(f.dir_fd, &first), ERR_OK);
+    assert_int_equal(spool_lock(f.dir_fd, &second), ERR_AGAIN);
+    os_close(&first);
+    assert_int_equal(spool_lock(f.dir_fd, &second), ERR_OK);
+    os_close(&second);
+    fixture_close(&f);
+}
+
+static uint64_t take(struct fixture *f, uint32_t count)
+{
+    uint64_t first = 0;
+    assert_int_equal(spool_numbers_take(f->dir_fd, count, &first), ERR_OK);
+    return first;
+}
+
+static void numbers_are_never_given_twice(void **state)
+{
+    (void)state;
+    struct fixture f;
+    uint64_t first;
+    fixture_open(&f);
+    assert_int_equal(take(&f, 10), 1);
+    assert_int_equal(take(&f, 1), 11);
+    assert_int_equal(take(&f, 1 << 24), 12);
+    uint64_t next = take(&f, 5);
+    assert_int_equal(next, 12 + (1 << 24));
+    next += 5;
+    assert_int_equal(spool_numbers_take(f.dir_fd, (1 << 24) + 1, &first), ERR_LIMIT);
+    /* a failed take may burn numbers, and gives none */
+    os_file_fault(1, 1u << OS_CALL_SYNC, ERR_IO);
+    assert_int_equal(spool_numbers_take(f.dir_fd, 7, &first), ERR_IO);
+    assert_in_range(take(&f, 1), next, next + 7);
+    fixture_close(&f);
+}
+
+/* Whichever slot is damaged, and whatever was taken last. */
+static void damaged_slot_gives_no_number_twice(void **state)
+{
+    (void)state;
+    for (unsigned takes = 1; takes < 5; takes++) {
+        for (unsigned slot = 0; slot < 2; slot++) {
+            struct fixture f;
+            uint64_t last = 0, first = 0;
+            int fd = -1;
+            fixture_open(&f);
+            for (unsigned i = 0; i < takes; i++)
+                last = take(&f, 1 << 24) + (1 << 24);
+            assert_int_equal(os_open(f.dir_fd, SLICE("numbers"), O_RDWR, 0, &fd), ERR_OK);
+            assert_int_equal(os_pwrite(fd, SLICE("x"), slot * 4096 + 9), ERR_OK);
+            assert_true(take(&f, 3) >= last);
+            char zeros[8192] = {0};
+            assert_int_equal(os_pwrite(fd, slice_of(zeros, sizeof(zeros)), 0), ERR_OK);
+            assert_int_equal(spool_numbers_take(f.dir_fd, 1, &first), ERR_CORRUPT);
+            os_close(&fd);
+            fixture_close(&f);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(made_private_and_opened_again),      cmocka_unit_test(refused_when_not_ours_to_trust),
+        cmocka_unit_test(one_instance_holds_the_lock),        cmocka_unit_test(numbers_are_never_given_twice),
+        cmocka_unit_test(damaged_slot_gives_no_number_twice),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
