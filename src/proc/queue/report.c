@@ -119,7 +119,7 @@ static enum err queue_report(struct queue *q, const struct making *k, struct spo
             .envelope_count = 1,
             .envelopes = &envelope,
         };
-        e = batch_report(q, &head, buf_slice(&body));
+        e = queue_batch_report(q, &head, buf_slice(&body));
     }
     buf_deinit(&body);
     return e;
@@ -186,7 +186,8 @@ static void report_gather(struct queue *q, struct making *k, const struct report
     }
 }
 
-void report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients, size_t count)
+void queue_report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients,
+                       size_t count)
 {
     const struct sched_message *m = sched_message(q->sched, message);
     struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
