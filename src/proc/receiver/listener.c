@@ -49,7 +49,7 @@ static void accepted(void *ctx, int fd, const struct socket_address *peer)
     enum status status = limit_status(a);
     if (status != STATUS_OK)
         log_limit(r, status, peer);
-    session_open(l, fd, peer, status);
+    session_accept(l, fd, peer, status);
 }
 
 static bool is_loopback(int fd)

@@ -90,7 +90,7 @@ static slice message_id_of(const struct part *p)
 {
     struct header_field f;
     if (!header_find(spool_message_start(p->message), SLICE("Message-ID"), &f))
-        return SLICE_NONE;
+        return SLICE("<>");
     return slice_trim(f.value);
 }
 

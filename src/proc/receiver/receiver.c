@@ -145,7 +145,7 @@ static enum err begin(struct receiver *r)
     if (e == ERR_OK)
         e = open_spool(r);
     if (e == ERR_OK)
-        e = loop_timer_open(r->child.loop, session_sweep, r, &r->sweep);
+        e = loop_timer_open(r->child.loop, sessions_sweep, r, &r->sweep);
     if (e == ERR_OK)
         e = listeners_open(r);
     return e;

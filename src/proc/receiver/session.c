@@ -254,7 +254,7 @@ static bool set_up(struct session *s, int fd)
     return true;
 }
 
-void session_open(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal)
+void session_accept(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal)
 {
     struct receiver *r = l->r;
     struct session *s = session_new(r);
@@ -276,7 +276,7 @@ void session_open(const struct listener *l, int fd, const struct socket_address 
     s->counted = refusal == STATUS_OK;
     list_push(&r->sessions, &s->link);
     r->session_count++;
-    session_sweep_start(r);
+    sessions_sweep_start(r);
     set_peer(s, peer);
     if (l->conf && l->conf->tls == CONF_TLS_IMPLICIT)
         session_start_tls(s);

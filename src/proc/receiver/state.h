@@ -206,7 +206,7 @@ void listeners_stop(struct receiver *r);
 
 /* session.c */
 /* fd is the session's, also when nothing comes of it. */
-void session_open(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal);
+void session_accept(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal);
 /* An answer has been given outside of the engine's drive, or what held up the input is gone. The session may be freed. */
 void session_resume(struct session *s);
 /* Gives the answer that the session waits for; the caller resumes. */
@@ -219,9 +219,9 @@ void session_start_tls(struct session *s);
 /* Frees what the lists of free structs have. */
 void sessions_close(struct receiver *r);
 
-/* session_sweep.c */
-void session_sweep_start(struct receiver *r);
-void session_sweep(void *ctx);
+/* sweep.c */
+void sessions_sweep_start(struct receiver *r);
+void sessions_sweep(void *ctx);
 
 /* event.c: what each event of the engine sets off */
 void event_take(struct session *s, const struct smtp_server_event *e);

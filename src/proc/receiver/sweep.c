@@ -57,7 +57,7 @@ static void sweep_one(struct session *s, int64_t now_ms)
     }
 }
 
-void session_sweep_start(struct receiver *r)
+void sessions_sweep_start(struct receiver *r)
 {
     if (r->sweeping)
         return;
@@ -65,7 +65,7 @@ void session_sweep_start(struct receiver *r)
     loop_timer_start(r->sweep, SWEEP_MS);
 }
 
-void session_sweep(void *ctx)
+void sessions_sweep(void *ctx)
 {
     struct receiver *r = ctx;
     int64_t now_ms = receiver_now_ms(r);
@@ -73,5 +73,5 @@ void session_sweep(void *ctx)
         sweep_one(LIST_ENTRY(l, struct session, link), now_ms);
     r->sweeping = false;
     if (!list_empty(&r->sessions))
-        session_sweep_start(r);
+        sessions_sweep_start(r);
 }
