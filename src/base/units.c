@@ -89,7 +89,7 @@ void units_print_size(buf *b, uint64_t bytes)
     uint64_t whole = bytes >> shift;
     buf_append_u64(b, whole);
     if (whole < 10) {
-        uint64_t tenths = (bytes >> (shift - 10) & 1023) * 10 / 1024;
+        uint64_t tenths = (bytes - (whole << shift)) * 10 >> shift;
         buf_append_char(b, '.');
         buf_append_u64(b, tenths);
     }

@@ -6,7 +6,17 @@
 
 #include "base/base.h"
 
-enum process_kind { PROCESS_MASTER, PROCESS_RECEIVER, PROCESS_QUEUE, PROCESS_SENDER, PROCESS_DELIVER, PROCESS_LOOKUP, PROCESS_CONSOLE, PROCESS_COMMAND, PROCESS_KIND_COUNT };
+enum process_kind {
+    PROCESS_MASTER,
+    PROCESS_RECEIVER,
+    PROCESS_QUEUE,
+    PROCESS_SENDER,
+    PROCESS_DELIVER,
+    PROCESS_LOOKUP,
+    PROCESS_CONSOLE,
+    PROCESS_COMMAND,
+    PROCESS_KIND_COUNT
+};
 
 /* "receiver"; lives for ever. */
 const char *process_kind_name(enum process_kind k);
@@ -37,9 +47,9 @@ enum ipc_type {
 #define IPC_C_bytes slice
 #define IPC_C_secret slice /* wiped from our buffers after use, never printed */
 #define IPC_FIELD(type, name) IPC_C_##type name;
-#define MESSAGE(name, from, to)                                                                                                                                                \
-    struct ipc_##name {                                                                                                                                                        \
-        FIELDS_##name(IPC_FIELD)                                                                                                                                               \
+#define MESSAGE(name, from, to)                                                                                        \
+    struct ipc_##name {                                                                                                \
+        FIELDS_##name(IPC_FIELD)                                                                                       \
     };
 #include "ipc/tables/messages.h"
 #undef MESSAGE
@@ -63,5 +73,9 @@ void ipc_message_encode(buf *b, const struct ipc_message *m);
 must_check enum err ipc_message_decode(slice in, struct ipc_message *m_r, size_t *used_r);
 bool ipc_message_permitted(enum ipc_type type, enum process_kind from, enum process_kind to);
 const char *ipc_message_name(enum ipc_type type);
+/* Has a field of type secret: whoever buffers its frame wipes it. */
+bool ipc_message_secret(enum ipc_type type);
+/* Only these may carry a descriptor; one that comes with another message is closed, and the frame is malformed. */
+bool ipc_message_takes_fd(enum ipc_type type);
 
 #endif

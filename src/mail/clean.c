@@ -33,7 +33,7 @@ static void append_clean(buf *b, slice s, slice refused)
     buf_append(b, slice_sub(s, clean, s.len));
 }
 
-static slice shorten(slice s)
+slice clean_shorten(slice s)
 {
     size_t len = s.len < LONGEST_WORD ? s.len : LONGEST_WORD;
     while (len > 0 && len < s.len && ((unsigned char)s.ptr[len] & 0xc0) == 0x80)
@@ -48,12 +48,12 @@ void clean_append_text(buf *b, slice s)
 
 void clean_append_word(buf *b, slice s)
 {
-    append_clean(b, shorten(s), SLICE(" ()<>\"\\,;"));
+    append_clean(b, clean_shorten(s), SLICE(" ()<>\"\\,;"));
 }
 
 void clean_append_comment(buf *b, slice s)
 {
-    append_clean(b, shorten(s), SLICE("()\\"));
+    append_clean(b, clean_shorten(s), SLICE("()\\"));
 }
 
 static uint32_t code_point(slice s, size_t len)

@@ -12,6 +12,8 @@ void clean_append_text(buf *b, slice s);
 void clean_append_word(buf *b, slice s);
 /* As text, without parentheses and backslash: may stand in a comment. At most 255 bytes. */
 void clean_append_comment(buf *b, slice s);
+/* At most the first 255 bytes, no half character at the end. */
+slice clean_shorten(slice s);
 /* As text, in ASCII: other characters become \x{HEX} as in RFC 6533 section 3, and bytes that are no UTF-8 question marks. */
 void clean_append_ascii(buf *b, slice s);
 

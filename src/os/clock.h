@@ -5,9 +5,9 @@
 
 #include "base/base.h"
 
-int64_t os_now_ms(void);  /* monotonic */
-int64_t os_now_us(void);  /* monotonic */
-int64_t os_wall_s(void);  /* unix time */
+int64_t os_now_ms(void); /* monotonic */
+int64_t os_now_us(void); /* monotonic */
+int64_t os_wall_s(void); /* unix time */
 int64_t os_wall_us(void);
 /* Offset of local time from UTC now, in minutes east (for Date and Received). */
 int os_utc_offset_min(int64_t unix_s);

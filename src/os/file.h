@@ -67,7 +67,15 @@ must_check enum err os_dir_next(struct os_dir *d, slice *name_r);
 void os_dir_close(struct os_dir **d);
 
 /* Tests: the n-th call from now of those that match (bit i of calls = enum) fails with e; 0 switches off. Compiled in always, one predictable branch. */
-enum os_file_call { OS_CALL_OPEN, OS_CALL_READ, OS_CALL_WRITE, OS_CALL_SYNC, OS_CALL_RENAME, OS_CALL_UNLINK, OS_CALL_OTHER };
+enum os_file_call {
+    OS_CALL_OPEN,
+    OS_CALL_READ,
+    OS_CALL_WRITE,
+    OS_CALL_SYNC,
+    OS_CALL_RENAME,
+    OS_CALL_UNLINK,
+    OS_CALL_OTHER
+};
 void os_file_fault(uint64_t n, unsigned calls, enum err e);
 
 #endif

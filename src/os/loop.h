@@ -28,11 +28,13 @@ void loop_timer_stop(struct loop_timer *t);
 void loop_timer_close(struct loop_timer **t);
 
 /* Calls when fd is readable (or, if asked, writable). The descriptor stays the caller's and must outlive the watch. */
-must_check enum err loop_watch_open(struct loop *l, int fd, void (*call)(void *ctx, bool readable, bool writable), void *ctx, struct loop_watch **watch_r);
+must_check enum err loop_watch_open(struct loop *l, int fd, void (*call)(void *ctx, bool readable, bool writable),
+                                    void *ctx, struct loop_watch **watch_r);
 void loop_watch_set(struct loop_watch *w, bool read, bool write);
 void loop_watch_close(struct loop_watch **w);
 
 /* SIGTERM and the like, as an ordinary callback. */
-must_check enum err loop_signal(struct loop *l, int signal_number, void (*call)(void *ctx, int signal_number), void *ctx);
+must_check enum err loop_signal(struct loop *l, int signal_number, void (*call)(void *ctx, int signal_number),
+                                void *ctx);
 
 #endif

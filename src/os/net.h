@@ -14,21 +14,32 @@ struct net_connection;
 
 struct net_ops {
     void (*data)(void *ctx, slice in);
-    void (*drained)(void *ctx);              /* after a write that had to wait: everything is with the kernel */
-    void (*connected)(void *ctx);            /* net_connect succeeded (TCP); not called for accepted ones */
-    void (*secured)(void *ctx);              /* a TLS handshake is done */
-    void (*closed)(void *ctx, enum err why); /* ERR_CLOSED: orderly EOF (for TLS: close_notify or EOF; nothing in plaintext is read after it); else the failure. The owner still calls net_close */
+    void (*drained)(void *ctx);   /* after a write that had to wait: everything is with the kernel */
+    void (*connected)(void *ctx); /* net_connect succeeded (TCP); not called for accepted ones */
+    void (*secured)(void *ctx);   /* a TLS handshake is done */
+    void (*closed)(
+        void *ctx,
+        enum err
+            why); /* ERR_CLOSED: orderly EOF (for TLS: close_notify or EOF; nothing in plaintext is read after it); else the failure. The owner still calls net_close */
 };
 
 /* Takes over a listening descriptor that stays open after net_listener_close (the master's). The callback gets an accepted descriptor and owns it. Accepts at most 64 a turn. On EMFILE it pauses for 100 ms. */
-must_check enum err net_listen(struct loop *l, int fd, void (*accepted)(void *ctx, int fd, const struct socket_address *peer), void *ctx, struct net_listener **listener_r);
+must_check enum err net_listen(struct loop *l, int fd,
+                               void (*accepted)(void *ctx, int fd, const struct socket_address *peer), void *ctx,
+                               struct net_listener **listener_r);
 void net_listener_pause(struct net_listener *n, bool pause);
 void net_listener_close(struct net_listener **n);
 
 /* An accepted descriptor as a connection (the descriptor is the connection's now, also on error). Reads at once. */
-must_check enum err net_accept(struct loop *l, int fd, const struct net_ops *ops, void *ctx, struct net_connection **c_r);
-/* Begins to connect; connected or closed follows. source may be NULL. */
-must_check enum err net_connect(struct loop *l, const struct socket_address *to, const struct socket_address *source, const struct net_ops *ops, void *ctx, struct net_connection **c_r);
+must_check enum err net_accept(struct loop *l, int fd, const struct net_ops *ops, void *ctx,
+                               struct net_connection **c_r);
+struct net_route {
+    const struct socket_address *to;
+    const struct socket_address *source; /* NULL: the kernel chooses */
+};
+/* Begins to connect; connected or closed follows, unless it fails at once: ERR_UNREACHABLE and the like. */
+must_check enum err net_connect(struct loop *l, const struct net_route *route, const struct net_ops *ops, void *ctx,
+                                struct net_connection **c_r);
 void net_close(struct net_connection **c);
 /* Writes out what waits for at most timeout_ms, then closes; the owner forgets it now. For the last reply of a session. TLS says close_notify. */
 void net_close_after_write(struct net_connection **c, int64_t timeout_ms);

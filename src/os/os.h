@@ -5,6 +5,7 @@
 #define OS_OS_H
 
 #include "os/clock.h"
+#include "os/event.h"
 #include "os/file.h"
 #include "os/log.h"
 #include "os/loop.h"
@@ -12,5 +13,6 @@
 #include "os/process.h"
 #include "os/socket.h"
 #include "os/tls.h"
+#include "os/wait.h"
 
 #endif

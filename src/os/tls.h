@@ -11,12 +11,13 @@ struct tls_client;
 struct tls_session; /* one handshake and stream, driven by os/net */
 
 struct tls_pair {
-    slice name;  /* SNI name; empty: default */
+    slice name;      /* SNI name; empty: default */
     slice cert, key; /* paths */
 };
 
 /* Loads and matches all pairs. On error `why` names the file and what is wrong (ERR_TLS, ERR_NOTFOUND, ERR_PERMISSION). ticket_key: 80 bytes shared by all receivers, or empty. */
-must_check enum err tls_server_open(const struct tls_pair *pairs, size_t count, slice ticket_key, struct tls_server **t_r, buf *why);
+must_check enum err tls_server_open(const struct tls_pair *pairs, size_t count, slice ticket_key,
+                                    struct tls_server **t_r, buf *why);
 void tls_server_close(struct tls_server **t);
 /* Checks a pair without keeping it: readable, belong together, not expired. Warnings (unknown chain, near expiry) go to `warnings`, one line each. */
 must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);

@@ -7,7 +7,6 @@
 #define AUTH_ROWS 16384u
 #define AUTH_WINDOW_S (15 * 60)
 
-
 struct region {
     struct hash_key key;
     _Atomic uint32_t sessions[LIMITS_COLUMNS];

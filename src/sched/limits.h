@@ -11,10 +11,11 @@
 #define LIMITS_COLUMNS 32u
 
 struct limits_config {
-    uint32_t sessions;               /* all together; 0 no limit, as below */
+    uint32_t sessions; /* all together; 0 no limit, as below */
     uint32_t sessions_per_address;
     uint32_t connections_per_minute; /* of an address */
-    uint32_t auth_failures;          /* of an address, and of a login, within 15 minutes, before it is locked for the rest of them */
+    uint32_t
+        auth_failures; /* of an address, and of a login, within 15 minutes, before it is locked for the rest of them */
 };
 
 enum limits_answer { LIMITS_OK, LIMITS_SESSIONS, LIMITS_ADDRESS, LIMITS_RATE };
@@ -26,7 +27,8 @@ void limits_region_init(void *memory, struct hash_key key);
 void limits_column_clear(void *memory, uint32_t column);
 
 /* Counts a session, or refuses it (then nothing is counted but the connection for the rate). ip: 4 or 16 bytes; a length of 0 (local socket) counts in the total only. */
-enum limits_answer limits_session_begin(void *memory, uint32_t column, const struct limits_config *c, slice ip, int64_t now_s);
+enum limits_answer limits_session_begin(void *memory, uint32_t column, const struct limits_config *c, slice ip,
+                                        int64_t now_s);
 void limits_session_end(void *memory, uint32_t column, slice ip);
 uint32_t limits_sessions(const void *memory);
 

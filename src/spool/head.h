@@ -18,10 +18,10 @@ struct spool_place {
 
 struct spool_head {
     uint64_t id;
-    int64_t arrival_s;      /* unix time */
+    int64_t arrival_s;       /* unix time */
     struct body_facts facts; /* of the stored body, trace fields that we added included */
     struct message_origin origin;
-    uint64_t large_file;    /* number of the large-body file, or 0: the body is in the record */
+    uint64_t large_file; /* number of the large-body file, or 0: the body is in the record */
     uint16_t copy;
     uint16_t envelope_count;
     const struct envelope *envelopes; /* recipients are numbered through all envelopes: 0..n-1 */
@@ -29,7 +29,8 @@ struct spool_head {
 
 /* Total number of recipients; the i-th with its envelope (NULL past the end). */
 uint32_t spool_head_recipient_count(const struct spool_head *h);
-const struct recipient *spool_head_recipient(const struct spool_head *h, uint32_t i, const struct envelope **envelope_r);
+const struct recipient *spool_head_recipient(const struct spool_head *h, uint32_t i,
+                                             const struct envelope **envelope_r);
 
 void spool_head_encode(buf *b, const struct spool_head *h);
 /* Slices look into bytes; arrays are in the arena. ERR_CORRUPT, ERR_NOMEM, ERR_UNSUPPORTED (a newer version's tag). */
@@ -41,21 +42,21 @@ enum spool_outcome_kind {
     SPOOL_DEFERRED,      /* tried in vain: tries, next time, reason */
     SPOOL_HELD,
     SPOOL_RELEASED,
-    SPOOL_REMOVED,       /* by an admin, no bounce */
-    SPOOL_WARNED,        /* the delay warning was sent */
+    SPOOL_REMOVED, /* by an admin, no bounce */
+    SPOOL_WARNED,  /* the delay warning was sent */
 };
 
 struct spool_outcome {
     uint64_t id;
-    uint32_t recipient;   /* number through all envelopes; UINT32_MAX: all that are still open */
-    uint8_t kind;         /* enum spool_outcome_kind */
-    uint16_t tries;       /* DEFERRED: so far */
-    int64_t when_s;       /* unix time of the attempt */
-    int64_t next_s;       /* DEFERRED: next attempt */
-    uint16_t code;        /* reason: as struct verdict */
+    uint32_t recipient; /* number through all envelopes; UINT32_MAX: all that are still open */
+    uint8_t kind;       /* enum spool_outcome_kind */
+    uint16_t tries;     /* DEFERRED: so far */
+    int64_t when_s;     /* unix time of the attempt */
+    int64_t next_s;     /* DEFERRED: next attempt */
+    uint16_t code;      /* reason: as struct verdict */
     uint8_t enhanced[3];
-    slice text;           /* reason, at most 512 bytes are kept */
-    slice remote;         /* host[ip]:port that said it, or empty */
+    slice text;   /* reason, at most 512 bytes are kept */
+    slice remote; /* host[ip]:port that said it, or empty */
 };
 
 #endif

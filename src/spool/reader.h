@@ -14,12 +14,14 @@ struct spool_entry;
 must_check enum err spool_reader_open(int dir_fd, struct spool_reader **reader_r);
 void spool_reader_close(struct spool_reader **r);
 /* Opens and checks the record at place. ERR_NOTFOUND (segment or file is gone), ERR_CORRUPT (another epoch, id, or a wrong CRC), ERR_IO. */
-must_check enum err spool_entry_open(struct spool_reader *r, const struct spool_place *place, struct spool_entry **entry_r);
+must_check enum err spool_entry_open(struct spool_reader *r, const struct spool_place *place,
+                                     struct spool_entry **entry_r);
 void spool_entry_close(struct spool_entry **e);
 const struct spool_head *spool_entry_head(const struct spool_entry *e);
 /* Content from offset: up to max bytes, fewer only at the end (empty: the end). The slice lives until the next call on this entry. ERR_IO, ERR_CORRUPT. */
 must_check enum err spool_entry_content(struct spool_entry *e, uint64_t offset, size_t max, slice *content_r);
 /* Only the head (listing): cheaper, body CRC not checked. */
-must_check enum err spool_entry_open_head(struct spool_reader *r, const struct spool_place *place, struct spool_entry **entry_r);
+must_check enum err spool_entry_open_head(struct spool_reader *r, const struct spool_place *place,
+                                          struct spool_entry **entry_r);
 
 #endif

@@ -25,10 +25,12 @@ struct spool_scan_limit {
     uint32_t committed;
 };
 
-must_check enum err spool_scan(int dir_fd, const struct spool_scan_limit *limits, size_t limit_count, const struct spool_scan_ops *ops, void *ctx);
+must_check enum err spool_scan(int dir_fd, const struct spool_scan_limit *limits, size_t limit_count,
+                               const struct spool_scan_ops *ops, void *ctx);
 
 /* Removes segments, large files and temporary files that hold nothing alive. `large_alive` and `segment_alive` answer for a number. Durable (folder synced) on ERR_OK. */
-must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uint64_t segment), bool (*large_alive)(void *ctx, uint64_t file), void *ctx);
+must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uint64_t segment),
+                                bool (*large_alive)(void *ctx, uint64_t file), void *ctx);
 /* Unlinks one large-body file whose message is done. */
 must_check enum err spool_large_remove(int dir_fd, uint64_t file);
 must_check enum err spool_segment_remove(int dir_fd, uint64_t segment);
@@ -37,12 +39,13 @@ must_check enum err spool_segment_remove(int dir_fd, uint64_t segment);
  * call, so that the queue can write it in slices of its loop; runs on the caller's thread except commit's syncs, which may be called from another thread. */
 struct spool_checkpoint;
 must_check enum err spool_checkpoint_begin(int dir_fd, struct spool_checkpoint **c_r);
-must_check enum err spool_checkpoint_segment(struct spool_checkpoint *c, uint64_t segment, uint32_t epoch, uint32_t covered);
+must_check enum err spool_checkpoint_segment(struct spool_checkpoint *c, uint64_t segment, uint32_t epoch,
+                                             uint32_t covered);
 must_check enum err spool_checkpoint_add(struct spool_checkpoint *c, const struct spool_place *place, slice state);
 must_check enum err spool_checkpoint_commit(struct spool_checkpoint **c);
 void spool_checkpoint_abort(struct spool_checkpoint **c);
 
-/* The durable counter that queue ids, segment and file numbers are drawn from. Returns the first of count numbers, never returned before; on stable storage before it returns. Only the master calls it. */
+/* The durable counter that queue ids, segment and file numbers are drawn from. Returns the first of count numbers, never returned before; on stable storage before it returns. ERR_LIMIT above 2^24 at once; ERR_CORRUPT when the counter is lost: nothing may be written then. Only the master calls it. */
 must_check enum err spool_numbers_take(int dir_fd, uint32_t count, uint64_t *first_r);
 /* Makes the spool's folders (mode 0700) where missing and opens the top one; refuses one that is world-writable, a link, or of a newer format. */
 must_check enum err spool_dir_open(const char *path, int *dir_fd_r);

@@ -15,13 +15,15 @@ struct spool_message;
 struct spool_group;
 
 struct spool_writer_options {
-    int dir_fd;              /* the spool folder (kept by the caller); segments and large files are made below it */
-    uint32_t writer;         /* number of this writer (process number): goes into the superblock */
-    uint64_t min_free;       /* bytes of the file system that stay free for outcomes: below, messages are refused (outcomes are not) */
-    uint64_t memory_max;     /* bytes of bodies in flight, e.g. 64 MiB */
-    uint32_t segment_size;   /* 0: chosen by the disk, at most 16 MiB and a tenth of what is free for all preallocated ones */
-    uint32_t inline_max;     /* a larger body goes to a file of its own; 0: default */
-    bool outcomes_only;      /* the queue's writer: may use the reserve below min_free */
+    int dir_fd;      /* the spool folder (kept by the caller); segments and large files are made below it */
+    uint32_t writer; /* number of this writer (process number): goes into the superblock */
+    uint64_t
+        min_free; /* bytes of the file system that stay free for outcomes: below, messages are refused (outcomes are not) */
+    uint64_t memory_max; /* bytes of bodies in flight, e.g. 64 MiB */
+    uint32_t
+        segment_size; /* 0: chosen by the disk, at most 16 MiB and a tenth of what is free for all preallocated ones */
+    uint32_t inline_max; /* a larger body goes to a file of its own; 0: default */
+    bool outcomes_only;  /* the queue's writer: may use the reserve below min_free */
 };
 
 enum spool_done_kind { SPOOL_DONE_COMMITTED, SPOOL_DONE_DRAINED, SPOOL_DONE_NUMBERS_LOW };
@@ -53,8 +55,9 @@ must_check enum err spool_writer_room(struct spool_writer *w, uint64_t size);
 /* A closed segment of this writer whose mail is all gone, outcomes durable, no lease open: use it again under a higher epoch. */
 void spool_writer_recycle(struct spool_writer *w, uint64_t segment);
 /* For HELLO: the segments of this writer that are not yet free, with what is committed. False at the end. */
-bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segment_r, uint32_t *committed_r, bool *closed_r);
-/* A copy of the record head at `offset`..: what a restarted queue asks to be told again is read by it from the disk; nothing is kept here. */
+bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segment_r, uint32_t *committed_r,
+                          bool *closed_r);
+/* Nothing that was announced is kept here: what a restarted queue missed it reads from the disk, below `committed`. */
 
 /* A message that is being received. cookie comes back with its completions. ERR_NOMEM when bodies in flight are at their bound. */
 must_check enum err spool_message_begin(struct spool_writer *w, void *cookie, struct spool_message **message_r);
@@ -63,7 +66,8 @@ must_check enum err spool_message_append(struct spool_message *m, slice content)
 /* True when the thread is behind: stop reading from the client until SPOOL_DONE_DRAINED. */
 bool spool_message_congested(const struct spool_message *m);
 /* No more content: queues the record (head->large_file, head->copy are set by the writer; the other fields by the caller; copied at once) for the next group. The message
- * belongs to the writer from now on, also on error; its completion is SPOOL_DONE_COMMITTED. */
+ * belongs to the writer from now on, also on error. ERR_OK: its completion is SPOOL_DONE_COMMITTED. An error (ERR_NOMEM, ERR_NOSPACE, ERR_IO, ERR_LIMIT: head too long) means that the message is
+ * gone and no completion comes. */
 must_check enum err spool_message_commit(struct spool_message **m, const struct spool_head *head);
 void spool_message_abort(struct spool_message **m);
 /* Content so far that is still in memory, from its start (at least the first 64 KiB, or all if less): for header checks at the end of data. */

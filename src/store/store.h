@@ -9,7 +9,7 @@
 struct store;
 
 struct store_account {
-    slice address;   /* the login: local lower case @ domain lower case */
+    slice address; /* the login: local lower case @ domain lower case */
     slice full_name;
     int64_t created_s;
 };

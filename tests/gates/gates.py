@@ -7,7 +7,7 @@
 The include graph is held to the `may-use` block of ARCHITECTURE.md, the object files of PURE rooms (in the build
 folder) to pure_symbols.txt, functions and files to their sizes, each .c to including its own header first, each
 file to its SPDX line, and the layout to clang-format. There is no list of exceptions: tests (`*_test.c`, tests/)
-and tables (folders named tables/) are left out of the sizes by name and folder, for all alike.
+and tables (folders named tables/) are left out of the sizes by name and folder, for all alike; tables are laid out by hand.
 
     gates.py [--build DIR]      the tree this file lies in; DIR is a plain gcc build (default build)
     gates.py --self-test        breaks each rule once in a tree of its own and sees whether it is caught
@@ -48,8 +48,12 @@ def is_test(path):
     return path.startswith("tests/") or os.path.splitext(path)[0].endswith("_test")
 
 
+def is_table(path):
+    return "tables" in path.split("/")[:-1]
+
+
 def is_sized(path):
-    return path.endswith(C_FILES) and not is_test(path) and "tables" not in path.split("/")[:-1]
+    return path.endswith(C_FILES) and not is_test(path) and not is_table(path)
 
 
 def without_comments(text):
@@ -195,6 +199,17 @@ def place_of(root, room, obj, symbol):
     return (files[0] if files else "src/%s" % room), 1
 
 
+def check_test_names(root, build):
+    """A source named like a test, and so free of the sizes, may not be part of a room's library."""
+    failures = []
+    for folder, _, names in os.walk(os.path.join(build, "src")):
+        if re.search(r"/lib\w+\.a\.p$", folder):
+            path = os.path.relpath(os.path.dirname(folder), build)
+            failures += [(path + "/" + name[:-2], 1, "named like a test, but built into the room", "another name", name[:-2])
+                         for name in names if name.endswith("_test.c.o") and os.path.exists(os.path.join(root, path, name[:-2]))]
+    return failures
+
+
 def check_pure(root, files, build):
     table, lists, failures = read_table(root) or {}, read_symbols(), []
     for room, (uses, pure) in table.items():
@@ -293,7 +308,7 @@ def check_words(root, files):
 
 
 def check_layout(root, files):
-    named = [f for f in files if f.endswith(C_FILES)]
+    named = [f for f in files if f.endswith(C_FILES) and not is_table(f)]
     if not named:
         return []
     run = subprocess.run(["clang-format", "--dry-run", "-Werror", "--style=file", "--ferror-limit=1"] + named,
@@ -311,8 +326,8 @@ def check_layout(root, files):
 
 def check_all(root, build):
     files = list_files(root)
-    return (check_includes(root, files) + check_pure(root, files, build) + check_sizes(root, files)
-            + check_words(root, files) + check_layout(root, files))
+    return (check_includes(root, files) + check_pure(root, files, build) + check_test_names(root, build)
+            + check_sizes(root, files) + check_words(root, files) + check_layout(root, files))
 
 
 def main():

@@ -48,6 +48,7 @@ BROKEN = [
      "void *mail_heap(void)\n{\n    return malloc(4);\n}\n", "src/mail/heap.c:8: PURE room mail needs a symbol"),
     ("clock in base", "src/base/clock.c", SPDX + "#include <time.h>\n\nlong base_now(void);\n\n"
      "long base_now(void)\n{\n    return time(NULL);\n}\n", "src/base/clock.c:8: PURE room base needs a symbol"),
+    ("code named like a test", "src/mail/self_test.c", SPDX + "int mail_self;\n", "src/mail/self_test.c:1: named like a test"),
     ("long function", "src/os/a.c", SPDX + LONG, "src/os/a.c:2: code lines of long_one(), limit 60, actual 61"),
     ("complex function", "src/os/a.c", SPDX + BRANCHES, "src/os/a.c:2: complexity of branchy(), limit 15, actual 16"),
     ("six parameters", "src/os/a.c", SPDX + "int six(int a, int b, int (*c)(int, int), int d, int e, int f)\n{\n    return a;\n}\n",
@@ -64,7 +65,7 @@ BROKEN = [
 KEPT = [
     ("a switch counts 1", "src/os/a.c", SPDX + SWITCH),
     ("sizes of tests are free", "src/os/a_test.c", SPDX + LONG + BRANCHES),
-    ("sizes of tables are free", "src/os/tables/a.c", SPDX + "int a;\n" * 700),
+    ("sizes and layout of tables are free", "src/os/tables/a.c", SPDX + "int  a;\n" * 700),
     ("uv.h in the loop", "src/os/loop_timer.c", SPDX + "#include <uv.h>\n"),
 ]
 

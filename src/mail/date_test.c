@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#include "mail/mail.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static void prints_dates_of_mail(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t unix_s;
+        int offset;
+        slice text;
+    } rows[] = {
+        {0, 0, SLICE("Thu, 1 Jan 1970 00:00:00 +0000")},
+        {-1, 0, SLICE("Wed, 31 Dec 1969 23:59:59 +0000")},
+        {1795288115, 0, SLICE("Sat, 21 Nov 2026 19:08:35 +0000")},
+        {1795288115, 120, SLICE("Sat, 21 Nov 2026 21:08:35 +0200")},
+        {1795288115, -570, SLICE("Sat, 21 Nov 2026 09:38:35 -0930")},
+        {1795288115, 330, SLICE("Sun, 22 Nov 2026 00:38:35 +0530")},
+        {951782400, 0, SLICE("Tue, 29 Feb 2000 00:00:00 +0000")},
+        {951868800, 0, SLICE("Wed, 1 Mar 2000 00:00:00 +0000")},
+        {4107542400, 0, SLICE("Mon, 1 Mar 2100 00:00:00 +0000")},
+        {4107542399, 0, SLICE("Sun, 28 Feb 2100 23:59:59 +0000")},
+        {1735689599, 0, SLICE("Tue, 31 Dec 2024 23:59:59 +0000")},
+        {1735689600, 0, SLICE("Wed, 1 Jan 2025 00:00:00 +0000")},
+        {253402300799, 0, SLICE("Fri, 31 Dec 9999 23:59:59 +0000")},
+        {INT64_MAX, 840, SLICE("Fri, 31 Dec 9999 23:59:59 +1400")},
+        {INT64_MIN, -720, SLICE("Sat, 1 Jan 0000 00:00:00 -1200")},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        buf b;
+        buf_init(&b, 100);
+        date_print_rfc5322(&b, rows[i].unix_s, rows[i].offset);
+        assert_true(slice_equal(buf_slice(&b), rows[i].text));
+        buf_deinit(&b);
+    }
+}
+
+static void prints_dates_of_logs(void **state)
+{
+    (void)state;
+    buf b;
+    buf_init(&b, 100);
+    date_print_rfc3339(&b, 1795288115);
+    assert_true(slice_equal(buf_slice(&b), SLICE("2026-11-21T19:08:35Z")));
+    buf_clear(&b);
+    date_print_rfc3339(&b, INT64_MIN);
+    assert_true(slice_equal(buf_slice(&b), SLICE("0000-01-01T00:00:00Z")));
+    buf_deinit(&b);
+}
+
+/* Day after day through ten thousand years, against counting on a calendar. */
+static void agrees_with_a_calendar(void **state)
+{
+    (void)state;
+    unsigned year = 0, month = 1, day = 1;
+    for (int64_t s = -62167219200; s <= 253402300799; s += 86400) {
+        char want[21], memory[32];
+        snprintf(want, sizeof(want), "%04u-%02u-%02uT00:00:00Z", year % 10000, month % 100, day % 100);
+        buf b;
+        buf_init_fixed(&b, memory, sizeof(memory));
+        date_print_rfc3339(&b, s);
+        if (!slice_equal(buf_slice(&b), slice_str(want)))
+            fail_msg("%s", want);
+        bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        unsigned days = month == 2 ? 28U + leap
+                                   : 30U + (month == 1 || month == 3 || month == 5 || month == 7 || month == 8 ||
+                                            month == 10 || month == 12);
+        if (++day > days) {
+            day = 1;
+            month = month % 12 + 1;
+            year += month == 1;
+        }
+    }
+    assert_int_equal(year, 10000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prints_dates_of_mail),
+        cmocka_unit_test(prints_dates_of_logs),
+        cmocka_unit_test(agrees_with_a_calendar),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

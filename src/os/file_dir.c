@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+#include "os/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+#include "os/file_fault.h"
+
+struct os_dir {
+    DIR *stream;
+};
+
+enum err os_dir_open(int dir_fd, slice path, struct os_dir **dir_r)
+{
+    int fd = -1;
+    enum err e = os_open(dir_fd, path, O_RDONLY | O_DIRECTORY, 0, &fd);
+    if (e != ERR_OK)
+        return e;
+    struct os_dir *d = malloc(sizeof(*d));
+    if (!d) {
+        os_close(&fd);
+        return ERR_NOMEM;
+    }
+    d->stream = fdopendir(fd);
+    if (!d->stream) {
+        e = os_err(errno);
+        free(d);
+        os_close(&fd);
+        return e;
+    }
+    *dir_r = d;
+    return ERR_OK;
+}
+
+enum err os_dir_next(struct os_dir *d, slice *name_r)
+{
+    enum err e = file_fault(OS_CALL_READ);
+    if (e != ERR_OK)
+        return e;
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(d->stream);
+        if (!entry)
+            return errno == 0 ? ERR_NOTFOUND : os_err(errno);
+        slice name = slice_str(entry->d_name);
+        if (slice_equal(name, SLICE(".")) || slice_equal(name, SLICE("..")))
+            continue;
+        *name_r = name;
+        return ERR_OK;
+    }
+}
+
+void os_dir_close(struct os_dir **d)
+{
+    if (!*d)
+        return;
+    closedir((*d)->stream);
+    free(*d);
+    *d = NULL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+#include "os/tls_openssl.h"
+
+#include <openssl/err.h>
+
+struct tls_client {
+    SSL_CTX *ctx;
+};
+
+enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why)
+{
+    struct tls_client *t = calloc(1, sizeof(*t));
+    if (!t)
+        return ERR_NOMEM;
+    ERR_clear_error();
+    t->ctx = tls_context_new(TLS_client_method());
+    if (!t->ctx) {
+        free(t);
+        return ERR_NOMEM;
+    }
+    SSL_CTX_set_verify(t->ctx, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    if (SSL_CTX_set_default_verify_paths(t->ctx) != 1) {
+        buf_printf(why, "the system's certificate authorities cannot be loaded: %s", tls_reason());
+        tls_client_close(&t);
+        return ERR_TLS;
+    }
+    *t_r = t;
+    return ERR_OK;
+}
+
+void tls_client_close(struct tls_client **t)
+{
+    if (!*t)
+        return;
+    SSL_CTX_free((*t)->ctx);
+    free(*t);
+    *t = NULL;
+}
+
+SSL_CTX *tls_client_context(const struct tls_client *t)
+{
+    return t->ctx;
+}

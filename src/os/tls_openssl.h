@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/* Inside the room only, and there only for os/tls*.c: what the server, the client, the sessions and the check of a pair share of
+ * OpenSSL. Everything loaded from files is read by os/file, so that messages can name the file and what to do. OpenSSL's
+ * error queue is a thread's; it is emptied before each call whose error will be told. */
+#ifndef OS_TLS_OPENSSL_H
+#define OS_TLS_OPENSSL_H
+
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "os/tls.h"
+
+struct tls_loaded {
+    X509 *leaf;
+    STACK_OF(X509) * chain; /* without the leaf */
+    EVP_PKEY *key;
+};
+
+/* Reads both files and checks that they belong together; why gets one line. */
+must_check enum err tls_load_pair(const struct tls_pair *pair, struct tls_loaded *loaded_r, buf *why);
+void tls_loaded_free(struct tls_loaded *l);
+
+/* With what holds for both sides set; NULL without memory. */
+SSL_CTX *tls_context_new(const SSL_METHOD *method);
+/* The reason of the oldest error in the queue, or a text that says no more than that it failed. */
+const char *tls_reason(void);
+
+/* The context a session begins with; SNI may exchange it. */
+SSL_CTX *tls_server_context(const struct tls_server *t);
+SSL_CTX *tls_client_context(const struct tls_client *t);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+#define SPOOL_TEST_SEGMENT (512u << 10)
+#include "spool/fixture_test.h"
+
+static void commits_sizes(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {0, 1, 7, 4096, 8191, 8192, 8193, 65535, 65536, 65537, 131072, 300000, 3000000, 12};
+    struct fixture f;
+    struct spool_reader *r = NULL;
+    fixture_open(&f);
+    writer_open(&f);
+    assert_int_equal(spool_reader_open(f.dir_fd, &r), ERR_OK);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct spool_done d;
+        uint64_t id = 1000 + i;
+        assert_int_equal(submit(&f, id, sizes[i]), ERR_OK);
+        spool_writer_flush(f.w);
+        next_done(&f, &d);
+        assert_int_equal(d.kind, SPOOL_DONE_COMMITTED);
+        assert_int_equal(d.err, ERR_OK);
+        assert_true(d.cookie == (void *)(uintptr_t)id);
+        assert_int_equal(d.place.id, id);
+        assert_true(d.committed >= d.place.offset + d.place.length);
+        check_entry(r, &d.place, sizes[i]);
+        struct spool_entry *e = NULL;
+        assert_int_equal(spool_entry_open_head(r, &d.place, &e), ERR_OK);
+        assert_int_equal(spool_entry_head(e)->facts.size, sizes[i]);
+        spool_entry_close(&e);
+    }
+    spool_reader_close(&r);
+    fixture_close(&f);
+}
+
+static void fills_segments_and_recycles(void **state)
+{
+    (void)state;
+    enum { MAILS = 100, SIZE = 40000 };
+    struct fixture f;
+    struct spool_reader *r = NULL;
+    struct spool_place places[MAILS];
+    uint64_t closed[MAILS];
+    size_t closed_count = 0;
+    fixture_open(&f);
+    writer_open(&f);
+    assert_int_equal(spool_reader_open(f.dir_fd, &r), ERR_OK);
+    for (size_t i = 0; i < MAILS; i += 10) {
+        for (size_t k = i; k < i + 10; k++)
+            assert_int_equal(submit(&f, 1 + k, SIZE), ERR_OK);
+        spool_writer_flush(f.w);
+        for (size_t k = 0; k < 10; k++) {
+            struct spool_done d;
+            next_done(&f, &d);
+            assert_int_equal(d.err, ERR_OK);
+            places[d.place.id - 1] = d.place;
+            if (d.closed_segment)
+                closed[closed_count++] = d.closed_segment;
+        }
+    }
+    assert_in_range(closed_count, 7, 12);
+    for (size_t i = 0; i < MAILS; i++)
+        check_entry(r, &places[i], SIZE);
+    uint64_t segment;
+    uint32_t committed;
+    bool is_closed;
+    for (size_t i = 0; i < closed_count; i++) {
+        assert_true(spool_writer_segment(f.w, i, &segment, &committed, &is_closed));
+        assert_int_equal(segment, closed[i]);
+        assert_true(is_closed);
+    }
+    assert_true(spool_writer_segment(f.w, closed_count, &segment, &committed, &is_closed));
+    assert_false(is_closed);
+    assert_false(spool_writer_segment(f.w, closed_count + 1, &segment, &committed, &is_closed));
+    for (size_t i = 0; i < closed_count; i++)
+        spool_writer_recycle(f.w, closed[i]);
+    bool seen_higher = false;
+    for (size_t i = 0; i < MAILS; i++) {
+        struct spool_done d;
+        assert_int_equal(submit(&f, 1000 + i, SIZE), ERR_OK);
+        spool_writer_flush(f.w);
+        next_done(&f, &d);
+        assert_int_equal(d.err, ERR_OK);
+        seen_higher = seen_higher || d.place.epoch > 1;
+        check_entry(r, &d.place, SIZE);
+    }
+    assert_true(seen_higher);
+    size_t stale = 0;
+    for (size_t i = 0; i < MAILS; i++) {
+        struct spool_entry *e = NULL;
+        enum err err = spool_entry_open(r, &places[i], &e);
+        stale += err == ERR_CORRUPT || err == ERR_NOTFOUND;
+        spool_entry_close(&e);
+    }
+    assert_true(stale > 0);
+    spool_reader_close(&r);
+    fixture_close(&f);
+}
+
+static void group_is_read_back(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_reader *r = NULL;
+    struct spool_group *g = NULL;
+    struct spool_done d;
+    struct test_head bounce, moved;
+    char body[30000];
+    fixture_open(&f);
+    writer_open(&f);
+    assert_int_equal(spool_reader_open(f.dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_group_begin(f.w, &f, &g), ERR_OK);
+    const struct spool_outcome o = {.id = 5,
+                                    .recipient = 3,
+                                    .kind = SPOOL_FAILED,
+                                    .code = 550,
+                                    .enhanced = {5, 1, 1},
+                                    .text = SLICE("no such user")};
+    assert_int_equal(spool_group_outcome(g, &o), ERR_OK);
+    test_head_init(&bounce, 6, 1001);
+    body_fill(body, 6, 0, 1001);
+    assert_int_equal(spool_group_message(g, &bounce.head, slice_of(body, 1001)), ERR_OK);
+    test_head_init(&moved, 4, sizeof(body));
+    moved.head.copy = 2;
+    body_fill(body, 4, 0, sizeof(body));
+    assert_int_equal(spool_group_move(g, &moved.head, slice_of(body, sizeof(body))), ERR_OK);
+    assert_int_equal(spool_group_message(g, &bounce.head, slice_of(body, 70000)), ERR_LIMIT);
+    assert_int_equal(spool_group_commit(&g), ERR_OK);
+    spool_writer_flush(f.w);
+    next_done(&f, &d);
+    assert_int_equal(d.err, ERR_OK);
+    assert_true(d.cookie == &f);
+    assert_int_equal(d.place.id, 6);
+    struct spool_place place;
+    slice head;
+    assert_true(spool_done_place(f.w, 1, &place, &head));
+    assert_int_equal(place.copy, 2);
+    struct arena arena;
+    struct spool_head decoded;
+    arena_init(&arena, 65536);
+    assert_int_equal(spool_head_decode(head, &arena, &decoded), ERR_OK);
+    assert_int_equal(decoded.id, 4);
+    arena_deinit(&arena);
+    assert_false(spool_done_place(f.w, 2, &place, &head));
+    check_entry(r, &d.place, 1001);
+    check_entry(r, &place, sizeof(body));
+    spool_reader_close(&r);
+    fixture_close(&f);
+}
+
+static void aborts_leave_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_message *m = NULL;
+    char piece[4096] = {0};
+    fixture_open(&f);
+    writer_open(&f);
+    for (size_t pieces = 0; pieces < 100; pieces += 33) {
+        assert_int_equal(spool_message_begin(f.w, NULL, &m), ERR_OK);
+        for (size_t i = 0; i < pieces; i++)
+            assert_int_equal(spool_message_append(m, slice_of(piece, sizeof(piece))), ERR_OK);
+        spool_message_abort(&m);
+    }
+    spool_writer_close(&f.w);
+    struct os_dir *d = NULL;
+    slice name;
+    assert_int_equal(os_dir_open(f.dir_fd, SLICE("large"), &d), ERR_OK);
+    assert_int_equal(os_dir_next(d, &name), ERR_NOTFOUND);
+    os_dir_close(&d);
+    assert_int_equal(os_dir_open(f.dir_fd, SLICE("seg"), &d), ERR_OK);
+    assert_int_equal(os_dir_next(d, &name), ERR_NOTFOUND);
+    os_dir_close(&d);
+    fixture_close(&f);
+}
+
+static void failed_sync_fails_the_batch_and_retires(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_done d;
+    fixture_open(&f);
+    writer_open(&f);
+    assert_int_equal(submit(&f, 1, 100), ERR_OK);
+    spool_writer_flush(f.w);
+    next_done(&f, &d);
+    assert_int_equal(d.err, ERR_OK);
+    uint64_t first = d.segment;
+    /* let the yard come to rest, so that the fault hits the journal */
+    usleep(200000);
+    os_file_fault(1, 1u << OS_CALL_SYNC, ERR_IO);
+    for (uint64_t id = 2; id < 5; id++)
+        assert_int_equal(submit(&f, id, 100), ERR_OK);
+    spool_writer_flush(f.w);
+    uint64_t closed = 0;
+    for (size_t i = 0; i < 3; i++) {
+        next_done(&f, &d);
+        assert_int_equal(d.err, ERR_IO);
+        closed = d.closed_segment ? d.closed_segment : closed;
+    }
+    assert_int_equal(closed, first);
+    assert_int_equal(submit(&f, 9, 100), ERR_OK);
+    spool_writer_flush(f.w);
+    next_done(&f, &d);
+    assert_int_equal(d.err, ERR_OK);
+    assert_true(d.segment != first);
+    fixture_close(&f);
+}
+
+static void bodies_in_flight_are_bounded(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_message *m[64] = {NULL};
+    char piece[8000] = {0};
+    fixture_open(&f);
+    struct spool_writer_options o = small_options(&f);
+    o.memory_max = 100000;
+    assert_int_equal(spool_writer_open(&o, &f.w), ERR_OK);
+    supply(&f, f.w);
+    enum err e = ERR_OK;
+    size_t begun = 0;
+    for (; begun < 64 && e == ERR_OK; begun++) {
+        e = spool_message_begin(f.w, NULL, &m[begun]);
+        if (e == ERR_OK)
+            e = spool_message_append(m[begun], slice_of(piece, sizeof(piece)));
+    }
+    assert_int_equal(e, ERR_NOMEM);
+    assert_in_range(begun, 5, 13);
+    assert_int_equal(spool_writer_room(f.w, 1000000), ERR_NOMEM);
+    for (size_t i = 0; i < 64; i++)
+        spool_message_abort(&m[i]);
+    assert_int_equal(spool_writer_room(f.w, 50000), ERR_OK);
+    fixture_close(&f);
+}
+
+static void full_disk_refuses_messages_not_outcomes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_done d;
+    struct spool_group *g = NULL;
+    fixture_open(&f);
+    struct spool_writer_options o = small_options(&f);
+    o.min_free = UINT64_MAX / 2;
+    assert_int_equal(spool_writer_open(&o, &f.w), ERR_OK);
+    supply(&f, f.w);
+    assert_int_equal(spool_writer_room(f.w, 1), ERR_NOSPACE);
+    assert_int_equal(submit(&f, 1, 100), ERR_OK);
+    spool_writer_flush(f.w);
+    next_done(&f, &d);
+    assert_int_equal(d.err, ERR_NOSPACE);
+    spool_writer_close(&f.w);
+    o.outcomes_only = true;
+    assert_int_equal(spool_writer_open(&o, &f.w), ERR_OK);
+    supply(&f, f.w);
+    assert_int_equal(spool_group_begin(f.w, NULL, &g), ERR_OK);
+    const struct spool_outcome outcome = {.id = 1, .kind = SPOOL_DELIVERED};
+    assert_int_equal(spool_group_outcome(g, &outcome), ERR_OK);
+    assert_int_equal(spool_group_commit(&g), ERR_OK);
+    spool_writer_flush(f.w);
+    next_done(&f, &d);
+    assert_int_equal(d.err, ERR_OK);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commits_sizes),
+        cmocka_unit_test(fills_segments_and_recycles),
+        cmocka_unit_test(group_is_read_back),
+        cmocka_unit_test(aborts_leave_nothing),
+        cmocka_unit_test(failed_sync_fails_the_batch_and_retires),
+        cmocka_unit_test(bodies_in_flight_are_bounded),
+        cmocka_unit_test(full_disk_refuses_messages_not_outcomes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
