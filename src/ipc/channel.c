@@ -9,7 +9,6 @@
 #define READ_TURN (1u << 20)
 #define KEEP_MAX 65536u
 #define OUT_MAX ((size_t)1 << 31)
-#define RECEIVE_FDS 8u
 #define WAITING_FDS 64u
 
 /* A descriptor that goes along with the byte at this offset of the out-buffer. */
@@ -272,20 +271,19 @@ static enum err hand_out(struct ipc_channel *c, void (*message)(void *ctx, const
 /* *more_r: the kernel ended the read early, at a descriptor. */
 static enum err receive(struct ipc_channel *c, size_t *got_r, bool *more_r)
 {
-    int fds[RECEIVE_FDS];
-    size_t fd_count = 0;
+    struct socket_passed passed = {.count = 0};
     if (!grow(&c->in, READ_STEP))
         return ERR_NOMEM;
-    enum err e = socket_receive_fd(c->fd, c->in.ptr + c->in.len, READ_STEP, got_r, fds, RECEIVE_FDS, &fd_count);
+    enum err e = socket_receive_fd(c->fd, c->in.ptr + c->in.len, READ_STEP, got_r, &passed);
     if (e != ERR_OK)
         return e;
     buf_grown(&c->in, *got_r);
-    *more_r = fd_count > 0 || *got_r == READ_STEP;
-    for (size_t i = 0; i < fd_count; i++) {
+    *more_r = passed.count > 0 || *got_r == READ_STEP;
+    for (size_t i = 0; i < passed.count; i++) {
         if (c->in_fd_count < WAITING_FDS)
-            c->in_fds[c->in_fd_count++] = fds[i];
+            c->in_fds[c->in_fd_count++] = passed.fds[i];
         else
-            os_close(&fds[i]);
+            os_close(&passed.fds[i]);
     }
     return c->in_fd_count < WAITING_FDS ? ERR_OK : refuse(c, "too many descriptors");
 }

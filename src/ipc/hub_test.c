@@ -175,16 +175,34 @@ static bool queue_saw_death(void)
     return queue.dead == 1;
 }
 
+static bool queue_has_peer(void)
+{
+    return queue.peer != NULL;
+}
+
+/* A receiver that is a bare channel in the test's hands. */
+static struct ipc_channel *introduce_bare(void)
+{
+    int pair[2];
+    struct ipc_channel *bare = NULL;
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    assert_int_equal(ipc_channel_open(pair[0], PROCESS_RECEIVER, PROCESS_QUEUE, &bare), ERR_OK);
+    tell(&queue, (struct ipc_message){.type = IPC_peer, .fd = pair[1], .u.peer = {1, PROCESS_RECEIVER, 0, 1}});
+    run_until(queue_has_peer);
+    return bare;
+}
+
 /* The master's word of a death may be read before what the dead one wrote. */
 static void what_the_dead_wrote_is_heard_before_its_death(void **state)
 {
     (void)state;
-    introduce(1);
-    run_until(both_up);
-    for (uint64_t i = 1; i <= 3; i++)
-        announce(i, 10);
-    ipc_hub_flush(receiver.hub, 1000);
-    ipc_hub_close(&receiver.hub);
+    struct ipc_channel *bare = introduce_bare();
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct ipc_message m = {.type = IPC_announce, .fd = -1, .u.announce = {.id = i}};
+        ipc_channel_send(bare, &m);
+    }
+    assert_int_equal(ipc_channel_flush(bare), ERR_OK);
+    ipc_channel_close(&bare);
     tell(&queue, (struct ipc_message){.type = IPC_peer_gone, .fd = -1, .u.peer_gone = {1}});
     run_until(queue_saw_death);
     assert_int_equal(queue.announced_when_it_died, 3);
@@ -200,9 +218,8 @@ static bool queue_broke(void)
 static void a_broken_channel_is_not_yet_a_death(void **state)
 {
     (void)state;
-    introduce(1);
-    run_until(both_up);
-    ipc_hub_close(&receiver.hub);
+    struct ipc_channel *bare = introduce_bare();
+    ipc_channel_close(&bare);
     run_until(queue_broke);
     assert_int_equal(queue.dead, 0);
     struct hub_peer *p = queue.peer;

@@ -68,7 +68,8 @@ static struct body_facts assert_well_formed(const buf *b)
 
     assert_true(header_find(buf_slice(b), SLICE("Content-Type"), &field));
     slice before, after, boundary;
-    assert_true(slice_cut(field.value, '"', &before, &after) && slice_cut(after, '"', &boundary, &after));
+    assert_true(slice_cut(field.value, '"', &before, &after));
+    assert_true(slice_cut(after, '"', &boundary, &after));
     size_t count = 0;
     slice rest = slice_skip(buf_slice(b), facts.header_len);
     for (ptrdiff_t at; (at = slice_find(rest, boundary)) >= 0; rest = slice_skip(rest, (size_t)at + 1))

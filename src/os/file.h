@@ -45,6 +45,9 @@ must_check enum err os_fallocate(int fd, uint64_t size);
 must_check enum err os_syncfs(int fd);
 /* Starts writeback of a range without waiting. */
 void os_writeback(int fd, uint64_t offset, uint64_t size);
+/* Lets go of what the page cache holds clean of the file, so that the next read comes from the disk. For after a failed sync, when the
+ * cache shows what the disk does not have. A hint. */
+void os_forget(int fd);
 must_check enum err os_rename(int from_dir, slice from, int to_dir, slice to);
 must_check enum err os_link(int from_dir, slice from, int to_dir, slice to);
 must_check enum err os_unlink(int dir_fd, slice path);

@@ -149,3 +149,8 @@ void os_writeback(int fd, uint64_t offset, uint64_t size)
 {
     (void)sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
 }
+
+void os_forget(int fd)
+{
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}

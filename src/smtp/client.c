@@ -193,9 +193,11 @@ enum err smtp_client_feed(struct smtp_client *c, int64_t now_ms, slice in, size_
         smtp_client_fail_status(c, STATUS_TLS_FAILED, SLICE_NONE);
     while (rest.len > 0 && c->queue_count == 0 && c->expect != SMTP_EXPECT_OVER) {
         struct smtp_reply reply;
-        enum smtp_reply_result result = SMTP_REPLY_BAD;
-        if (c->expect != SMTP_EXPECT_HANDSHAKE) /* nothing in the clear may come now */
-            result = smtp_reply_read(&c->reader, &rest, &reply);
+        if (c->expect == SMTP_EXPECT_HANDSHAKE) {
+            smtp_client_fail_early(c);
+            break;
+        }
+        enum smtp_reply_result result = smtp_reply_read(&c->reader, &rest, &reply);
         c->more_input = rest.len > 0;
         if (result == SMTP_REPLY_DONE)
             take_reply(c, &reply);

@@ -118,10 +118,15 @@ void smtp_client_on_helo(struct smtp_client *c, const struct smtp_reply *r)
         fail_remote(c, r);
 }
 
+void smtp_client_fail_early(struct smtp_client *c)
+{
+    smtp_client_fail_status(c, STATUS_PEER_GARBAGE, SLICE("Plaintext came after the reply to STARTTLS"));
+}
+
 void smtp_client_on_starttls(struct smtp_client *c, const struct smtp_reply *r)
 {
     if (r->code / 100 == VERDICT_OK && c->more_input) {
-        smtp_client_fail_status(c, STATUS_PEER_GARBAGE, SLICE("Plaintext came after the reply to STARTTLS"));
+        smtp_client_fail_early(c);
     } else if (r->code / 100 == VERDICT_OK) {
         smtp_client_expect(c, SMTP_EXPECT_HANDSHAKE);
         smtp_client_push(c, SMTP_CLIENT_STARTTLS);

@@ -92,6 +92,8 @@ void smtp_client_on_auth_user(struct smtp_client *c, const struct smtp_reply *r)
 void smtp_client_on_auth_password(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_auth_end(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_introduce(struct smtp_client *c);
+/* What came in the clear where TLS was to begin could be anybody's (CVE-2021-38371). */
+void smtp_client_fail_early(struct smtp_client *c);
 /* client_send.c: a message's transaction. */
 void smtp_client_on_mail(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_rcpt(struct smtp_client *c, const struct smtp_reply *r);

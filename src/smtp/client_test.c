@@ -422,6 +422,7 @@ static void test_plaintext_after_starttls_fails_the_session(void **state)
             talk_read(&t, SLICE("220 go\r\n"));
         talk_read(&t, cut ? SLICE("250 evil\r\n") : SLICE("220 go\r\n250 evil\r\n"));
         assert_true(t.over);
+        assert_int_equal(t.handshake, cut); /* what came in one packet is seen before a handshake begins */
         assert_true(slice_starts(buf_slice(&t.log), SLICE("failed in phase 2 we: 451 4.5.0 ")));
         talk_close(&t);
     }

@@ -36,7 +36,8 @@ static void content_end(struct smtp_server *s)
         smtp_session_ask(s, SMTP_SERVER_BODY_END, SLICE_NONE);
         return;
     }
-    smtp_session_status(s, s->content_refused);
+    struct verdict v = status_verdict(s->content_refused);
+    smtp_session_reply_message(s, &v);
     if (s->content_refused == STATUS_BARE_NEWLINE)
         smtp_session_end(s, SLICE("bare newline"));
 }
@@ -100,5 +101,5 @@ void smtp_content_answer(struct smtp_server *s, const struct verdict *v)
     s->dialogue = SMTP_READY;
     if (verdict_ok(v))
         s->errors = 0;
-    smtp_session_reply(s, v);
+    smtp_session_reply_message(s, v);
 }

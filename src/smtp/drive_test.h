@@ -13,8 +13,8 @@ struct drive {
     struct smtp_server *server;
     struct smtp_server_options options;
     int64_t now;
-    buf log;           /* events and replies, in order */
-    buf replies;       /* replies only */
+    buf log; /* events */
+    buf replies;
     buf body;          /* of the transaction in hand */
     buf taken;         /* each message taken: its content, then "\n--\n" */
     unsigned bodies;   /* BODY events */
@@ -65,7 +65,6 @@ static inline void drive_note(struct drive *d, const char *what, slice a, slice 
 static inline void drive_flush(struct drive *d)
 {
     slice out = smtp_server_output(d->server);
-    buf_append(&d->log, out);
     buf_append(&d->replies, out);
     smtp_server_sent(d->server, out.len);
 }

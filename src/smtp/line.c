@@ -79,7 +79,7 @@ void smtp_line_take(struct smtp_server *s, slice *in)
     *in = slice_skip(*in, piece.len);
     s->line_total += piece.len;
     s->line_before = piece.ptr[piece.len - 1];
-    if (ended ? s->line_total > max : s->line_total >= max) {
+    if (s->line_total > max) {
         line_swallow(s, piece, ended);
         return;
     }

@@ -146,7 +146,7 @@ void smtp_server_answer(struct smtp_server *s, int64_t now_ms, const struct verd
     s->now_ms = now_ms;
     if (s->in == SMTP_IN_CLOSED)
         return;
-    assert(s->waits && answers[s->waits_for]);
+    assert(smtp_server_waits(s) && answers[s->waits_for]);
     s->waits = false;
     answers[s->waits_for](s, v);
     s->bare_replies = false;
@@ -168,9 +168,10 @@ bool smtp_server_is_secured(const struct smtp_server *s)
     return s->secured;
 }
 
+/* The event that asks is the last in the queue: before it was pulled, nobody can know the answer. */
 bool smtp_server_waits(const struct smtp_server *s)
 {
-    return s->waits;
+    return s->waits && s->queue_count == 0;
 }
 
 slice smtp_server_output(const struct smtp_server *s)

@@ -158,8 +158,12 @@ static void test_wrong_commands_get_their_code(void **state)
                            "recipients\r\n" GO_AHEAD QUEUED),
          NULL},
         {"errors end the session", OPTIONS(.max_errors = 2), SLICE("X\r\nX\r\nNOOP\r\n"),
-         SLICE("500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n421 4.7.0 Too many errors, "
-               "closing connection\r\n"),
+         SLICE("500 5.5.2 Command not recognized\r\n421 4.7.0 Too many errors, closing connection\r\n"),
+         "too many errors"},
+        {"a message's verdict is told all the same", OPTIONS(.max_errors = 1),
+         SLICE("HELO c\r\n" BEGIN "DATA\r\nrefuse me\r\n.\r\n"),
+         SLICE(HELLO BEGUN GO_AHEAD
+               "554 5.0.0 Transaction failed\r\n421 4.7.0 Too many errors, closing connection\r\n"),
          "too many errors"},
         {"a message taken forgives", OPTIONS(.max_errors = 2),
          SLICE("HELO c\r\nX\r\n" BEGIN "DATA\r\n.\r\nX\r\nNOOP\r\n"),
@@ -206,6 +210,68 @@ static void test_nul_and_control_characters_in_commands(void **state)
     assert_true(slice_equal(buf_slice(&d.taken), SLICE("a\0b\xff\r\n\n--\n")));
     assert_true(d.facts.nul && d.facts.eight_bit);
     drive_close(&d);
+}
+
+/* threats.md: xtext that decodes to CR, LF, NUL (ORCPT, ENVID, AUTH=): decode, then refuse */
+static void test_xtext(void **state)
+{
+    (void)state;
+    static const struct {
+        slice value;
+        bool good;
+    } rows[] = {{SLICE("<>"), true},     {SLICE("e+3Dmc2@example.com"), true},
+                {SLICE("a+0Db"), false}, {SLICE("a+0Ab"), false},
+                {SLICE("a+00"), false},  {SLICE("a+7F"), false},
+                {SLICE("a+4"), false},   {SLICE("a+"), false},
+                {SLICE("a+4g"), false},  {SLICE("a+3d"), false},
+                {SLICE("a=b"), false},   {SLICE(""), false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct drive d;
+        char line[100];
+        buf in;
+        drive_open(&d, &OPTIONS(.auth_mechanisms = SLICE("PLAIN"), .auth_plaintext_ok = true));
+        drive_read(&d, SLICE("HELO c\r\n"));
+        buf_clear(&d.replies);
+        buf_init_fixed(&in, line, sizeof line);
+        buf_append(&in, SLICE("MAIL FROM:<a@b.example> AUTH="));
+        buf_append(&in, rows[i].value);
+        buf_append(&in, SLICE("\r\n"));
+        drive_read(&d, buf_slice(&in));
+        if (slice_starts(buf_slice(&d.replies), SLICE("250 2.1.0 ")) != rows[i].good)
+            fail_msg("%.*s%.*s", SLICE_ARG(buf_slice(&in)), SLICE_ARG(buf_slice(&d.replies)));
+        drive_close(&d);
+    }
+}
+
+/* threats.md: shell or expansion syntax in an address: 5xx or taken literally */
+static void test_shell_syntax_in_an_address_stays_as_it_is(void **state)
+{
+    (void)state;
+    static const slice paths[] = {SLICE("|/bin/sh@d.example"),   SLICE("$(id)@d.example"),
+                                  SLICE("${run{id}}@d.example"), SLICE("`id`@d.example"),
+                                  SLICE("\"; id;\"@d.example"),  SLICE("../../x@d.example"),
+                                  SLICE("-oQ/tmp@d.example")};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct drive d;
+        char memory[300];
+        buf in, event;
+        drive_open(&d, &DEFAULTS);
+        buf_init(&in, 1000);
+        buf_append(&in, SLICE("HELO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<"));
+        buf_append(&in, paths[i]);
+        buf_append(&in, SLICE(">\r\n"));
+        drive_read(&d, buf_slice(&in));
+        buf_init_fixed(&event, memory, sizeof memory);
+        buf_append(&event, SLICE("event RCPT "));
+        buf_append_escaped(&event, paths[i]);
+        buf_append(&event, SLICE(" \n"));
+        bool literally = slice_ends_nocase(buf_slice(&d.log), buf_slice(&event));
+        bool refused = slice_find(buf_slice(&d.replies), SLICE("\r\n501 5.1.3 ")) > 0;
+        if (literally == refused)
+            fail_msg("%.*s", SLICE_ARG(buf_slice(&d.log)));
+        drive_close(&d);
+        buf_deinit(&in);
+    }
 }
 
 static void append_run(buf *b, char c, size_t n)
@@ -371,6 +437,26 @@ static void test_starttls_forgets_and_discards(void **state)
     }
 }
 
+/* RFC 3207 section 4.2: who signed in before the handshake has not signed in after it. */
+static void test_starttls_forgets_the_login(void **state)
+{
+    (void)state;
+    struct drive d;
+    drive_open(&d, &OPTIONS(.starttls = true, .auth_mechanisms = SLICE("PLAIN"), .auth_required = true,
+                            .auth_plaintext_ok = true));
+    drive_read(&d, SLICE("HELO c\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n" BEGIN "STARTTLS\r\n"));
+    assert_true(slice_ends_nocase(buf_slice(&d.replies), SLICE(BEGUN "220 2.0.0 Ready to start TLS\r\n")));
+    assert_int_equal(d.resets, 1);
+    drive_secured(&d);
+    drive_read(
+        &d,
+        SLICE("HELO c\r\nMAIL FROM:<a@b.example>\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nMAIL FROM:<a@b.example>\r\n"));
+    assert_true(slice_ends_nocase(
+        buf_slice(&d.replies),
+        SLICE(HELLO "530 5.7.0 Authentication required\r\n235 2.7.0 Authentication succeeded\r\n" SENDER)));
+    drive_close(&d);
+}
+
 /* threats.md: AUTH before TLS, `*`, bad base64, thousands of guesses, an unknown user: 530/538, 501 */
 static void test_login(void **state)
 {
@@ -410,7 +496,7 @@ static void test_login(void **state)
         {"guesses", OPTIONS(.auth_mechanisms = SLICE("PLAIN"), .auth_plaintext_ok = true, .max_errors = 2),
          SLICE("HELO c\r\nAUTH PLAIN AGFsaWNlAHdyb25n\r\nAUTH PLAIN AGFsaWNlAHdyb25n\r\nAUTH PLAIN "
                "AGFsaWNlAHNlY3JldA==\r\n"),
-         SLICE(HELLO "535 5.7.8 Authentication credentials invalid\r\n535 5.7.8 Authentication credentials invalid\r\n"
+         SLICE(HELLO "535 5.7.8 Authentication credentials invalid\r\n"
                      "421 4.7.0 Too many errors, closing connection\r\n"),
          "too many errors"},
     };
@@ -578,11 +664,12 @@ static void test_lost_while_the_message_is_written(void **state)
     drive_read(&d, SLICE("HELO c\r\n" BEGIN "DATA\r\n"));
     assert_int_equal(smtp_server_feed(d.server, 0, SLICE("hello\r\n.\r\nNOOP\r\n"), &used), ERR_OK);
     assert_int_equal(used, 10);
-    assert_true(smtp_server_waits(d.server));
     assert_true(smtp_server_next(d.server, &e));
     assert_int_equal(e.kind, SMTP_SERVER_BODY);
+    assert_false(smtp_server_waits(d.server));
     assert_true(smtp_server_next(d.server, &e));
     assert_int_equal(e.kind, SMTP_SERVER_BODY_END);
+    assert_true(smtp_server_waits(d.server));
     assert_int_equal(smtp_server_feed(d.server, 0, SLICE("NOOP\r\n"), &used), ERR_OK);
     assert_int_equal(used, 0); /* nothing is read while an answer is awaited */
     smtp_server_lost(d.server);
@@ -673,12 +760,15 @@ int main(void)
         cmocka_unit_test(test_session_by_the_textbook),
         cmocka_unit_test(test_wrong_commands_get_their_code),
         cmocka_unit_test(test_nul_and_control_characters_in_commands),
+        cmocka_unit_test(test_xtext),
+        cmocka_unit_test(test_shell_syntax_in_an_address_stays_as_it_is),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_floods_of_commands_are_all_answered),
         cmocka_unit_test(test_smuggling_normalised),
         cmocka_unit_test(test_facts_are_those_of_the_normalised_content),
         cmocka_unit_test(test_refused_content_is_swallowed_to_its_end),
         cmocka_unit_test(test_starttls_forgets_and_discards),
+        cmocka_unit_test(test_starttls_forgets_the_login),
         cmocka_unit_test(test_login),
         cmocka_unit_test(test_long_login_response),
         cmocka_unit_test(test_help),

@@ -30,21 +30,36 @@ static void write_reply(struct smtp_server *s, const struct verdict *v)
     }
 }
 
+static bool count_error(struct smtp_server *s, const struct verdict *v)
+{
+    /* a 452 asks for more patience than the client can be blamed for */
+    if (v->code < 400 || v->code == 421 || v->code == 452)
+        return false;
+    s->errors++;
+    return s->o->max_errors > 0 && s->errors >= s->o->max_errors;
+}
+
 void smtp_session_reply(struct smtp_server *s, const struct verdict *v)
 {
     if (s->in == SMTP_IN_CLOSED)
         return;
-    write_reply(s, v);
-    if (s->in == SMTP_IN_CLOSED)
-        return;
-    if (v->code == 421) {
-        smtp_session_end(s, SLICE("refused with 421"));
+    if (count_error(s, v)) {
+        smtp_session_fail(s, STATUS_TOO_MANY_ERRORS, SLICE_NONE, SLICE("too many errors"));
         return;
     }
-    /* a 452 asks for more patience than the client can be blamed for */
-    if (v->code >= 400 && v->code != 452)
-        s->errors++;
-    if (v->code >= 400 && s->o->max_errors > 0 && s->errors >= s->o->max_errors)
+    write_reply(s, v);
+    if (v->code == 421)
+        smtp_session_end(s, SLICE("refused with 421"));
+}
+
+void smtp_session_reply_message(struct smtp_server *s, const struct verdict *v)
+{
+    if (s->in == SMTP_IN_CLOSED)
+        return;
+    write_reply(s, v);
+    if (v->code == 421)
+        smtp_session_end(s, SLICE("refused with 421"));
+    else if (count_error(s, v))
         smtp_session_fail(s, STATUS_TOO_MANY_ERRORS, SLICE_NONE, SLICE("too many errors"));
 }
 

@@ -17,7 +17,7 @@ enum {
     SMTP_OUTPUT_PAUSE = 32 << 10, /* more than this unsent: nothing is read */
     SMTP_QUEUE = 8,
     SMTP_QUEUE_PAUSE = 3, /* a step adds three events at the most, tick and lost two */
-    SMTP_HELD = 544,          /* bytes of an argument kept for an event */
+    SMTP_HELD = 544,      /* bytes of an argument kept for an event */
     SMTP_NAME_MAX = 255,
 };
 
@@ -75,8 +75,10 @@ struct smtp_server {
 /* Queues an event; one that needs an answer stops reading. */
 void smtp_session_push(struct smtp_server *s, enum smtp_server_event_kind kind, slice text);
 void smtp_session_ask(struct smtp_server *s, enum smtp_server_event_kind kind, slice text);
-/* Replies, counts errors, ends the session on 421 or on too many errors. */
+/* Replies, counts errors, ends the session on 421. The error that is one too many is answered with 421 instead. */
 void smtp_session_reply(struct smtp_server *s, const struct verdict *v);
+/* The same for the verdict on a message, which is always told: a 421 in its place would bring a refused message back. */
+void smtp_session_reply_message(struct smtp_server *s, const struct verdict *v);
 void smtp_session_status(struct smtp_server *s, enum status status);
 void smtp_session_say(struct smtp_server *s, enum status status, slice text);
 /* A success or intermediate reply of the engine's own: 2xx gets x.0.0. */

@@ -10,13 +10,13 @@ enum smtp_verb_argument { SMTP_ARGUMENT_NONE, SMTP_ARGUMENT_OPTIONAL, SMTP_ARGUM
 
 struct smtp_verb {
     slice name;
-    uint8_t states; /* enum smtp_dialogue, or-ed */
-    uint8_t argument; /* enum smtp_verb_argument */
-    bool bare_replies; /* without enhanced codes, RFC 2034 section 3 */
-    bool after_login;  /* refused before login where login is required */
-    slice out_of_order; /* the 503's text where it is not legal */
+    uint8_t states;                                     /* enum smtp_dialogue, or-ed */
+    uint8_t argument;                                   /* enum smtp_verb_argument */
+    bool bare_replies;                                  /* without enhanced codes, RFC 2034 section 3 */
+    bool after_login;                                   /* refused before login where login is required */
+    slice out_of_order;                                 /* the 503's text where it is not legal */
     void (*run)(struct smtp_server *s, slice argument); /* NULL: known and not implemented, 502 */
-    slice help; /* lines joined by LF; empty: not listed */
+    slice help;                                         /* lines joined by LF; empty: not listed */
 };
 
 /* The row, or NULL. */

@@ -75,6 +75,8 @@ static void close_active(struct spool_writer *w, enum segment_state state)
 {
     struct writer_segment *s = w->active;
     note_closed(w, s->block.number);
+    if (state == SEGMENT_RETIRED)
+        os_forget(s->fd);
     os_close(&s->fd);
     pthread_mutex_lock(&w->lock);
     s->state = state;

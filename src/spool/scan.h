@@ -7,7 +7,8 @@
 #include "os/os.h"
 #include "spool/head.h"
 
-/* Called for each thing found; every slice and pointer lives for the call only. A callback's error stops the scan and is returned. */
+/* Called for each thing found; every slice and pointer lives for the call only. ERR_CORRUPT or ERR_UNSUPPORTED from message, outcome or checkpoint (a head that cannot be decoded)
+ * makes that record a damaged one; any other error of a callback stops the scan and is returned. */
 struct spool_scan_ops {
     enum err (*message)(void *ctx, const struct spool_place *place, slice head);
     enum err (*outcome)(void *ctx, const struct spool_outcome *o);
@@ -15,7 +16,7 @@ struct spool_scan_ops {
     enum err (*checkpoint)(void *ctx, const struct spool_place *place, slice state);
     /* One segment that exists, before its records: who wrote it, where its valid records end; from recycles up it may be empty. */
     enum err (*segment)(void *ctx, uint64_t segment, uint32_t writer, uint32_t epoch);
-    /* A record that cannot be read: logged by the caller, kept on disk, its segment never recycled. */
+    /* A record that cannot be read: logged by the caller, kept on disk, its segment never recycled nor swept. Offset 0: the superblock; segment 0: the checkpoint. */
     void (*damaged)(void *ctx, uint64_t segment, uint32_t offset, slice what);
 };
 
@@ -28,7 +29,8 @@ struct spool_scan_limit {
 must_check enum err spool_scan(int dir_fd, const struct spool_scan_limit *limits, size_t limit_count,
                                const struct spool_scan_ops *ops, void *ctx);
 
-/* Removes segments, large files and temporary files that hold nothing alive. `large_alive` and `segment_alive` answer for a number. Durable (folder synced) on ERR_OK. */
+/* Removes segments, large files and temporary files that hold nothing alive. `large_alive` and `segment_alive` answer for a number. Durable (folder synced) on ERR_OK.
+ * A large file in the making is known to its writer only: sweep while no writer is open, or answer true for every number above those known. */
 must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uint64_t segment),
                                 bool (*large_alive)(void *ctx, uint64_t file), void *ctx);
 /* Unlinks one large-body file whose message is done. */
@@ -39,6 +41,9 @@ must_check enum err spool_segment_remove(int dir_fd, uint64_t segment);
  * call, so that the queue can write it in slices of its loop; runs on the caller's thread except commit's syncs, which may be called from another thread. */
 struct spool_checkpoint;
 must_check enum err spool_checkpoint_begin(int dir_fd, struct spool_checkpoint **c_r);
+/* Of a closed segment all is covered: UINT32_MAX. Else what a failed batch has left behind its committed offset could come back, when the outcomes that
+ * speak of it are gone. A segment that is to be recycled belongs into each checkpoint until its new epoch is known to be on the disk (a record of that epoch, or a newer scan): it may still
+ * have the old one after a power cut. */
 must_check enum err spool_checkpoint_segment(struct spool_checkpoint *c, uint64_t segment, uint32_t epoch,
                                              uint32_t covered);
 must_check enum err spool_checkpoint_add(struct spool_checkpoint *c, const struct spool_place *place, slice state);

@@ -240,21 +240,27 @@ void spool_writer_recycle(struct spool_writer *w, uint64_t segment)
     pthread_mutex_unlock(&w->lock);
 }
 
-bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segment_r, uint32_t *committed_r,
-                          bool *closed_r)
+static const struct writer_segment *nth(const struct list *segments, size_t *i)
+{
+    for (const struct list *l = segments->next; l != segments; l = l->next) {
+        if ((*i)-- == 0)
+            return LIST_ENTRY(l, const struct writer_segment, link);
+    }
+    return NULL;
+}
+
+bool spool_writer_segment(const struct spool_writer *w, size_t i, struct spool_segment_state *state_r)
 {
     pthread_mutex_t *lock = (pthread_mutex_t *)&w->lock;
-    bool found = false;
     pthread_mutex_lock(lock);
-    for (const struct list *l = w->segments.next; !found && l != &w->segments; l = l->next) {
-        const struct writer_segment *s = LIST_ENTRY(l, const struct writer_segment, link);
-        if (i-- > 0)
-            continue;
-        *segment_r = s->block.number;
-        *committed_r = s->committed;
-        *closed_r = s->state != SEGMENT_ACTIVE;
-        found = true;
-    }
+    const struct writer_segment *s = nth(&w->segments, &i);
+    if (!s)
+        s = nth(&w->recycling, &i);
+    if (s)
+        *state_r = (struct spool_segment_state){.segment = s->block.number,
+                                                .epoch = s->block.epoch,
+                                                .committed = s->committed,
+                                                .closed = s->state != SEGMENT_ACTIVE};
     pthread_mutex_unlock(lock);
-    return found;
+    return s != NULL;
 }

@@ -26,6 +26,13 @@ struct spool_writer_options {
     bool outcomes_only;  /* the queue's writer: may use the reserve below min_free */
 };
 
+struct spool_segment_state {
+    uint64_t segment;
+    uint32_t epoch;
+    uint32_t committed; /* everything below this offset is on disk */
+    bool closed;        /* takes no more records */
+};
+
 enum spool_done_kind { SPOOL_DONE_COMMITTED, SPOOL_DONE_DRAINED, SPOOL_DONE_NUMBERS_LOW };
 
 struct spool_done {
@@ -36,6 +43,7 @@ struct spool_done {
     slice head;               /* encoded head, to announce; lives until the next spool_writer_next_done */
     uint64_t segment;         /* COMMITTED: its segment */
     uint32_t committed;       /* COMMITTED: everything below this offset of the segment is on disk */
+    uint32_t epoch;           /* COMMITTED: of the segment */
     uint64_t closed_segment;  /* not 0: this segment takes no more records from now on (full or retired) */
 };
 
@@ -54,9 +62,8 @@ void spool_writer_flush(struct spool_writer *w);
 must_check enum err spool_writer_room(struct spool_writer *w, uint64_t size);
 /* A closed segment of this writer whose mail is all gone, outcomes durable, no lease open: use it again under a higher epoch. */
 void spool_writer_recycle(struct spool_writer *w, uint64_t segment);
-/* For HELLO: the segments of this writer that are not yet free, with what is committed. False at the end. */
-bool spool_writer_segment(const struct spool_writer *w, size_t i, uint64_t *segment_r, uint32_t *committed_r,
-                          bool *closed_r);
+/* For HELLO and checkpoints: the i-th segment of this writer that is not yet free. False at the end. */
+bool spool_writer_segment(const struct spool_writer *w, size_t i, struct spool_segment_state *state_r);
 /* Nothing that was announced is kept here: what a restarted queue missed it reads from the disk, below `committed`. */
 
 /* A message that is being received. cookie comes back with its completions. ERR_NOMEM when bodies in flight are at their bound. */

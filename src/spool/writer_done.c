@@ -73,6 +73,7 @@ static void describe(const struct spool_commit *c, struct spool_done *d)
         return;
     d->segment = c->segment;
     d->committed = c->committed;
+    d->epoch = c->epoch;
     if (c->is_group) {
         if (c->item_count == 0)
             return;

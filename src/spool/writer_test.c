@@ -60,17 +60,16 @@ static void fills_segments_and_recycles(void **state)
     assert_in_range(closed_count, 7, 12);
     for (size_t i = 0; i < MAILS; i++)
         check_entry(r, &places[i], SIZE);
-    uint64_t segment;
-    uint32_t committed;
-    bool is_closed;
+    struct spool_segment_state segment;
     for (size_t i = 0; i < closed_count; i++) {
-        assert_true(spool_writer_segment(f.w, i, &segment, &committed, &is_closed));
-        assert_int_equal(segment, closed[i]);
-        assert_true(is_closed);
+        assert_true(spool_writer_segment(f.w, i, &segment));
+        assert_int_equal(segment.segment, closed[i]);
+        assert_int_equal(segment.epoch, 1);
+        assert_true(segment.closed);
     }
-    assert_true(spool_writer_segment(f.w, closed_count, &segment, &committed, &is_closed));
-    assert_false(is_closed);
-    assert_false(spool_writer_segment(f.w, closed_count + 1, &segment, &committed, &is_closed));
+    assert_true(spool_writer_segment(f.w, closed_count, &segment));
+    assert_false(segment.closed);
+    assert_false(spool_writer_segment(f.w, closed_count + 1, &segment));
     for (size_t i = 0; i < closed_count; i++)
         spool_writer_recycle(f.w, closed[i]);
     bool seen_higher = false;

@@ -44,28 +44,28 @@ static void report_failure(struct spool_writer *w, enum err e)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void remove_file(struct spool_writer *w, struct writer_segment *s)
+static void unlink_segment(struct spool_writer *w, struct writer_segment *s)
 {
     char name[SPOOL_NAME_SIZE];
     os_close(&s->fd);
     enum err e = os_unlink(w->o.dir_fd, spool_segment_name(name, s->block.number));
     (void)e; /* it holds nothing alive: the next sweep removes what stays */
-    free(s);
 }
 
 void spool_yard_birth_fail(struct spool_writer *w, enum err e)
 {
-    remove_file(w, w->birth);
+    unlink_segment(w, w->birth);
+    free(w->birth);
     w->birth = NULL;
     report_failure(w, e);
 }
 
-static enum err write_superblock(struct writer_segment *s)
+static enum err write_superblock(int fd, const struct spool_superblock *block)
 {
     char page[SPOOL_PAGE];
-    spool_superblock_encode(page, &s->block);
-    enum err e = os_pwrite(s->fd, slice_of(page, sizeof(page)), 0);
-    return e == ERR_OK ? os_fdatasync(s->fd) : e;
+    spool_superblock_encode(page, block);
+    enum err e = os_pwrite(fd, slice_of(page, sizeof(page)), 0);
+    return e == ERR_OK ? os_fdatasync(fd) : e;
 }
 
 /* What the disk must have left for a birth: outcomes may use the reserve, and a spare is not worth more than its tenth. */
@@ -147,7 +147,7 @@ static void birth_step(struct spool_writer *w)
     }
     bool last = e == ERR_OK && w->birth_at == w->segment_size;
     if (last)
-        e = write_superblock(s);
+        e = write_superblock(s->fd, &s->block);
     if (last && e == ERR_OK)
         e = spool_folder_sync(w->o.dir_fd, SLICE("seg"));
     if (e != ERR_OK) {
@@ -159,31 +159,43 @@ static void birth_step(struct spool_writer *w)
 }
 
 /* The superblock of the higher epoch is on the disk, alone, before the segment can be written again. */
-static enum err renew(struct spool_writer *w, struct writer_segment *s)
+static enum err renew(struct spool_writer *w, struct writer_segment *s, const struct spool_superblock *block)
 {
     char name[SPOOL_NAME_SIZE];
-    s->block.epoch++;
-    s->block.mark = spool_segment_draw_mark();
-    enum err e = os_open(w->o.dir_fd, spool_segment_name(name, s->block.number), O_RDWR, 0, &s->fd);
-    return e == ERR_OK ? write_superblock(s) : e;
+    enum err e = os_open(w->o.dir_fd, spool_segment_name(name, block->number), O_RDWR, 0, &s->fd);
+    return e == ERR_OK ? write_superblock(s->fd, block) : e;
+}
+
+/* Until then it is one of the writer's segments for everybody else: a checkpoint that left it out would bring its mails back. */
+static struct writer_segment *finish_recycling(struct spool_writer *w, const struct spool_superblock *block)
+{
+    pthread_mutex_lock(&w->lock);
+    struct writer_segment *s = LIST_ENTRY(list_pop(&w->recycling), struct writer_segment, link);
+    s->block = *block;
+    pthread_mutex_unlock(&w->lock);
+    return s;
 }
 
 static void recycle_one(struct spool_writer *w)
 {
     pthread_mutex_lock(&w->lock);
-    struct writer_segment *s = LIST_ENTRY(list_pop(&w->recycling), struct writer_segment, link);
+    struct writer_segment *s = LIST_ENTRY(w->recycling.next, struct writer_segment, link);
+    struct spool_superblock block = s->block;
     size_t spare_count = w->spare_count;
     pthread_mutex_unlock(&w->lock);
-    bool keep = s->state == SEGMENT_CLOSED && spare_count < SPARES_RECYCLED && s->block.epoch < UINT32_MAX;
+    bool keep = s->state == SEGMENT_CLOSED && spare_count < SPARES_RECYCLED && block.epoch < UINT32_MAX;
     if (keep && spare_count >= SPARES)
         keep = check_space(w, false, spare_count) == ERR_OK;
-    if (keep && renew(w, s) == ERR_OK) {
-        add_spare(w, s);
+    block.epoch++;
+    block.mark = spool_segment_draw_mark();
+    if (keep && renew(w, s, &block) == ERR_OK) {
+        add_spare(w, finish_recycling(w, &block));
         return;
     }
-    remove_file(w, s);
+    unlink_segment(w, s);
     enum err e = spool_folder_sync(w->o.dir_fd, SLICE("seg"));
     (void)e; /* a segment that comes back after a power cut costs duplicates, no mail */
+    free(finish_recycling(w, &block));
 }
 
 void spool_yard_segment_step(struct spool_writer *w)
