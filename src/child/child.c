@@ -98,7 +98,7 @@ enum err child_begin(struct child *c, const struct child_start *start, const cha
     *c = (struct child){.start = start, .conf = start->conf, .ops = ops, .ctx = ctx};
     enum err e = loop_open(&c->loop);
     if (e == ERR_OK)
-        e = ipc_hub_open(c->loop, start->control_fd, start->kind, &hub_ops, c, &c->hub);
+        e = ipc_hub_open(c->loop, (struct ipc_hub_self){start->kind, start->control_fd}, &hub_ops, c, &c->hub);
     if (e == ERR_OK)
         e = loop_signal(c->loop, SIGTERM, on_terminate, c);
     if (e == ERR_OK)

@@ -219,14 +219,14 @@ static void woken(void *ctx)
     (void)ctx;
 }
 
-enum err ipc_hub_open(struct loop *loop, int control_fd, enum process_kind self, const struct ipc_hub_ops *ops,
-                      void *ctx, struct ipc_hub **hub_r)
+enum err ipc_hub_open(struct loop *loop, struct ipc_hub_self self, const struct ipc_hub_ops *ops, void *ctx,
+                      struct ipc_hub **hub_r)
 {
     struct ipc_hub *h = calloc(1, sizeof *h);
     if (!h)
         return ERR_NOMEM;
     h->loop = loop;
-    h->self = self;
+    h->self = self.kind;
     h->ops = *ops;
     h->ctx = ctx;
     list_init(&h->peers);
@@ -235,7 +235,7 @@ enum err ipc_hub_open(struct loop *loop, int control_fd, enum process_kind self,
     if (e == ERR_OK)
         e = loop_at_turn_end(loop, flush_dirty, h);
     if (e == ERR_OK)
-        e = line_open(h, control_fd, PROCESS_MASTER, &h->master);
+        e = line_open(h, self.control_fd, PROCESS_MASTER, &h->master);
     if (e != ERR_OK) {
         if (h->wake)
             loop_timer_close(&h->wake);

@@ -30,8 +30,13 @@ struct ipc_hub_ops {
     void (*master_gone)(void *ctx);
 };
 
-must_check enum err ipc_hub_open(struct loop *loop, int control_fd, enum process_kind self,
-                                 const struct ipc_hub_ops *ops, void *ctx, struct ipc_hub **hub_r);
+/* Who this process is, and its socket to the master, which is the hub's on success. */
+struct ipc_hub_self {
+    enum process_kind kind;
+    int control_fd;
+};
+must_check enum err ipc_hub_open(struct loop *loop, struct ipc_hub_self self, const struct ipc_hub_ops *ops, void *ctx,
+                                 struct ipc_hub **hub_r);
 void ipc_hub_close(struct ipc_hub **h);
 /* To a peer, or to the master (p NULL). To a peer that is down: dropped. */
 void ipc_hub_send(struct ipc_hub *h, struct hub_peer *p, const struct ipc_message *m);

@@ -93,7 +93,7 @@ static void open_side(struct side *s, enum process_kind kind)
     *s = (struct side){0};
     assert_int_equal(socket_pair(pair), ERR_OK);
     assert_int_equal(ipc_channel_open(pair[0], PROCESS_MASTER, kind, &s->master), ERR_OK);
-    assert_int_equal(ipc_hub_open(loop, pair[1], kind, &ops, s, &s->hub), ERR_OK);
+    assert_int_equal(ipc_hub_open(loop, (struct ipc_hub_self){kind, pair[1]}, &ops, s, &s->hub), ERR_OK);
 }
 
 static void tell(struct side *s, struct ipc_message m)

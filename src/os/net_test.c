@@ -373,14 +373,14 @@ static void the_peers_last_words_come_before_the_failure(void **state)
     for (int i = 0; i < 200; i++)
         assert_int_equal(net_write(t.server.c, slice_of(piece, sizeof(piece))), ERR_OK);
     assert_true(net_write_pending(t.server.c) > 0);
-    char *words = malloc(150000); /* more than one read takes */
+    char *words = malloc(100000); /* more than one read takes */
     assert_non_null(words);
-    memset(words, 'w', 150000);
-    say_raw(slice_of(words, 150000));
+    memset(words, 'w', 100000);
+    say_raw(slice_of(words, 100000));
     os_close(&t.raw);
     run_until(server_closed);
-    assert_int_equal(t.server.got.len, 150000);
-    assert_memory_equal(t.server.got.ptr, words, 150000);
+    assert_int_equal(t.server.got.len, 100000);
+    assert_memory_equal(t.server.got.ptr, words, 100000);
     free(words);
     assert_int_equal(t.server.closed, 1);
 }
