@@ -7,7 +7,13 @@
 #include "base/base.h"
 #include "cmd/cmd.h"
 #include "proc/console/console.h"
+#include "proc/deliver/deliver.h"
+#include "proc/lookup/lookup.h"
 #include "proc/master/master.h"
+#include "proc/queue/queue.h"
+#include "proc/receiver/receiver.h"
+#include "proc/sender/sender.h"
+#include "sched/sched.h"
 
 #define EXIT_USAGE 64
 #define NAME_MAX_BYTES 32
@@ -30,7 +36,13 @@ static int start_server(const struct cmd_server *server)
         .load = server->load,
         .ready = server->ready,
         .ctx = server->ctx,
-        .entries = {[PROCESS_CONSOLE] = console_main},
+        .shared = {limits_region_size(), LIMITS_COLUMNS, limits_region_init, limits_column_clear},
+        .entries = {[PROCESS_RECEIVER] = receiver_main,
+                    [PROCESS_QUEUE] = queue_main,
+                    [PROCESS_SENDER] = sender_main,
+                    [PROCESS_DELIVER] = deliver_main,
+                     [PROCESS_LOOKUP] = lookup_main,
+                    [PROCESS_CONSOLE] = console_main},
     };
     return master_run(&options);
 }

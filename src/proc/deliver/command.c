@@ -96,7 +96,7 @@ static void feed(struct run *r, struct work_body *body)
                 piece = work_body_next(body);
         } else if (e == ERR_AGAIN) {
             (void)read_output(r, 0);
-            (void)socket_wait(r->in[0], true, 1000);
+            os_sleep_ms(2);
         } else {
             break; /* It does not want the rest: its exit code judges. */
         }
@@ -119,7 +119,6 @@ static bool wait_end(struct run *r, int *status_r)
             return true;
         if (e != ERR_OK && e != ERR_AGAIN)
             return false;
-        (void)socket_wait(r->out[0], true, 20);
         os_sleep_ms(10);
     }
     process_kill(-r->pid, SIGNAL_KILL);

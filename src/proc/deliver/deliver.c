@@ -8,7 +8,7 @@
 static void peer_up(void *ctx, struct hub_peer *p)
 {
     if (p->kind == PROCESS_QUEUE)
-        jobs_hello(ctx, p);
+        deliver_jobs_hello(ctx, p);
 }
 
 static void peer_down(void *ctx, struct hub_peer *p, bool dead)
@@ -22,7 +22,7 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
 {
     (void)p;
     if (m->type == IPC_job)
-        job_take(ctx, &m->u.job);
+        deliver_job_take(ctx, &m->u.job);
 }
 
 static void drain(void *ctx, int64_t limit_ms)
@@ -42,7 +42,7 @@ static void sweep(void *ctx)
 {
     struct deliver *d = ctx;
     loop_timer_start(d->sweep, SWEEP_MS);
-    worker_reap_all(d);
+    deliver_worker_reap_all(d);
     if (d->child.draining && list_empty(&d->jobs))
         child_stop(&d->child, 0);
 }
@@ -99,6 +99,6 @@ int deliver_main(const struct child_start *start_with)
     }
     child_ready(&d->child);
     int status = child_run(&d->child);
-    worker_close_all(d);
+    deliver_worker_close_all(d);
     return status;
 }

@@ -62,7 +62,7 @@ static void done(struct deliver *d, struct job *j, uint32_t recipient, const str
         end_send(d, j);
 }
 
-void delivery_done(struct deliver *d, struct delivery *x, const struct verdict *v)
+void deliver_delivery_done(struct deliver *d, struct delivery *x, const struct verdict *v)
 {
     list_remove(&x->link);
     done(d, x->job, x->recipient, v, x->started_us);
@@ -97,7 +97,7 @@ static struct verdict prepare(struct deliver *d, struct job *j, struct delivery 
     const struct recipient *r = spool_head_recipient(h, x->recipient, &e);
     if (!r)
         return status_verdict(STATUS_LOCAL_ERROR);
-    struct verdict v = target_find(d, j, r, x);
+    struct verdict v = deliver_target_find(d, j, r, x);
     if (!verdict_ok(&v))
         return v;
     if (loops(j, r))
@@ -127,12 +127,12 @@ static void deliver_one(struct deliver *d, struct job *j, uint32_t recipient)
         v = prepare(d, j, x);
     }
     if (x && verdict_ok(&v))
-        worker_give(d, x);
+        deliver_worker_give(d, x);
     else
         done(d, j, recipient, &v, now_us);
 }
 
-void job_take(struct deliver *d, const struct ipc_job *m)
+void deliver_job_take(struct deliver *d, const struct ipc_job *m)
 {
     struct job *j = calloc(1, sizeof *j);
     if (!j)
@@ -167,7 +167,7 @@ void job_take(struct deliver *d, const struct ipc_job *m)
         end_send(d, j);
 }
 
-void jobs_hello(struct deliver *d, struct hub_peer *queue)
+void deliver_jobs_hello(struct deliver *d, struct hub_peer *queue)
 {
     uint32_t count = 0;
     LIST_FOREACH(l, &d->jobs) {

@@ -56,16 +56,16 @@ struct deliver {
 };
 
 /* target.c: what a recipient's mailbox is. A verdict other than OK: it cannot be delivered so. */
-struct verdict target_find(struct deliver *d, struct job *j, const struct recipient *r, struct delivery *x);
+struct verdict deliver_target_find(struct deliver *d, struct job *j, const struct recipient *r, struct delivery *x);
 
 /* job.c */
-void job_take(struct deliver *d, const struct ipc_job *m);
-void delivery_done(struct deliver *d, struct delivery *x, const struct verdict *v);
-void jobs_hello(struct deliver *d, struct hub_peer *queue);
+void deliver_job_take(struct deliver *d, const struct ipc_job *m);
+void deliver_delivery_done(struct deliver *d, struct delivery *x, const struct verdict *v);
+void deliver_jobs_hello(struct deliver *d, struct hub_peer *queue);
 
 /* worker.c */
-void worker_give(struct deliver *d, struct delivery *x);
-void worker_reap_all(struct deliver *d);
-void worker_close_all(struct deliver *d);
+void deliver_worker_give(struct deliver *d, struct delivery *x);
+void deliver_worker_reap_all(struct deliver *d);
+void deliver_worker_close_all(struct deliver *d);
 
 #endif

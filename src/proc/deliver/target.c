@@ -106,7 +106,7 @@ static struct verdict by_alias(struct deliver *d, struct job *j, const struct re
     return virtual_user(d, j, domain, &x->user);
 }
 
-struct verdict target_find(struct deliver *d, struct job *j, const struct recipient *r, struct delivery *x)
+struct verdict deliver_target_find(struct deliver *d, struct job *j, const struct recipient *r, struct delivery *x)
 {
     struct next_hop hop = route_next(d->routes, r);
     if (r->kind == RECIPIENT_ALIAS_TARGET)

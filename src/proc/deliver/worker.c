@@ -17,7 +17,7 @@ static void worker_gone(struct deliver *d, struct worker *w)
     struct list *lists[2] = {&w->sent, &w->waiting};
     for (size_t i = 0; i < 2; i++) {
         LIST_FOREACH(l, lists[i])
-            delivery_done(d, LIST_ENTRY(l, struct delivery, link), &v);
+            deliver_delivery_done(d, LIST_ENTRY(l, struct delivery, link), &v);
     }
     buf_deinit(&w->out);
     buf_deinit(&w->in);
@@ -101,7 +101,7 @@ static void answer(struct deliver *d, struct worker *w, const struct item_answer
         if (x->number != a->number)
             continue;
         w->load--;
-        delivery_done(d, x, &a->verdict);
+        deliver_delivery_done(d, x, &a->verdict);
         return;
     }
 }
@@ -214,12 +214,12 @@ static struct worker *worker_choose(struct deliver *d, const struct delivery *x)
     return fresh ? fresh : best;
 }
 
-void worker_give(struct deliver *d, struct delivery *x)
+void deliver_worker_give(struct deliver *d, struct delivery *x)
 {
     struct worker *w = worker_choose(d, x);
     if (!w) {
         struct verdict v = status_verdict_text(STATUS_MAILBOX_TEMPORARY, SLICE("no delivery process could be started"));
-        delivery_done(d, x, &v);
+        deliver_delivery_done(d, x, &v);
         return;
     }
     list_push(&w->waiting, &x->link);
@@ -227,7 +227,7 @@ void worker_give(struct deliver *d, struct delivery *x)
     (void)worker_write(d, w);
 }
 
-void worker_reap_all(struct deliver *d)
+void deliver_worker_reap_all(struct deliver *d)
 {
     int pid, status;
     (void)d;
@@ -241,7 +241,7 @@ void worker_reap_all(struct deliver *d)
     }
 }
 
-void worker_close_all(struct deliver *d)
+void deliver_worker_close_all(struct deliver *d)
 {
     LIST_FOREACH(l, &d->workers)
         worker_gone(d, LIST_ENTRY(l, struct worker, link));

@@ -61,15 +61,16 @@ static void set_options(struct dns *d)
     set_option(d, "unblock-lan-zones:", "yes");
     set_option(d, "infra-keep-probing:", "yes");
     set_option(d, "infra-host-ttl:", "30");
-    int error = ub_ctx_zone_add(d->ub, "test.", "nodefault");
-    if (error != 0)
-        log_line(LOG_WARNING, "dns: zone test.: %s", ub_strerror(error));
-    error = ub_ctx_resolvconf(d->ub, NULL);
+    int error = ub_ctx_resolvconf(d->ub, NULL);
     if (error != 0)
         log_line(LOG_WARNING, "dns: /etc/resolv.conf: %s; names are asked for from the root down", ub_strerror(error));
     error = ub_ctx_hosts(d->ub, NULL);
     if (error != 0)
         log_line(LOG_WARNING, "dns: /etc/hosts: %s", ub_strerror(error));
+    /* Last: a context takes no more settings once it has a zone. */
+    error = ub_ctx_zone_add(d->ub, "test.", "nodefault");
+    if (error != 0)
+        log_line(LOG_WARNING, "dns: zone test.: %s", ub_strerror(error));
 }
 
 enum err dns_open(struct loop *loop, struct dns **dns_r)
@@ -82,8 +83,8 @@ enum err dns_open(struct loop *loop, struct dns **dns_r)
         free(d);
         return ERR_NOMEM;
     }
-    set_options(d);
     enum err e = ub_ctx_async(d->ub, 1) == 0 ? ERR_OK : ERR_SYSTEM;
+    set_options(d);
     if (e == ERR_OK)
         e = loop_watch_open(loop, ub_fd(d->ub), on_readable, d, &d->watch);
     if (e != ERR_OK) {

@@ -125,6 +125,7 @@ static void run_child(struct master *m, const struct master_child *c, int contro
                                 .control_fd = control_fd,
                                 .lock_fd = m->lock_fd,
                                 .spool_fd = spool ? m->spool_fd : -1,
+                                .number_floor = m->number_floor,
                                 .shared = m->shared,
                                 .ticket_key = slice_of(m->ticket_key, sizeof m->ticket_key),
                                 .user = g->user,

@@ -60,6 +60,8 @@ static int open_spool(struct master *m, const struct master_generation *g)
     enum err e = buf_ok(&b) ? spool_dir_open(path, &m->spool_fd) : ERR_LIMIT;
     if (e == ERR_OK)
         e = spool_lock(m->spool_fd, &m->lock_fd);
+    if (e == ERR_OK)
+        e = spool_numbers_take(m->spool_fd, 1, &m->number_floor);
     return e == ERR_OK ? 0 : fail("spool", g->conf->queue.dir, e);
 }
 

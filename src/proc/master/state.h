@@ -96,6 +96,7 @@ struct master {
     uint32_t pid;
     bool root, announced;
     int signals_fd, spool_fd, lock_fd;
+    uint64_t number_floor; /* the first number that was drawn from the spool's counter in our life */
     void *shared;
     char ticket_key[80];
     uint32_t last_process, last_generation;

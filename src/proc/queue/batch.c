@@ -22,10 +22,10 @@ static bool room(struct batch *b, void **array, size_t count, size_t *cap, size_
     return true;
 }
 
-struct batch *batch_get(struct queue *q)
+struct batch *queue_batch_get(struct queue *q)
 {
     if (q->batch && q->batch->bytes > BATCH_BYTES)
-        batch_submit(q);
+        queue_batch_submit(q);
     if (!q->batch) {
         q->batch = calloc(1, sizeof *q->batch);
         if (q->batch) {
@@ -37,9 +37,9 @@ struct batch *batch_get(struct queue *q)
     return q->batch;
 }
 
-void batch_outcome(struct queue *q, const struct spool_outcome *o)
+void queue_batch_outcome(struct queue *q, const struct spool_outcome *o)
 {
-    struct batch *b = batch_get(q);
+    struct batch *b = queue_batch_get(q);
     void *array = b ? b->outcomes : NULL;
     if (!b || !room(b, &array, b->outcome_count, &b->outcome_cap, sizeof *o))
         return; /* Not recorded: after a stop this one thing would be done again. */
@@ -54,10 +54,10 @@ void batch_outcome(struct queue *q, const struct spool_outcome *o)
     q->changes++;
 }
 
-void batch_finish(struct queue *q, uint32_t part)
+void queue_batch_finish(struct queue *q, uint32_t part)
 {
     sched_part_end(q->sched, part);
-    struct batch *b = batch_get(q);
+    struct batch *b = queue_batch_get(q);
     void *array = b ? b->finished : NULL;
     if (!b || !room(b, &array, b->finished_count, &b->finished_cap, sizeof part)) {
         log_line(LOG_ERROR, "out of memory: a finished delivery stays in the queue until the next start");
@@ -79,9 +79,9 @@ static enum err head_copy(struct batch *b, const struct spool_head *head, struct
     return e == ERR_OK ? spool_head_decode(kept, &b->arena, copy_r) : e;
 }
 
-enum err batch_report(struct queue *q, const struct spool_head *head, slice body)
+enum err queue_batch_report(struct queue *q, const struct spool_head *head, slice body)
 {
-    struct batch *b = batch_get(q);
+    struct batch *b = queue_batch_get(q);
     void *array = b ? b->reports : NULL;
     if (!b || !room(b, &array, b->report_count, &b->report_cap, sizeof(struct report)))
         return ERR_NOMEM;
@@ -97,9 +97,9 @@ enum err batch_report(struct queue *q, const struct spool_head *head, slice body
     return ERR_OK;
 }
 
-enum err batch_move(struct queue *q, const struct spool_head *head, slice body)
+enum err queue_batch_move(struct queue *q, const struct spool_head *head, slice body)
 {
-    struct batch *b = batch_get(q);
+    struct batch *b = queue_batch_get(q);
     void *array = b ? b->moves : NULL;
     if (!b || !room(b, &array, b->move_count, &b->move_cap, sizeof(struct move)))
         return ERR_NOMEM;
@@ -148,7 +148,7 @@ static void retry_later(struct queue *q, struct batch *b, enum err e)
     loop_timer_start(q->retry_batches, RETRY_MS);
 }
 
-void batch_submit(struct queue *q)
+void queue_batch_submit(struct queue *q)
 {
     struct batch *b = q->batch;
     if (!b)
@@ -160,7 +160,7 @@ void batch_submit(struct queue *q)
         retry_later(q, b, e);
 }
 
-void batch_retry(void *ctx)
+void queue_batch_retry(void *ctx)
 {
     struct queue *q = ctx;
     LIST_FOREACH(l, &q->batches) {
@@ -184,14 +184,14 @@ static void batch_free(struct batch *b)
     free(b);
 }
 
-void batch_committed(struct queue *q, const struct spool_done *done)
+void queue_batch_committed(struct queue *q, const struct spool_done *done)
 {
     struct batch *b = done->cookie;
     if (done->err != ERR_OK) {
         retry_later(q, b, done->err);
         return;
     }
-    struct segment *s = segment_get(q, done->segment);
+    struct segment *s = queue_segment_get(q, done->segment);
     if (s) {
         s->mine = true;
         if (done->committed > s->committed)
@@ -203,31 +203,31 @@ void batch_committed(struct queue *q, const struct spool_done *done)
         /* A move may come after its message was delivered, when its batch had to be tried again. */
         if (i >= b->report_count && !sched_message_find(q->sched, place.id))
             continue;
-        enum err e = intake_message(q, &place, head, false);
+        enum err e = queue_intake_message(q, &place, head, false);
         if (e != ERR_OK)
             log_line(LOG_ERROR, "a message of our own waits for the next start: %s", err_text(e));
     }
     for (size_t i = 0; i < b->finished_count; i++) {
         uint32_t message = sched_part(q->sched, b->finished[i])->message;
         if (sched_part_finish(q->sched, b->finished[i]))
-            intake_message_done(q, message);
+            queue_intake_message_done(q, message);
     }
     batch_free(b);
 }
 
-bool batch_idle(const struct queue *q)
+bool queue_batch_idle(const struct queue *q)
 {
     return !q->batch && list_empty(&q->batches);
 }
 
-bool batch_durable(const struct queue *q, uint64_t serial)
+bool queue_batch_durable(const struct queue *q, uint64_t serial)
 {
     if (!list_empty(&q->batches))
         return LIST_ENTRY(q->batches.next, struct batch, link)->serial > serial;
     return !q->batch || q->batch->serial > serial;
 }
 
-void batch_close(struct queue *q)
+void queue_batch_close(struct queue *q)
 {
     if (q->batch)
         batch_free(q->batch);

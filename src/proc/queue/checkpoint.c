@@ -9,7 +9,7 @@
 #define CHANGES_MIN 100000u
 #define EVERY_MS (300 * 1000)
 
-uint64_t checkpoint_route_stamp(const struct conf *conf)
+uint64_t queue_checkpoint_route_stamp(const struct conf *conf)
 {
     const struct hash_key fixed = {0x7468756e72206d61, 0x696c2071756575e5};
     uint64_t stamp = 0;
@@ -108,7 +108,7 @@ static enum err reroute(struct queue *q, uint32_t message, const struct spool_pl
     const struct spool_head *head = spool_entry_head(entry);
     uint32_t total = spool_head_recipient_count(head);
     bool *open = arena_array(&q->turn, total ? total : 1, sizeof *open);
-    e = open ? intake_route(q, message, head) : ERR_NOMEM;
+    e = open ? queue_intake_route(q, message, head) : ERR_NOMEM;
     spool_entry_close(&entry);
     uint64_t key_len, count, recipient;
     while (e == ERR_OK && get(&state, 2, &key_len) && state.len >= key_len + 8) {
@@ -128,7 +128,7 @@ static enum err reroute(struct queue *q, uint32_t message, const struct spool_pl
     return e;
 }
 
-enum err checkpoint_restore(struct queue *q, const struct spool_place *place, slice state)
+enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *place, slice state)
 {
     uint64_t version, stamp, flags, arrival_s, size;
     if (!get(&state, 1, &version) || version != STATE_VERSION || !get(&state, 8, &stamp) || !get(&state, 1, &flags) ||
@@ -151,7 +151,7 @@ enum err checkpoint_restore(struct queue *q, const struct spool_place *place, sl
         return ERR_OK;
     if (e != ERR_OK)
         return e;
-    segment_live_add(q, place->segment);
+    queue_segment_live_add(q, place->segment);
     if (stamp != q->route_stamp)
         return reroute(q, handle, place, state);
     while (e == ERR_OK && state.len > 0)
@@ -173,7 +173,7 @@ static enum err segments_write(struct queue *q)
     return e;
 }
 
-void checkpoint_begin(void *ctx)
+void queue_checkpoint_begin(void *ctx)
 {
     struct queue *q = ctx;
     loop_timer_start(q->checkpoint_timer, EVERY_MS);
@@ -223,21 +223,21 @@ static void covered_update(struct queue *q)
         struct segment *s = value;
         s->covered = s->covering;
     }
-    segments_release_all(q);
+    queue_segments_release_all(q);
 }
 
-void checkpoint_step(struct queue *q)
+void queue_checkpoint_step(struct queue *q)
 {
     if (!q->checkpoint) {
         if (q->changes > CHANGES_MIN + sched_message_count(q->sched))
-            checkpoint_begin(q);
+            queue_checkpoint_begin(q);
         return;
     }
     enum err e = ERR_OK;
     if (q->checkpoint_batch == UINT64_MAX) {
         e = messages_write(q, SLICE_MESSAGES);
         loop_timer_start(q->tick, 0);
-    } else if (batch_durable(q, q->checkpoint_batch)) {
+    } else if (queue_batch_durable(q, q->checkpoint_batch)) {
         e = spool_checkpoint_commit(&q->checkpoint);
         if (e == ERR_OK)
             covered_update(q);
@@ -248,13 +248,13 @@ void checkpoint_step(struct queue *q)
     }
 }
 
-void checkpoint_whole(struct queue *q)
+void queue_checkpoint_whole(struct queue *q)
 {
     spool_checkpoint_abort(&q->checkpoint);
-    if (!batch_idle(q))
+    if (!queue_batch_idle(q))
         return;
     q->changes++;
-    checkpoint_begin(q);
+    queue_checkpoint_begin(q);
     while (q->checkpoint)
-        checkpoint_step(q);
+        queue_checkpoint_step(q);
 }

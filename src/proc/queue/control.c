@@ -192,7 +192,7 @@ static void part_act(struct queue *q, struct listing *l, uint32_t part)
         if (sched_part(q->sched, part)->state == SCHED_LEASED)
             l->busy++;
         else
-            outcome_removed(q, part);
+            queue_outcome_removed(q, part);
         break;
     case QUEUE_VERB_SUMMARY:
     case QUEUE_VERB_LIST:
@@ -208,7 +208,7 @@ static void message_act(struct queue *q, struct listing *l, uint32_t message)
     if (l->dry)
         return;
     if (l->verb == QUEUE_VERB_HOLD || l->verb == QUEUE_VERB_RELEASE) {
-        outcome_hold(q, message, l->verb == QUEUE_VERB_HOLD);
+        queue_outcome_hold(q, message, l->verb == QUEUE_VERB_HOLD);
         return;
     }
     for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
@@ -357,7 +357,7 @@ static bool listing_step(struct queue *q, struct listing *l)
     return false;
 }
 
-void control_step(struct queue *q)
+void queue_control_step(struct queue *q)
 {
     if (!q->recovered)
         return;
@@ -372,12 +372,12 @@ void control_step(struct queue *q)
         loop_timer_start(q->tick, 1);
 }
 
-bool control_busy(const struct queue *q)
+bool queue_control_busy(const struct queue *q)
 {
     return q->listings != NULL;
 }
 
-void control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r)
+void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r)
 {
     struct listing *l = calloc(1, sizeof *l + r->value.len);
     if (!l)
@@ -397,7 +397,7 @@ void control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue
     loop_timer_start(q->tick, 0);
 }
 
-void control_gone(struct queue *q, const struct hub_peer *p, uint64_t token)
+void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token)
 {
     for (struct listing *l = q->listings, *next; l; l = next) {
         next = l->next;
@@ -406,7 +406,7 @@ void control_gone(struct queue *q, const struct hub_peer *p, uint64_t token)
     }
 }
 
-void control_peer_down(struct queue *q, const struct hub_peer *p)
+void queue_control_peer_down(struct queue *q, const struct hub_peer *p)
 {
     for (struct listing *l = q->listings, *next; l; l = next) {
         next = l->next;

@@ -36,7 +36,7 @@ static void job_free(struct queue *q, struct job *j)
     arena_reset(&j->arena);
     j->result_count = 0;
     if (j->segment)
-        segment_live_drop(q, j->segment);
+        queue_segment_live_drop(q, j->segment);
     j->segment = 0;
     list_remove(&j->link);
     list_push_front(&q->jobs_free, &j->link);
@@ -61,7 +61,7 @@ static void job_send(struct queue *q, struct job *j, const struct sched_part *p,
     struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
     /* The message may move meanwhile: what the job reads from must stay. */
     j->segment = m->segment;
-    segment_live_add(q, j->segment);
+    queue_segment_live_add(q, j->segment);
     struct ipc_message out = {.type = IPC_job, .fd = -1};
     struct ipc_job *job = &out.u.job;
     job->job = j->number;
@@ -79,7 +79,7 @@ static void job_send(struct queue *q, struct job *j, const struct sched_part *p,
     ipc_hub_send(q->child.hub, j->peer, &out);
 }
 
-void dispatch(struct queue *q)
+void queue_dispatch(struct queue *q)
 {
     if (!q->recovered || q->child.draining)
         return;
@@ -90,7 +90,7 @@ void dispatch(struct queue *q)
         uint32_t part = sched_dispatch(q->sched);
         if (!part)
             return;
-        if (intake_handled_here(q, part))
+        if (queue_intake_handled_here(q, part))
             continue;
         const struct sched_part *p = sched_part(q->sched, part);
         struct hub_peer *peer = worker_for(q, sched_destination(q->sched, p->destination)->kind);
@@ -122,7 +122,7 @@ static bool results_room(struct job *j, size_t more)
     return true;
 }
 
-void dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc_result *r)
+void queue_dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc_result *r)
 {
     struct job *j = job_find(q, p, r->job);
     size_t count = r->recipients.len / sizeof(uint32_t);
@@ -157,27 +157,27 @@ static void parts_return(struct queue *q, const struct job *j)
 static void job_end(struct queue *q, struct job *j)
 {
     if (j->result_count > 0)
-        outcome_job(q, j);
+        queue_outcome_job(q, j);
     else
         parts_return(q, j);
     job_free(q, j);
 }
 
-void dispatch_job_end(struct queue *q, struct hub_peer *p, uint64_t number)
+void queue_dispatch_job_end(struct queue *q, struct hub_peer *p, uint64_t number)
 {
     struct job *j = job_find(q, p, number);
     if (j)
         job_end(q, j);
 }
 
-void dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_lease *l)
+void queue_dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_lease *l)
 {
     struct job *j = job_new(q, l->job, p);
     if (j)
         j->id = l->id;
 }
 
-void dispatch_leases_take(struct queue *q)
+void queue_dispatch_leases_take(struct queue *q)
 {
     LIST_FOREACH(l, &q->jobs) {
         struct job *j = LIST_ENTRY(l, struct job, link);
@@ -185,7 +185,7 @@ void dispatch_leases_take(struct queue *q)
         uint32_t part = message ? sched_message(q->sched, message)->first_part : 0;
         if (message) {
             j->segment = sched_message(q->sched, message)->segment;
-            segment_live_add(q, j->segment);
+            queue_segment_live_add(q, j->segment);
         }
         for (; part; part = sched_part(q->sched, part)->next_in_message) {
             if (sched_part(q->sched, part)->state == SCHED_READY)
@@ -208,7 +208,7 @@ static slice down_reason(struct queue *q, const struct ipc_destination_down *d)
     return buf_slice(&b);
 }
 
-void dispatch_destination_down(struct queue *q, const struct ipc_destination_down *d)
+void queue_dispatch_destination_down(struct queue *q, const struct ipc_destination_down *d)
 {
     /* The number came back from another process: it is checked like any input. */
     if (d->destination == 0 || sched_destination_next(q->sched, d->destination - 1) != d->destination)
@@ -217,7 +217,7 @@ void dispatch_destination_down(struct queue *q, const struct ipc_destination_dow
     q->sweep_wanted = true;
 }
 
-void dispatch_peer_dead(struct queue *q, const struct hub_peer *p)
+void queue_dispatch_peer_dead(struct queue *q, const struct hub_peer *p)
 {
     /* What it had reported before it died counts. */
     LIST_FOREACH(l, &q->jobs) {
@@ -227,7 +227,7 @@ void dispatch_peer_dead(struct queue *q, const struct hub_peer *p)
     }
 }
 
-void dispatch_close(struct queue *q)
+void queue_dispatch_close(struct queue *q)
 {
     struct list *lists[2] = {&q->jobs, &q->jobs_free};
     for (size_t i = 0; i < 2; i++) {

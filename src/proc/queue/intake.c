@@ -47,7 +47,7 @@ static enum err parts_add(struct queue *q, uint32_t message, const struct routed
     return ERR_OK;
 }
 
-enum err intake_route(struct queue *q, uint32_t message, const struct spool_head *head)
+enum err queue_intake_route(struct queue *q, uint32_t message, const struct spool_head *head)
 {
     uint32_t total = spool_head_recipient_count(head);
     struct routed *routed = arena_array(&q->turn, total, sizeof *routed);
@@ -87,14 +87,14 @@ static void place_update(struct queue *q, uint32_t handle, const struct spool_pl
     if (place->copy <= m->copy)
         return;
     uint64_t old = m->segment;
-    segment_live_add(q, place->segment);
+    queue_segment_live_add(q, place->segment);
     m->segment = place->segment;
     m->offset = place->offset;
     m->length = place->length;
     m->epoch = place->epoch;
     m->copy = place->copy;
     m->flags |= SCHED_MOVED;
-    segment_live_drop(q, old);
+    queue_segment_live_drop(q, old);
 }
 
 static void log_active(uint64_t id, const struct spool_head *head)
@@ -106,7 +106,7 @@ static void log_active(uint64_t id, const struct spool_head *head)
              (unsigned long long)head->facts.size, spool_head_recipient_count(head));
 }
 
-enum err intake_message(struct queue *q, const struct spool_place *place, slice head_bytes, bool recovering)
+enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes, bool recovering)
 {
     struct spool_head head;
     enum err e = spool_head_decode(head_bytes, &q->turn, &head);
@@ -132,24 +132,24 @@ enum err intake_message(struct queue *q, const struct spool_place *place, slice 
     }
     if (e != ERR_OK)
         return e;
-    segment_live_add(q, place->segment);
+    queue_segment_live_add(q, place->segment);
     q->changes++;
     if (!recovering)
         log_active(m.id, &head);
-    return intake_route(q, handle, &head);
+    return queue_intake_route(q, handle, &head);
 }
 
-void intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a)
+void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a)
 {
     struct peer_state *state = p->user;
-    struct segment *s = segment_get(q, a->segment);
+    struct segment *s = queue_segment_get(q, a->segment);
     if (s) {
         s->owner = p;
         s->writer = p->process;
         s->epoch = a->epoch;
     }
     struct spool_place place = CHILD_PLACE_OF(*a);
-    enum err e = s ? intake_message(q, &place, a->head, false) : ERR_NOMEM;
+    enum err e = s ? queue_intake_message(q, &place, a->head, false) : ERR_NOMEM;
     if (e != ERR_OK) {
         /* It is on disk and stays there: a restart reads it again. The segment must not be used anew before. */
         log_line(LOG_ERROR, "announced message cannot be taken into the index (%s): it waits for the next start",
@@ -178,7 +178,7 @@ static void large_remove(struct queue *q, const struct sched_message *m)
                  err_text(e));
 }
 
-void intake_message_done(struct queue *q, uint32_t message)
+void queue_intake_message_done(struct queue *q, uint32_t message)
 {
     const struct sched_message *m = sched_message(q->sched, message);
     uint64_t segment = m->segment;
@@ -188,16 +188,16 @@ void intake_message_done(struct queue *q, uint32_t message)
     if (m->flags & SCHED_LARGE)
         large_remove(q, m);
     sched_message_remove(q->sched, message);
-    segment_live_drop(q, segment);
+    queue_segment_live_drop(q, segment);
     q->changes++;
 }
 
-bool intake_handled_here(struct queue *q, uint32_t part)
+bool queue_intake_handled_here(struct queue *q, uint32_t part)
 {
     const struct sched_part *p = sched_part(q->sched, part);
     switch ((enum next_kind)sched_destination(q->sched, p->destination)->kind) {
     case NEXT_DISCARD:
-        outcome_delivered(q, part);
+        queue_outcome_delivered(q, part);
         return true;
     case NEXT_HOLD:
         sched_part_return(q->sched, part);
@@ -206,7 +206,7 @@ bool intake_handled_here(struct queue *q, uint32_t part)
     case NEXT_UNKNOWN: {
         struct verdict v = status_verdict_text(STATUS_LOCAL_ERROR,
                                                SLICE("the configuration has no delivery for this address any more"));
-        if (!outcome_check_age(q, part, &v, SLICE_NONE))
+        if (!queue_outcome_check_age(q, part, &v, SLICE_NONE))
             (void)sched_part_defer(q->sched, part, os_wall_s(), v.text);
         return true;
     }

@@ -15,7 +15,7 @@ static void outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum s
         memcpy(o.enhanced, v->enhanced, sizeof o.enhanced);
         o.text = kind == SPOOL_DELIVERED ? SLICE_NONE : v->text;
     }
-    batch_outcome(q, &o);
+    queue_batch_outcome(q, &o);
 }
 
 static struct verdict result_verdict(const struct result *r)
@@ -67,7 +67,7 @@ static void part_deferred(struct queue *q, uint32_t part, const struct verdict *
     uint32_t count = sched_part_recipients(q->sched, part, &list);
     for (uint32_t i = 0; i < count; i++) {
         o.recipient = list[i];
-        batch_outcome(q, &o);
+        queue_batch_outcome(q, &o);
     }
     if (p->tries >= 2)
         q->sweep_wanted = true;
@@ -117,9 +117,9 @@ static void part_apply(struct queue *q, struct job *j, uint32_t part)
     judge(q, j, part, &judged);
     uint32_t message = sched_part(q->sched, part)->message;
     if (judged.failed_count > 0)
-        report_make(q, message, false, judged.failed, judged.failed_count);
+        queue_report_make(q, message, false, judged.failed, judged.failed_count);
     if (judged.left == 0) {
-        batch_finish(q, part);
+        queue_batch_finish(q, part);
         return;
     }
     if (!judged.deferred) {
@@ -127,11 +127,11 @@ static void part_apply(struct queue *q, struct job *j, uint32_t part)
         return;
     }
     struct verdict v = result_verdict(judged.deferred);
-    if (!outcome_check_age(q, part, &v, judged.deferred->host))
+    if (!queue_outcome_check_age(q, part, &v, judged.deferred->host))
         part_deferred(q, part, &v, judged.deferred->host);
 }
 
-void outcome_job(struct queue *q, struct job *j)
+void queue_outcome_job(struct queue *q, struct job *j)
 {
     uint32_t message = sched_message_find(q->sched, j->id);
     if (!message)
@@ -163,8 +163,8 @@ static void part_fail_all(struct queue *q, uint32_t part, const struct verdict *
     for (uint32_t i = 0; i < count; i++)
         failed[i] = (struct report_recipient){list[i], *v, host};
     outcome_all(q, part, SPOOL_FAILED, v);
-    report_make(q, message, false, failed, count);
-    batch_finish(q, part);
+    queue_report_make(q, message, false, failed, count);
+    queue_batch_finish(q, part);
 }
 
 static void warn(struct queue *q, uint32_t part, const struct verdict *last, slice host)
@@ -180,10 +180,10 @@ static void warn(struct queue *q, uint32_t part, const struct verdict *last, sli
     struct sched_message *m = sched_message(q->sched, message);
     m->flags |= SCHED_WARNED;
     outcome_add(q, m->id, UINT32_MAX, SPOOL_WARNED, NULL);
-    report_make(q, message, true, delayed, count);
+    queue_report_make(q, message, true, delayed, count);
 }
 
-bool outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host)
+bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host)
 {
     const struct sched_message *m = sched_message(q->sched, sched_part(q->sched, part)->message);
     int64_t age = os_wall_s() - (int64_t)m->arrival_s;
@@ -207,13 +207,13 @@ bool outcome_check_age(struct queue *q, uint32_t part, const struct verdict *las
     return false;
 }
 
-void outcome_removed(struct queue *q, uint32_t part)
+void queue_outcome_removed(struct queue *q, uint32_t part)
 {
     outcome_all(q, part, SPOOL_REMOVED, NULL);
-    batch_finish(q, part);
+    queue_batch_finish(q, part);
 }
 
-void outcome_delivered(struct queue *q, uint32_t part)
+void queue_outcome_delivered(struct queue *q, uint32_t part)
 {
     struct verdict v = status_verdict(STATUS_DELIVERED);
     const struct sched_message *m = sched_message(q->sched, sched_part(q->sched, part)->message);
@@ -222,10 +222,10 @@ void outcome_delivered(struct queue *q, uint32_t part)
     log_line(LOG_INFO, "%.*s: relay=none, delay=%lld, dsn=2.0.0, status=sent (discarded)", (int)n, id,
              (long long)(os_wall_s() - (int64_t)m->arrival_s));
     outcome_all(q, part, SPOOL_DELIVERED, &v);
-    batch_finish(q, part);
+    queue_batch_finish(q, part);
 }
 
-void outcome_hold(struct queue *q, uint32_t message, bool hold)
+void queue_outcome_hold(struct queue *q, uint32_t message, bool hold)
 {
     struct sched_message *m = sched_message(q->sched, message);
     if (hold)
@@ -266,7 +266,7 @@ static void move(struct queue *q, uint32_t message)
         if (!head.large_file)
             e = spool_entry_content(entry, 0, SIZE_MAX, &body);
         if (e == ERR_OK)
-            e = batch_move(q, &head, body);
+            e = queue_batch_move(q, &head, body);
         spool_entry_close(&entry);
     }
     if (e != ERR_OK) {
@@ -286,7 +286,7 @@ static bool sweep_part(struct queue *q, uint32_t part)
     bool down = p->state == SCHED_READY && d->state != SCHED_UP;
     if (down) {
         struct verdict v = status_verdict_text(STATUS_CONNECT_FAILED, sched_part_reason(q->sched, part));
-        if (outcome_check_age(q, part, &v, SLICE_NONE))
+        if (queue_outcome_check_age(q, part, &v, SLICE_NONE))
             return true;
     }
     if ((down && d->fails >= 2) || (p->state == SCHED_WAITING && p->tries >= 2)) {
@@ -299,7 +299,7 @@ static bool sweep_part(struct queue *q, uint32_t part)
     return false;
 }
 
-void outcome_sweep(struct queue *q)
+void queue_outcome_sweep(struct queue *q)
 {
     int64_t now_s = os_wall_s();
     if (!q->sweep_part && !q->sweep_wanted && now_s - q->sweep_last_s < SWEEP_EVERY_S)

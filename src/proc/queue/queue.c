@@ -39,15 +39,15 @@ static void peer_up(void *ctx, struct hub_peer *p)
 static void peer_down(void *ctx, struct hub_peer *p, bool dead)
 {
     struct queue *q = ctx;
-    control_peer_down(q, p);
+    queue_control_peer_down(q, p);
     if (!dead)
         return;
-    dispatch_peer_dead(q, p);
-    segments_owner_gone(q, p);
+    queue_dispatch_peer_dead(q, p);
+    queue_segments_owner_gone(q, p);
     free(p->user);
     p->user = NULL;
-    segments_release_all(q);
-    recover_when_settled(q);
+    queue_segments_release_all(q);
+    queue_recover_when_settled(q);
     loop_timer_start(q->tick, 0);
 }
 
@@ -56,18 +56,18 @@ static void hello_end(struct queue *q, struct hub_peer *p)
     struct peer_state *state = p->user;
     if (state)
         state->hello_done = true;
-    recover_when_settled(q);
+    queue_recover_when_settled(q);
 }
 
 static void segment_closed(struct queue *q, const struct ipc_segment_closed *c)
 {
-    struct segment *s = segment_get(q, c->segment);
+    struct segment *s = queue_segment_get(q, c->segment);
     if (!s)
         return;
     s->closed = true;
     if (c->committed > s->committed)
         s->committed = c->committed;
-    segment_release(q, s);
+    queue_segment_release(q, s);
 }
 
 static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
@@ -78,37 +78,37 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
         numbers_take(q, &m->u.numbers);
         break;
     case IPC_hello_segment:
-        recover_lease_limits(q, &m->u.hello_segment, p);
+        queue_recover_lease_limits(q, &m->u.hello_segment, p);
         break;
     case IPC_hello_lease:
-        dispatch_lease(q, p, &m->u.hello_lease);
+        queue_dispatch_lease(q, p, &m->u.hello_lease);
         break;
     case IPC_hello_end:
         hello_end(q, p);
         break;
     case IPC_announce:
-        intake_announce(q, p, &m->u.announce);
+        queue_intake_announce(q, p, &m->u.announce);
         break;
     case IPC_segment_closed:
         segment_closed(q, &m->u.segment_closed);
         break;
     case IPC_result:
-        dispatch_result(q, p, &m->u.result);
+        queue_dispatch_result(q, p, &m->u.result);
         break;
     case IPC_job_done:
-        dispatch_job_end(q, p, m->u.job_done.job);
+        queue_dispatch_job_end(q, p, m->u.job_done.job);
         break;
     case IPC_job_returned:
-        dispatch_job_end(q, p, m->u.job_returned.job);
+        queue_dispatch_job_end(q, p, m->u.job_returned.job);
         break;
     case IPC_destination_down:
-        dispatch_destination_down(q, &m->u.destination_down);
+        queue_dispatch_destination_down(q, &m->u.destination_down);
         break;
     case IPC_queue_request:
-        control_request(q, p, &m->u.queue_request);
+        queue_control_request(q, p, &m->u.queue_request);
         break;
     case IPC_queue_gone:
-        control_gone(q, p, m->u.queue_gone.token);
+        queue_control_gone(q, p, m->u.queue_gone.token);
         break;
     default:
         break;
@@ -127,7 +127,7 @@ static void settled(void *ctx)
 {
     struct queue *q = ctx;
     q->settled = true;
-    recover_when_settled(q);
+    queue_recover_when_settled(q);
 }
 
 static void master_gone(void *ctx)
@@ -141,14 +141,14 @@ static void writer_reap(struct queue *q)
     struct spool_done done;
     while (spool_writer_next_done(q->writer, &done)) {
         if (done.closed_segment) {
-            struct segment *s = segment_get(q, done.closed_segment);
+            struct segment *s = queue_segment_get(q, done.closed_segment);
             if (s) {
                 s->mine = true;
                 s->closed = true;
             }
         }
         if (done.kind == SPOOL_DONE_COMMITTED)
-            batch_committed(q, &done);
+            queue_batch_committed(q, &done);
         else if (done.kind == SPOOL_DONE_NUMBERS_LOW)
             q->number_next = q->number_end; /* the next report, or this, asks for a range that serves both */
         if (done.kind == SPOOL_DONE_NUMBERS_LOW)
@@ -179,17 +179,17 @@ static void acks_send(struct queue *q)
 static void turn_end(void *ctx)
 {
     struct queue *q = ctx;
-    dispatch(q);
-    outcome_sweep(q);
-    control_step(q);
-    checkpoint_step(q);
-    batch_submit(q);
+    queue_dispatch(q);
+    queue_outcome_sweep(q);
+    queue_control_step(q);
+    queue_checkpoint_step(q);
+    queue_batch_submit(q);
     spool_writer_flush(q->writer);
     acks_send(q);
     arena_reset(&q->turn);
-    if (q->child.draining && batch_idle(q) && !control_busy(q)) {
+    if (q->child.draining && queue_batch_idle(q) && !queue_control_busy(q)) {
         if (q->recovered)
-            checkpoint_whole(q);
+            queue_checkpoint_whole(q);
         child_stop(&q->child, 0);
     }
 }
@@ -207,9 +207,9 @@ static enum err timers_open(struct queue *q)
 {
     enum err e = loop_timer_open(q->child.loop, tick, q, &q->tick);
     if (e == ERR_OK)
-        e = loop_timer_open(q->child.loop, batch_retry, q, &q->retry_batches);
+        e = loop_timer_open(q->child.loop, queue_batch_retry, q, &q->retry_batches);
     if (e == ERR_OK)
-        e = loop_timer_open(q->child.loop, checkpoint_begin, q, &q->checkpoint_timer);
+        e = loop_timer_open(q->child.loop, queue_checkpoint_begin, q, &q->checkpoint_timer);
     if (e == ERR_OK)
         e = loop_at_turn_end(q->child.loop, turn_end, q);
     if (e != ERR_OK)
@@ -246,7 +246,7 @@ static enum err tables_open(struct queue *q, const struct child_start *start)
         .connections = q->conf->queue.connections_per_destination,
         .jobs_max = JOBS_MAX,
     };
-    q->route_stamp = checkpoint_route_stamp(q->conf);
+    q->route_stamp = queue_checkpoint_route_stamp(q->conf);
     table_init(&q->segments, q->key, false, UINT32_MAX / 2);
     table_init(&q->job_by_number, q->key, false, UINT32_MAX / 2);
     list_init(&q->jobs);
@@ -261,11 +261,11 @@ static enum err tables_open(struct queue *q, const struct child_start *start)
 
 static void close_all(struct queue *q)
 {
-    batch_close(q);
-    dispatch_close(q);
+    queue_batch_close(q);
+    queue_dispatch_close(q);
     spool_writer_close(&q->writer);
     spool_reader_close(&q->reader);
-    segments_close(q);
+    queue_segments_close(q);
     sched_close(&q->sched);
     route_index_close(&q->routes);
     arena_deinit(&q->turn);

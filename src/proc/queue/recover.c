@@ -8,9 +8,9 @@ struct pending_outcome {
     struct spool_outcome outcome;
 };
 
-void recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p)
+void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p)
 {
-    struct segment *s = segment_get(q, h->segment);
+    struct segment *s = queue_segment_get(q, h->segment);
     if (!s)
         return;
     s->owner = p;
@@ -30,7 +30,7 @@ void recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, st
 static enum err scan_segment(void *ctx, uint64_t number, uint32_t writer, uint32_t epoch)
 {
     struct queue *q = ctx;
-    struct segment *s = segment_get(q, number);
+    struct segment *s = queue_segment_get(q, number);
     if (!s)
         return ERR_NOMEM;
     s->writer = writer;
@@ -45,10 +45,10 @@ static enum err scan_segment(void *ctx, uint64_t number, uint32_t writer, uint32
 static enum err scan_message(void *ctx, const struct spool_place *place, slice head)
 {
     struct queue *q = ctx;
-    enum err e = intake_message(q, place, head, true);
+    enum err e = queue_intake_message(q, place, head, true);
     arena_reset(&q->turn);
     if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED) {
-        struct segment *s = segment_get(q, place->segment);
+        struct segment *s = queue_segment_get(q, place->segment);
         if (s)
             s->damaged = true;
         log_line(LOG_ERROR, "segment %llu: unreadable message head at %u: kept on disk",
@@ -131,7 +131,7 @@ static enum err scan_outcome(void *ctx, const struct spool_outcome *o)
 static enum err scan_checkpoint(void *ctx, const struct spool_place *place, slice state)
 {
     struct queue *q = ctx;
-    enum err e = checkpoint_restore(q, place, state);
+    enum err e = queue_checkpoint_restore(q, place, state);
     arena_reset(&q->turn);
     return e;
 }
@@ -139,7 +139,7 @@ static enum err scan_checkpoint(void *ctx, const struct spool_place *place, slic
 static void scan_damaged(void *ctx, uint64_t number, uint32_t offset, slice what)
 {
     struct queue *q = ctx;
-    struct segment *s = segment_get(q, number);
+    struct segment *s = queue_segment_get(q, number);
     if (s)
         s->damaged = true;
     log_line(LOG_ERROR, "spool segment %llu: damaged at %u (%.*s): the segment is kept, see QUEUE.md",
@@ -171,7 +171,7 @@ static void finished_remove(struct queue *q)
     for (uint32_t m = sched_message_next(q->sched, 0), next; m; m = next) {
         next = sched_message_next(q->sched, m);
         if (!sched_message(q->sched, m)->first_part)
-            intake_message_done(q, m);
+            queue_intake_message_done(q, m);
     }
 }
 
@@ -200,7 +200,7 @@ static bool sweep_segment_alive(void *ctx, uint64_t number)
 {
     /* Every segment that the scan saw stays until segment_release finds that nothing needs it; newer ones are a living receiver's. */
     struct queue *q = ((struct sweep *)ctx)->q;
-    return number >= q->child.start->number_floor || segment_find(q, number) != NULL;
+    return number >= q->child.start->number_floor || queue_segment_find(q, number) != NULL;
 }
 
 static bool sweep_large_alive(void *ctx, uint64_t number)
@@ -232,7 +232,7 @@ static bool everybody_said_hello(const struct queue *q)
     return true;
 }
 
-void recover_when_settled(struct queue *q)
+void queue_recover_when_settled(struct queue *q)
 {
     static const struct spool_scan_ops ops = {
         .message = scan_message,
@@ -255,8 +255,8 @@ void recover_when_settled(struct queue *q)
     q->recovered = true;
     finished_remove(q);
     sweep(q);
-    dispatch_leases_take(q);
-    segments_release_all(q);
+    queue_dispatch_leases_take(q);
+    queue_segments_release_all(q);
     arena_reset(&q->turn);
     free(q->limits);
     q->limits = NULL;

@@ -23,15 +23,21 @@ static bool wanted(const struct recipient *r, const struct envelope *e, bool del
     return !delay || (e->flags & ENVELOPE_TRUSTED);
 }
 
+static enum err resolve_begin(struct queue *q, struct address address, struct resolve **r_r)
+{
+    static const struct route_session session = {.local_socket = true};
+    struct resolve_request request = {.session = &session, .recipient = address};
+    return route_resolve_begin(q->routes, &q->turn, &request, r_r);
+}
+
 /* Final recipients of the report. An account that only another process knows is taken to exist: the reverse-path was checked when the mail came. */
 static enum err resolve(struct queue *q, slice to, struct envelope *envelope)
 {
     struct address address;
     struct resolve *r;
-    struct route_session session = {.local_socket = true};
     enum err e = address_parse(to, ADDRESS_UTF8 | ADDRESS_NO_DOMAIN, &q->turn, &address);
     if (e == ERR_OK)
-        e = route_resolve_begin(q->routes, &q->turn, &session, (struct address){SLICE_NONE, SLICE_NONE}, address, &r);
+        e = resolve_begin(q, address, &r);
     if (e != ERR_OK)
         return e;
     enum users_kind kind;
@@ -113,7 +119,7 @@ static enum err queue_report(struct queue *q, const struct making *k, struct spo
             .envelope_count = 1,
             .envelopes = &envelope,
         };
-        e = batch_report(q, &head, buf_slice(&body));
+        e = queue_batch_report(q, &head, buf_slice(&body));
     }
     buf_deinit(&body);
     return e;
@@ -180,7 +186,8 @@ static void report_gather(struct queue *q, struct making *k, const struct report
     }
 }
 
-void report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients, size_t count)
+void queue_report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients,
+                       size_t count)
 {
     const struct sched_message *m = sched_message(q->sched, message);
     struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};

@@ -8,14 +8,14 @@ static slice key_of(const uint64_t *number)
     return slice_of(number, sizeof *number);
 }
 
-struct segment *segment_find(struct queue *q, uint64_t number)
+struct segment *queue_segment_find(struct queue *q, uint64_t number)
 {
     return table_get(&q->segments, key_of(&number));
 }
 
-struct segment *segment_get(struct queue *q, uint64_t number)
+struct segment *queue_segment_get(struct queue *q, uint64_t number)
 {
-    struct segment *s = segment_find(q, number);
+    struct segment *s = queue_segment_find(q, number);
     if (s)
         return s;
     s = calloc(1, sizeof *s);
@@ -35,7 +35,7 @@ static void forget(struct queue *q, struct segment *s)
     free(s);
 }
 
-void segment_release(struct queue *q, struct segment *s)
+void queue_segment_release(struct queue *q, struct segment *s)
 {
     if (s->live > 0 || s->damaged || !q->recovered)
         return;
@@ -67,21 +67,21 @@ void segment_release(struct queue *q, struct segment *s)
     forget(q, s);
 }
 
-void segment_live_add(struct queue *q, uint64_t number)
+void queue_segment_live_add(struct queue *q, uint64_t number)
 {
-    struct segment *s = segment_get(q, number);
+    struct segment *s = queue_segment_get(q, number);
     if (s)
         s->live++;
 }
 
-void segment_live_drop(struct queue *q, uint64_t number)
+void queue_segment_live_drop(struct queue *q, uint64_t number)
 {
-    struct segment *s = segment_find(q, number);
+    struct segment *s = queue_segment_find(q, number);
     if (s && s->live > 0 && --s->live == 0)
-        segment_release(q, s);
+        queue_segment_release(q, s);
 }
 
-void segments_owner_gone(struct queue *q, const struct hub_peer *p)
+void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p)
 {
     size_t at = 0;
     slice key;
@@ -96,7 +96,7 @@ void segments_owner_gone(struct queue *q, const struct hub_peer *p)
 }
 
 /* Releasing forgets entries, so what is to be released is gathered first. */
-void segments_release_all(struct queue *q)
+void queue_segments_release_all(struct queue *q)
 {
     size_t count = q->segments.count, n = 0, at = 0;
     struct segment **all = arena_array(&q->turn, count, sizeof(*all));
@@ -105,10 +105,10 @@ void segments_release_all(struct queue *q)
     while (all && n < count && table_next(&q->segments, &at, &key, &value))
         all[n++] = value;
     for (size_t i = 0; i < n; i++)
-        segment_release(q, all[i]);
+        queue_segment_release(q, all[i]);
 }
 
-void segments_close(struct queue *q)
+void queue_segments_close(struct queue *q)
 {
     size_t at = 0;
     slice key;

@@ -119,48 +119,49 @@ struct queue {
 };
 
 /* segments.c */
-struct segment *segment_find(struct queue *q, uint64_t number);
+struct segment *queue_segment_find(struct queue *q, uint64_t number);
 /* NULL without memory. */
-struct segment *segment_get(struct queue *q, uint64_t number);
-void segment_live_add(struct queue *q, uint64_t number);
-void segment_live_drop(struct queue *q, uint64_t number);
+struct segment *queue_segment_get(struct queue *q, uint64_t number);
+void queue_segment_live_add(struct queue *q, uint64_t number);
+void queue_segment_live_drop(struct queue *q, uint64_t number);
 /* Frees, hands back or unlinks it if nothing needs it any more. */
-void segment_release(struct queue *q, struct segment *s);
-void segments_owner_gone(struct queue *q, const struct hub_peer *p);
-void segments_release_all(struct queue *q);
-void segments_close(struct queue *q);
+void queue_segment_release(struct queue *q, struct segment *s);
+void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p);
+void queue_segments_release_all(struct queue *q);
+void queue_segments_close(struct queue *q);
 
 /* intake.c */
 /* A message record, from an announcement, from recovery or from our own batch. ERR_OK also when it was known. */
-must_check enum err intake_message(struct queue *q, const struct spool_place *place, slice head_bytes, bool recovering);
-void intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a);
+must_check enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes,
+                                         bool recovering);
+void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a);
 /* Groups recipients of the message into parts. skip (may be NULL) tells which recipients are done. */
-must_check enum err intake_route(struct queue *q, uint32_t message, const struct spool_head *head);
+must_check enum err queue_intake_route(struct queue *q, uint32_t message, const struct spool_head *head);
 /* A message without parts is gone: its segment and large file may go too. */
-void intake_message_done(struct queue *q, uint32_t message);
+void queue_intake_message_done(struct queue *q, uint32_t message);
 /* What needs no process (discard, or a route that is gone), after sched made it ready. True when it was handled here. */
-bool intake_handled_here(struct queue *q, uint32_t part);
+bool queue_intake_handled_here(struct queue *q, uint32_t part);
 
 /* dispatch.c */
-void dispatch(struct queue *q);
-void dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc_result *r);
-void dispatch_job_end(struct queue *q, struct hub_peer *p, uint64_t number);
+void queue_dispatch(struct queue *q);
+void queue_dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc_result *r);
+void queue_dispatch_job_end(struct queue *q, struct hub_peer *p, uint64_t number);
 /* HELLO: the peer has this job from the queue before us. Its parts are leased once recovery has found them. */
-void dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_lease *l);
-void dispatch_leases_take(struct queue *q);
-void dispatch_destination_down(struct queue *q, const struct ipc_destination_down *d);
+void queue_dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_lease *l);
+void queue_dispatch_leases_take(struct queue *q);
+void queue_dispatch_destination_down(struct queue *q, const struct ipc_destination_down *d);
 /* The process is dead: its jobs come back. */
-void dispatch_peer_dead(struct queue *q, const struct hub_peer *p);
-void dispatch_close(struct queue *q);
+void queue_dispatch_peer_dead(struct queue *q, const struct hub_peer *p);
+void queue_dispatch_close(struct queue *q);
 
 /* outcome.c: a job's results, or time, become outcomes */
-void outcome_job(struct queue *q, struct job *j);
+void queue_outcome_job(struct queue *q, struct job *j);
 /* The part waits; bounce it if it has waited too long, warn if long enough. True when it was ended. */
-bool outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host);
-void outcome_removed(struct queue *q, uint32_t part);
-void outcome_hold(struct queue *q, uint32_t message, bool hold);
-void outcome_delivered(struct queue *q, uint32_t part);
-void outcome_sweep(struct queue *q);
+bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host);
+void queue_outcome_removed(struct queue *q, uint32_t part);
+void queue_outcome_hold(struct queue *q, uint32_t message, bool hold);
+void queue_outcome_delivered(struct queue *q, uint32_t part);
+void queue_outcome_sweep(struct queue *q);
 
 /* report.c: bounces and warnings */
 struct report_recipient {
@@ -169,40 +170,40 @@ struct report_recipient {
     slice host;
 };
 /* Adds a report on these recipients of the message to the batch, or logs why there is none. */
-void report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients,
-                 size_t count);
+void queue_report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients,
+                       size_t count);
 
 /* batch.c */
 /* The batch to add to; NULL without memory (then the caller tries again later). */
-struct batch *batch_get(struct queue *q);
-void batch_outcome(struct queue *q, const struct spool_outcome *o);
-void batch_finish(struct queue *q, uint32_t part);
-must_check enum err batch_report(struct queue *q, const struct spool_head *head, slice body);
-must_check enum err batch_move(struct queue *q, const struct spool_head *head, slice body);
-void batch_submit(struct queue *q);
-void batch_retry(void *ctx);
-void batch_committed(struct queue *q, const struct spool_done *done);
-bool batch_idle(const struct queue *q);
+struct batch *queue_batch_get(struct queue *q);
+void queue_batch_outcome(struct queue *q, const struct spool_outcome *o);
+void queue_batch_finish(struct queue *q, uint32_t part);
+must_check enum err queue_batch_report(struct queue *q, const struct spool_head *head, slice body);
+must_check enum err queue_batch_move(struct queue *q, const struct spool_head *head, slice body);
+void queue_batch_submit(struct queue *q);
+void queue_batch_retry(void *ctx);
+void queue_batch_committed(struct queue *q, const struct spool_done *done);
+bool queue_batch_idle(const struct queue *q);
 /* Is everything up to this batch on disk? */
-bool batch_durable(const struct queue *q, uint64_t serial);
-void batch_close(struct queue *q);
+bool queue_batch_durable(const struct queue *q, uint64_t serial);
+void queue_batch_close(struct queue *q);
 
 /* recover.c */
-void recover_when_settled(struct queue *q);
-void recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p);
+void queue_recover_when_settled(struct queue *q);
+void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p);
 /* checkpoint.c: written in slices of the loop's turns; what changes meanwhile is in records behind it */
-void checkpoint_step(struct queue *q);
-void checkpoint_begin(void *ctx);
+void queue_checkpoint_step(struct queue *q);
+void queue_checkpoint_begin(void *ctx);
 /* All of it now (at the end). */
-void checkpoint_whole(struct queue *q);
-must_check enum err checkpoint_restore(struct queue *q, const struct spool_place *place, slice state);
-uint64_t checkpoint_route_stamp(const struct conf *conf);
+void queue_checkpoint_whole(struct queue *q);
+must_check enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *place, slice state);
+uint64_t queue_checkpoint_route_stamp(const struct conf *conf);
 /* control.c */
-void control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
-void control_gone(struct queue *q, const struct hub_peer *p, uint64_t token);
-void control_peer_down(struct queue *q, const struct hub_peer *p);
-void control_step(struct queue *q);
-bool control_busy(const struct queue *q);
+void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
+void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token);
+void queue_control_peer_down(struct queue *q, const struct hub_peer *p);
+void queue_control_step(struct queue *q);
+bool queue_control_busy(const struct queue *q);
 
 /* A new queue id for mail of our own; 0 when the range is used up for the moment. */
 uint64_t queue_number(struct queue *q);

@@ -53,7 +53,7 @@ static struct destination *destination_new(struct sender *s, const struct next_h
     return d;
 }
 
-struct destination *destination_get(struct sender *s, const struct next_hop *hop, uint32_t connections)
+struct destination *sender_destination_get(struct sender *s, const struct next_hop *hop, uint32_t connections)
 {
     char memory[512];
     buf key;
@@ -77,20 +77,20 @@ static bool more_sessions(const struct sender *s, const struct destination *d)
     return d->job_count > d->opening * 2 && d->session_count < d->connections && s->session_count < SESSIONS_MAX;
 }
 
-void destination_pump(struct sender *s, struct destination *d)
+void sender_destination_pump(struct sender *s, struct destination *d)
 {
     LIST_FOREACH(l, &d->sessions) {
         if (d->idle == 0 || d->job_count == 0)
             break;
         struct session *x = LIST_ENTRY(l, struct session, link);
         if (x->idle)
-            session_next(s, x);
+            sender_session_next(s, x);
     }
-    if (d->job_count == 0 || !targets_ready(s, d))
+    if (d->job_count == 0 || !sender_targets_ready(s, d))
         return;
     while (more_sessions(s, d)) {
         uint32_t before = d->session_count;
-        session_open(s, d, d->target_first, false);
+        sender_session_open(s, d, d->target_first, false);
         if (d->session_count == before)
             break;
     }
@@ -119,22 +119,22 @@ static void log_down(const struct destination *d, const struct verdict *v, slice
              host.len ? ": " : "", SLICE_ARG(buf_slice(&b)));
 }
 
-void destination_down(struct sender *s, struct destination *d, const struct verdict *v, slice host, bool remote)
+void sender_destination_down(struct sender *s, struct destination *d, const struct verdict *v, slice host, bool remote)
 {
     bool permanent = verdict_class(v) == VERDICT_PERMANENT;
     d->targets_until_ms = 0;
     d->target_first = 0;
     if (d->job_count > 0)
         log_down(d, v, host);
-    for (struct job *j = job_next(d); j; j = job_next(d)) {
+    for (struct job *j = sender_job_next(d); j; j = sender_job_next(d)) {
         if (permanent) {
             for (uint32_t i = 0; i < j->recipient_count; i++)
-                job_result_set(j, i, v, remote);
-            job_report(s, j, NULL);
+                sender_job_result_set(j, i, v, remote);
+            sender_job_report(s, j, NULL);
             continue;
         }
         down_send(s, j->queue_destination, v, host, remote);
-        job_return(s, j);
+        sender_job_return(s, j);
     }
 }
 
@@ -147,7 +147,7 @@ static void destination_free(struct sender *s, struct destination *d)
     free(d);
 }
 
-void destination_sweep(struct sender *s)
+void sender_destination_sweep(struct sender *s)
 {
     int64_t now_ms = loop_now_ms(s->child.loop);
     LIST_FOREACH(l, &s->destinations) {
@@ -155,14 +155,14 @@ void destination_sweep(struct sender *s)
         if (d->asking && now_ms > d->asking_until_ms) {
             struct verdict v = status_verdict(STATUS_DNS_TEMPORARY);
             d->asking = 0;
-            destination_down(s, d, &v, SLICE_NONE, false);
+            sender_destination_down(s, d, &v, SLICE_NONE, false);
         }
         if (d->session_count == 0 && d->job_count == 0 && !d->asking && now_ms - d->used_ms > IDLE_DESTINATION_MS)
             destination_free(s, d);
     }
 }
 
-void destination_close_all(struct sender *s)
+void sender_destination_close_all(struct sender *s)
 {
     LIST_FOREACH(l, &s->destinations)
         destination_free(s, LIST_ENTRY(l, struct destination, link));

@@ -63,13 +63,13 @@ static enum err find_destination(struct sender *s, const struct job *j, uint32_t
         j->recipient_count ? spool_head_recipient(spool_entry_head(entry), j->recipients[0], &envelope) : NULL;
     if (r) {
         struct next_hop hop = route_next(s->routes, r);
-        *d_r = hop.kind == NEXT_SMTP || hop.kind == NEXT_LMTP ? destination_get(s, &hop, connections) : NULL;
+        *d_r = hop.kind == NEXT_SMTP || hop.kind == NEXT_LMTP ? sender_destination_get(s, &hop, connections) : NULL;
     }
     spool_entry_close(&entry);
     return r && *d_r ? ERR_OK : ERR_NOTFOUND;
 }
 
-void job_take(struct sender *s, const struct ipc_job *m)
+void sender_job_take(struct sender *s, const struct ipc_job *m)
 {
     struct job *j = job_new();
     if (!j)
@@ -83,15 +83,15 @@ void job_take(struct sender *s, const struct ipc_job *m)
         struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
         log_line(LOG_ERROR, "job of the queue cannot be read from the spool: %s", err_text(e));
         for (uint32_t i = 0; j->results && i < j->recipient_count; i++)
-            job_result_set(j, i, &v, false);
-        job_report(s, j, NULL);
+            sender_job_result_set(j, i, &v, false);
+        sender_job_report(s, j, NULL);
         return;
     }
-    job_wait(d, j);
-    destination_pump(s, d);
+    sender_job_wait(d, j);
+    sender_destination_pump(s, d);
 }
 
-void job_result_set(struct job *j, uint32_t index, const struct verdict *v, bool remote)
+void sender_job_result_set(struct job *j, uint32_t index, const struct verdict *v, bool remote)
 {
     if (index >= j->recipient_count)
         return;
@@ -133,7 +133,7 @@ static void end_send(struct sender *s, const struct job *j, enum ipc_type type)
         ipc_hub_send(s->child.hub, queue, &m);
 }
 
-void job_report(struct sender *s, struct job *j, const struct session *from)
+void sender_job_report(struct sender *s, struct job *j, const struct session *from)
 {
     if (ipc_hub_find(s->child.hub, PROCESS_QUEUE)) {
         for (uint32_t i = 0; j->results && i < j->recipient_count; i++) {
@@ -145,19 +145,19 @@ void job_report(struct sender *s, struct job *j, const struct session *from)
     job_forget(j);
 }
 
-void job_return(struct sender *s, struct job *j)
+void sender_job_return(struct sender *s, struct job *j)
 {
     end_send(s, j, IPC_job_returned);
     job_forget(j);
 }
 
-void job_wait(struct destination *d, struct job *j)
+void sender_job_wait(struct destination *d, struct job *j)
 {
     list_push(&d->jobs, &j->link);
     d->job_count++;
 }
 
-struct job *job_next(struct destination *d)
+struct job *sender_job_next(struct destination *d)
 {
     struct list *l = list_pop(&d->jobs);
     if (!l)
@@ -166,7 +166,7 @@ struct job *job_next(struct destination *d)
     return LIST_ENTRY(l, struct job, link);
 }
 
-void jobs_hello(struct sender *s, struct hub_peer *queue)
+void sender_jobs_hello(struct sender *s, struct hub_peer *queue)
 {
     uint32_t count = 0;
     LIST_FOREACH(l, &s->jobs) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/sender/state.h"
 
-void report_log(const struct job *j, uint32_t index, const struct session *from, const struct spool_head *head)
+void sender_report_log(const struct job *j, uint32_t index, const struct session *from, const struct spool_head *head)
 {
     const struct job_result *r = &j->results[index];
     const struct envelope *envelope;

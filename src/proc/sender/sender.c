@@ -18,9 +18,9 @@ static void peer_up(void *ctx, struct hub_peer *p)
 {
     struct sender *s = ctx;
     if (p->kind == PROCESS_QUEUE)
-        jobs_hello(s, p);
+        sender_jobs_hello(s, p);
     else if (p->kind == PROCESS_LOOKUP)
-        targets_ask_again(s);
+        sender_targets_ask_again(s);
 }
 
 static void peer_down(void *ctx, struct hub_peer *p, bool dead)
@@ -35,9 +35,9 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
     struct sender *s = ctx;
     (void)p;
     if (m->type == IPC_job)
-        job_take(s, &m->u.job);
+        sender_job_take(s, &m->u.job);
     else if (m->type == IPC_answer_mx)
-        targets_answer(s, &m->u.answer_mx);
+        sender_targets_answer(s, &m->u.answer_mx);
 }
 
 /* What waits goes back to the queue; what is being sent is sent. */
@@ -48,13 +48,13 @@ static void drain(void *ctx, int64_t limit_ms)
     s->child.draining = true;
     LIST_FOREACH(l, &s->destinations) {
         struct destination *d = LIST_ENTRY(l, struct destination, link);
-        for (struct job *j = job_next(d); j; j = job_next(d))
-            job_return(s, j);
+        for (struct job *j = sender_job_next(d); j; j = sender_job_next(d))
+            sender_job_return(s, j);
     }
     LIST_FOREACH(l, &s->sessions) {
         struct session *x = LIST_ENTRY(l, struct session, all);
         if (x->idle)
-            session_next(s, x);
+            sender_session_next(s, x);
     }
 }
 
@@ -68,8 +68,8 @@ static void sweep(void *ctx)
 {
     struct sender *s = ctx;
     loop_timer_start(s->sweep, SWEEP_MS);
-    session_sweep(s);
-    destination_sweep(s);
+    sender_session_sweep(s);
+    sender_destination_sweep(s);
     if (s->child.draining && list_empty(&s->jobs))
         child_stop(&s->child, 0);
 }
@@ -151,7 +151,7 @@ int sender_main(const struct child_start *start_with)
     list_init(&s->jobs);
     table_init(&s->destination_by_key, start_with->hash_key, false, 1u << 24);
     buf_init(&s->out, OUT_MAX);
-    targets_self_init(s);
+    sender_targets_self_init(s);
     enum err e = child_begin(&s->child, start_with, "smtp", &ops, s);
     if (e == ERR_OK)
         e = start(s, start_with);
@@ -163,7 +163,7 @@ int sender_main(const struct child_start *start_with)
     child_ready(&s->child);
     int status = child_run(&s->child);
     LIST_FOREACH(l, &s->sessions)
-        session_close(s, LIST_ENTRY(l, struct session, all));
-    destination_close_all(s);
+        sender_session_close(s, LIST_ENTRY(l, struct session, all));
+    sender_destination_close_all(s);
     return status;
 }

@@ -68,7 +68,7 @@ static void set_idle(struct session *x, bool idle)
     x->idle = idle;
 }
 
-void session_close(struct sender *s, struct session *x)
+void sender_session_close(struct sender *s, struct session *x)
 {
     set_idle(x, false);
     count_state(x, SESSION_OVER);
@@ -107,10 +107,10 @@ static void target_failed(struct sender *s, struct session *x)
     if (d->target_first <= x->target)
         d->target_first = next;
     bool others = d->session_count > 1;
-    session_close(s, x);
+    sender_session_close(s, x);
     if (next < d->target_count && next < TARGETS_TRIED_MAX) {
         if (d->job_count > 0)
-            session_open(s, d, next, false);
+            sender_session_open(s, d, next, false);
         return;
     }
     d->target_first = 0;
@@ -121,7 +121,7 @@ static void target_failed(struct sender *s, struct session *x)
     struct verdict v = d->failure;
     if (verdict_class(&v) != VERDICT_TEMPORARY)
         v.code = 451, v.enhanced[0] = 4;
-    destination_down(s, d, &v, d->failure_from, d->failure_remote);
+    sender_destination_down(s, d, &v, d->failure_from, d->failure_remote);
 }
 
 static void session_over(struct sender *s, struct session *x, const struct verdict *v, bool remote,
@@ -135,8 +135,8 @@ static void session_over(struct sender *s, struct session *x, const struct verdi
         target_failed(s, x);
         return;
     }
-    session_close(s, x);
-    destination_pump(s, d);
+    sender_session_close(s, x);
+    sender_destination_pump(s, d);
 }
 
 static bool events(struct sender *s, struct session *x);
@@ -180,7 +180,7 @@ static bool consume(struct sender *s, struct session *x, slice in)
     return true;
 }
 
-void session_drive(struct sender *s, struct session *x)
+void sender_session_drive(struct sender *s, struct session *x)
 {
     if (!events(s, x) || x->pending.len == 0)
         return;
@@ -214,14 +214,14 @@ static bool event(struct sender *s, struct session *x, const struct smtp_client_
         count_state(x, SESSION_TALKING);
         x->destination->target_first =
             x->target < x->destination->target_first ? x->target : x->destination->target_first;
-        session_next(s, x);
+        sender_session_next(s, x);
         return true;
     case SMTP_CLIENT_BODY:
         x->body_open = true;
-        transfer_body(s, x);
+        sender_transfer_body(s, x);
         return true;
     case SMTP_CLIENT_RECIPIENT:
-        transfer_recipient(x, e);
+        sender_transfer_recipient(x, e);
         return true;
     case SMTP_CLIENT_MESSAGE_DONE:
         x->ended = true;
@@ -235,7 +235,7 @@ static bool event(struct sender *s, struct session *x, const struct smtp_client_
         struct verdict v = e->verdict;
         v.text = buf_slice(&text);
         if (x->job)
-            transfer_end(s, x, true, e->phase);
+            sender_transfer_end(s, x, true, e->phase);
         session_over(s, x, &v, e->remote, e->phase);
         return false;
     }
@@ -253,7 +253,7 @@ static bool events(struct sender *s, struct session *x)
         /* MESSAGE_DONE is acted upon only when it is known whether the session failed with it. */
         if (x->ended && e.kind != SMTP_CLIENT_FAILED) {
             x->ended = false;
-            transfer_end(s, x, false, SMTP_PHASE_END);
+            sender_transfer_end(s, x, false, SMTP_PHASE_END);
         }
         x->ended = x->ended && e.kind != SMTP_CLIENT_FAILED;
         if (!event(s, x, &e))
@@ -261,23 +261,23 @@ static bool events(struct sender *s, struct session *x)
     }
     if (x->ended) {
         x->ended = false;
-        transfer_end(s, x, false, SMTP_PHASE_END);
+        sender_transfer_end(s, x, false, SMTP_PHASE_END);
     }
     output_flush(x);
     return true;
 }
 
-void session_next(struct sender *s, struct session *x)
+void sender_session_next(struct sender *s, struct session *x)
 {
     struct job *j;
-    while ((j = job_next(x->destination)) != NULL) {
+    while ((j = sender_job_next(x->destination)) != NULL) {
         if (j->target_first > x->target) {
             /* This host has failed it before; it waits for a session with the next one. */
-            job_wait(x->destination, j);
+            sender_job_wait(x->destination, j);
             break;
         }
         set_idle(x, false);
-        if (transfer_begin(s, x, j)) {
+        if (sender_transfer_begin(s, x, j)) {
             output_flush(x);
             return;
         }
@@ -297,7 +297,7 @@ static void on_data(void *ctx, slice in)
     struct sender *s = sender_get();
     if (x->pending.len > 0) {
         buf_append(&x->pending, in);
-        session_drive(s, x);
+        sender_session_drive(s, x);
         return;
     }
     (void)consume(s, x, in);
@@ -308,8 +308,8 @@ static void on_drained(void *ctx)
     struct session *x = ctx;
     if (!x->body_open)
         return;
-    transfer_body(sender_get(), x);
-    session_drive(sender_get(), x);
+    sender_transfer_body(sender_get(), x);
+    sender_session_drive(sender_get(), x);
 }
 
 static void on_connected(void *ctx)
@@ -321,7 +321,7 @@ static void on_connected(void *ctx)
     } else {
         count_state(x, SESSION_TALKING);
     }
-    session_drive(s, x);
+    sender_session_drive(s, x);
 }
 
 static void on_secured(void *ctx)
@@ -331,7 +331,7 @@ static void on_secured(void *ctx)
     bool verified = net_tls_verified(x->connection);
     count_state(x, SESSION_TALKING);
     smtp_client_secured(x->client, loop_now_ms(s->child.loop), verified);
-    session_drive(s, x);
+    sender_session_drive(s, x);
 }
 
 /* Opportunistic TLS that fails is worth no more than none: once more without it. */
@@ -343,8 +343,8 @@ static bool retry_plain(struct sender *s, struct session *x)
     uint32_t target = x->target;
     log_line(LOG_INFO, "%.*s: TLS handshake failed (%.*s): trying without", SLICE_ARG(x->host_text),
              SLICE_ARG(net_tls_error(x->connection)));
-    session_close(s, x);
-    session_open(s, d, target, true);
+    sender_session_close(s, x);
+    sender_session_open(s, d, target, true);
     return true;
 }
 
@@ -355,7 +355,7 @@ static void on_closed(void *ctx, enum err why)
     if (retry_plain(s, x))
         return;
     smtp_client_lost(x->client, why);
-    session_drive(s, x);
+    sender_session_drive(s, x);
 }
 
 static const struct net_ops session_ops = {
@@ -382,7 +382,7 @@ static enum err connect_to(struct sender *s, struct session *x)
     return net_connect(s->child.loop, &route, &session_ops, x, &x->connection);
 }
 
-void session_open(struct sender *s, struct destination *d, uint32_t target, bool plain_only)
+void sender_session_open(struct sender *s, struct destination *d, uint32_t target, bool plain_only)
 {
     struct session *x = calloc(1, sizeof *x);
     if (!x)
@@ -411,13 +411,13 @@ void session_open(struct sender *s, struct destination *d, uint32_t target, bool
     }
     x->connection = NULL;
     smtp_client_lost(x->client, e);
-    session_drive(s, x);
+    sender_session_drive(s, x);
 }
 
 static void deadline(struct sender *s, struct session *x, int64_t now_ms)
 {
     if (x->broken) {
-        session_drive(s, x);
+        sender_session_drive(s, x);
         return;
     }
     if (x->idle) {
@@ -425,7 +425,7 @@ static void deadline(struct sender *s, struct session *x, int64_t now_ms)
             return;
         set_idle(x, false);
         smtp_client_quit(x->client, now_ms);
-        session_drive(s, x);
+        sender_session_drive(s, x);
         return;
     }
     if (x->state == SESSION_TALKING) {
@@ -439,10 +439,10 @@ static void deadline(struct sender *s, struct session *x, int64_t now_ms)
             return;
         smtp_client_lost(x->client, ERR_TIMEOUT);
     }
-    session_drive(s, x);
+    sender_session_drive(s, x);
 }
 
-void session_sweep(struct sender *s)
+void sender_session_sweep(struct sender *s)
 {
     int64_t now_ms = loop_now_ms(s->child.loop);
     LIST_FOREACH(l, &s->sessions)

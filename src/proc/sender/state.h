@@ -110,51 +110,51 @@ struct sender {
 };
 
 /* job.c */
-void job_take(struct sender *s, const struct ipc_job *j);
-void job_result_set(struct job *j, uint32_t index, const struct verdict *v, bool remote);
+void sender_job_take(struct sender *s, const struct ipc_job *j);
+void sender_job_result_set(struct job *j, uint32_t index, const struct verdict *v, bool remote);
 /* Tells the queue all results (recipients without one stay open) and forgets the job. host: who said it. */
-void job_report(struct sender *s, struct job *j, const struct session *from);
-void job_return(struct sender *s, struct job *j);
-void job_wait(struct destination *d, struct job *j);
-struct job *job_next(struct destination *d);
-void jobs_hello(struct sender *s, struct hub_peer *queue);
+void sender_job_report(struct sender *s, struct job *j, const struct session *from);
+void sender_job_return(struct sender *s, struct job *j);
+void sender_job_wait(struct destination *d, struct job *j);
+struct job *sender_job_next(struct destination *d);
+void sender_jobs_hello(struct sender *s, struct hub_peer *queue);
 
 /* destination.c */
 /* NULL without memory. */
-struct destination *destination_get(struct sender *s, const struct next_hop *hop, uint32_t connections);
+struct destination *sender_destination_get(struct sender *s, const struct next_hop *hop, uint32_t connections);
 /* Opens sessions, asks for targets, whatever its jobs need now. */
-void destination_pump(struct sender *s, struct destination *d);
+void sender_destination_pump(struct sender *s, struct destination *d);
 /* No target is left: jobs go back, the queue backs off. */
-void destination_down(struct sender *s, struct destination *d, const struct verdict *v, slice host, bool remote);
-void destination_sweep(struct sender *s);
-void destination_close_all(struct sender *s);
+void sender_destination_down(struct sender *s, struct destination *d, const struct verdict *v, slice host, bool remote);
+void sender_destination_sweep(struct sender *s);
+void sender_destination_close_all(struct sender *s);
 
 /* target.c */
 /* True when targets are there; else they have been asked for, or the destination is down by now. */
-bool targets_ready(struct sender *s, struct destination *d);
-void targets_answer(struct sender *s, const struct ipc_answer_mx *a);
-void targets_self_init(struct sender *s);
+bool sender_targets_ready(struct sender *s, struct destination *d);
+void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a);
+void sender_targets_self_init(struct sender *s);
 /* A new lookup process knows nothing of questions that were under way. */
-void targets_ask_again(struct sender *s);
+void sender_targets_ask_again(struct sender *s);
 
 /* session.c */
-void session_open(struct sender *s, struct destination *d, uint32_t target, bool plain_only);
-void session_drive(struct sender *s, struct session *x);
+void sender_session_open(struct sender *s, struct destination *d, uint32_t target, bool plain_only);
+void sender_session_drive(struct sender *s, struct session *x);
 /* A job waits and this session is free. */
-void session_next(struct sender *s, struct session *x);
-void session_sweep(struct sender *s);
-void session_close(struct sender *s, struct session *x);
+void sender_session_next(struct sender *s, struct session *x);
+void sender_session_sweep(struct sender *s);
+void sender_session_close(struct sender *s, struct session *x);
 /* The sender that callbacks of connections belong to: one a process. */
 struct sender *sender_get(void);
 
 /* transfer.c */
-bool transfer_begin(struct sender *s, struct session *x, struct job *j);
-void transfer_body(struct sender *s, struct session *x);
-void transfer_recipient(struct session *x, const struct smtp_client_event *e);
+bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j);
+void sender_transfer_body(struct sender *s, struct session *x);
+void sender_transfer_recipient(struct session *x, const struct smtp_client_event *e);
 /* The message has its verdicts: report, or try the next target with what failed for want of a connection. */
-void transfer_end(struct sender *s, struct session *x, bool failed, enum smtp_client_phase phase);
+void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum smtp_client_phase phase);
 
 /* report.c */
-void report_log(const struct job *j, uint32_t index, const struct session *from, const struct spool_head *head);
+void sender_report_log(const struct job *j, uint32_t index, const struct session *from, const struct spool_head *head);
 
 #endif

@@ -52,7 +52,7 @@ static void ask(struct sender *s, struct destination *d)
     ipc_hub_send(s->child.hub, lookup, &m);
 }
 
-void targets_ask_again(struct sender *s)
+void sender_targets_ask_again(struct sender *s)
 {
     LIST_FOREACH(l, &s->destinations) {
         struct destination *d = LIST_ENTRY(l, struct destination, link);
@@ -61,7 +61,7 @@ void targets_ask_again(struct sender *s)
     }
 }
 
-bool targets_ready(struct sender *s, struct destination *d)
+bool sender_targets_ready(struct sender *s, struct destination *d)
 {
     if (d->targets_until_ms > loop_now_ms(s->child.loop) && d->target_count > 0)
         return true;
@@ -174,7 +174,7 @@ static enum status judge(struct sender *s, struct destination *d, const struct i
     return STATUS_DNS_TEMPORARY;
 }
 
-void targets_answer(struct sender *s, const struct ipc_answer_mx *a)
+void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a)
 {
     struct destination *d = NULL;
     LIST_FOREACH(l, &s->destinations) {
@@ -188,18 +188,18 @@ void targets_answer(struct sender *s, const struct ipc_answer_mx *a)
     d->asking = 0;
     if (status == STATUS_OK) {
         targets_set(s, d);
-        destination_pump(s, d);
+        sender_destination_pump(s, d);
         return;
     }
     struct verdict v = status_verdict(status);
     /* A fixed host without an address may have one tomorrow. */
     if (d->hop.host.len > 0 && verdict_class(&v) == VERDICT_PERMANENT)
         v = status_verdict(STATUS_DNS_TEMPORARY);
-    destination_down(s, d, &v, SLICE_NONE, false);
+    sender_destination_down(s, d, &v, SLICE_NONE, false);
 }
 
 /* We are whatever our mx listeners on port 25 answer at. */
-void targets_self_init(struct sender *s)
+void sender_targets_self_init(struct sender *s)
 {
     struct socket_address own[64];
     size_t n = socket_own_addresses(own, 64);

@@ -29,9 +29,9 @@ static void fail_open(struct sender *s, struct job *j, enum status status)
     struct verdict v = status_verdict(status);
     for (uint32_t i = 0; i < j->recipient_count; i++) {
         if (!j->results[i].set)
-            job_result_set(j, i, &v, false);
+            sender_job_result_set(j, i, &v, false);
     }
-    job_report(s, j, NULL);
+    sender_job_report(s, j, NULL);
 }
 
 /* Chooses the recipients for this message: those of the envelope of the first that has no verdict yet. x->map tells where each stands in the job. */
@@ -64,7 +64,7 @@ static bool choose(struct session *x, struct job *j, const struct spool_head *h)
     return true;
 }
 
-bool transfer_begin(struct sender *s, struct session *x, struct job *j)
+bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j)
 {
     if (!x->entry) {
         enum err e = spool_entry_open(s->reader, &j->place, &x->entry);
@@ -92,7 +92,7 @@ bool transfer_begin(struct sender *s, struct session *x, struct job *j)
     return true;
 }
 
-void transfer_body(struct sender *s, struct session *x)
+void sender_transfer_body(struct sender *s, struct session *x)
 {
     int64_t now_ms = loop_now_ms(s->child.loop);
     while (x->body_open && net_write_pending(x->connection) < PENDING_MAX) {
@@ -122,11 +122,11 @@ void transfer_body(struct sender *s, struct session *x)
     }
 }
 
-void transfer_recipient(struct session *x, const struct smtp_client_event *e)
+void sender_transfer_recipient(struct session *x, const struct smtp_client_event *e)
 {
     if (!x->job || e->index >= x->message.recipient_count)
         return;
-    job_result_set(x->job, x->map[e->index], &e->verdict, e->remote);
+    sender_job_result_set(x->job, x->map[e->index], &e->verdict, e->remote);
 }
 
 /* Verdicts that say only that this connection broke before the host could judge: another host may take the mail. */
@@ -152,7 +152,7 @@ static bool all_set(const struct job *j)
     return true;
 }
 
-void transfer_end(struct sender *s, struct session *x, bool failed, enum smtp_client_phase phase)
+void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum smtp_client_phase phase)
 {
     struct job *j = x->job;
     struct destination *d = x->destination;
@@ -164,17 +164,17 @@ void transfer_end(struct sender *s, struct session *x, bool failed, enum smtp_cl
     /* Once the end of data was sent the host may have taken it: then the queue decides when to risk a second copy (RFC 1047). */
     bool elsewhere = failed && phase < SMTP_PHASE_END && x->target + 1 < d->target_count && forget_broken(j, x);
     for (uint32_t i = 0; i < x->message.recipient_count; i++)
-        report_log(j, x->map[i], x, spool_entry_head(x->entry));
+        sender_report_log(j, x->map[i], x, spool_entry_head(x->entry));
     spool_entry_close(&x->entry);
     if (elsewhere) {
         log_line(LOG_INFO, "lost connection with %.*s: trying the next host", SLICE_ARG(x->host_text));
         j->target_first = d->target_first = x->target + 1;
-        job_wait(d, j);
+        sender_job_wait(d, j);
         return;
     }
     if (all_set(j)) {
-        job_report(s, j, x);
+        sender_job_report(s, j, x);
         return;
     }
-    job_wait(d, j);
+    sender_job_wait(d, j);
 }
