@@ -47,8 +47,8 @@ static void read_user(struct reader *r)
         return;
     if (node->text_len == 0 || node->text_len > 32 || slice_find_char(toml_text(node), '/') >= 0)
         messages_error(&r->m, node->place, "\"user\" must be the name of a system user");
-    else
-        check_user(r, node);
+    else if (!slice_equal(toml_text(node), fallback(SECTION_TOP, "user")))
+        check_user(r, node); /* the default is looked for by whoever needs it, written or not */
 }
 
 void read_basics(struct reader *r)
