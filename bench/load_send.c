@@ -240,7 +240,9 @@ void load_send(const struct load_options *options)
         int n = epoll_wait(run.epoll, events, 256, 100);
         for (int i = 0; i < n; i++)
             on_event(events[i].data.ptr);
-    } while (run.open > 0 && load_now() - start < options->limit_s);
+        /* all sessions may end in one round, when the server answers them together */
+    } while ((run.open > 0 || (run.begun < options->count && run.errors <= options->count)) &&
+             load_now() - start < options->limit_s);
     qsort(run.waits, (size_t)run.taken, sizeof *run.waits, compare);
     double seconds = run.last - start;
     printf("{\"taken\":%d,\"errors\":%d,\"seconds\":%.4f,\"rate\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"

@@ -8,11 +8,6 @@ slice slice_str(const char *s)
     return s ? (slice){s, strlen(s)} : SLICE_NONE;
 }
 
-bool slice_equal(slice a, slice b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 bool slice_equal_nocase(slice a, slice b)
 {
     if (a.len != b.len)
@@ -59,12 +54,6 @@ int slice_compare(slice a, slice b)
     return (a.len > b.len) - (a.len < b.len);
 }
 
-ptrdiff_t slice_find_char(slice s, char c)
-{
-    const char *at = s.len == 0 ? NULL : memchr(s.ptr, c, s.len);
-    return at ? at - s.ptr : -1;
-}
-
 ptrdiff_t slice_rfind_char(slice s, char c)
 {
     const char *at = s.len == 0 ? NULL : memrchr(s.ptr, c, s.len);
@@ -79,22 +68,6 @@ ptrdiff_t slice_find(slice s, slice needle)
         return -1;
     const char *at = memmem(s.ptr, s.len, needle.ptr, needle.len);
     return at ? at - s.ptr : -1;
-}
-
-slice slice_sub(slice s, size_t from, size_t to)
-{
-    if (to > s.len)
-        to = s.len;
-    if (from >= to)
-        return (slice){from <= s.len && s.ptr ? s.ptr + from : s.ptr, 0};
-    return (slice){s.ptr + from, to - from};
-}
-
-slice slice_skip(slice s, size_t n)
-{
-    if (n > s.len)
-        n = s.len;
-    return (slice){n ? s.ptr + n : s.ptr, s.len - n};
 }
 
 static bool is_blank(char c)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -29,7 +30,10 @@ static inline slice slice_of(const void *ptr, size_t len)
 /* A view of a NUL-terminated string; NULL gives the empty slice. */
 slice slice_str(const char *s);
 
-bool slice_equal(slice a, slice b);
+static inline bool slice_equal(slice a, slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
 /* Compares without regard to the case of A-Z only (never a locale's letters). */
 bool slice_equal_nocase(slice a, slice b);
 /* Compares in time that depends on the lengths only, for secrets. */
@@ -41,15 +45,31 @@ bool slice_ends_nocase(slice s, slice suffix);
 int slice_compare(slice a, slice b);
 
 /* Index of the first c, or -1. */
-ptrdiff_t slice_find_char(slice s, char c);
+static inline ptrdiff_t slice_find_char(slice s, char c)
+{
+    const char *at = s.len == 0 ? NULL : memchr(s.ptr, c, s.len);
+    return at ? at - s.ptr : -1;
+}
 ptrdiff_t slice_rfind_char(slice s, char c);
 /* Index of the first occurrence of needle, or -1; an empty needle is found at 0. */
 ptrdiff_t slice_find(slice s, slice needle);
 
 /* Bytes from..to (exclusive), cut to what s has. */
-slice slice_sub(slice s, size_t from, size_t to);
+static inline slice slice_sub(slice s, size_t from, size_t to)
+{
+    if (to > s.len)
+        to = s.len;
+    if (from >= to)
+        return (slice){from <= s.len && s.ptr ? s.ptr + from : s.ptr, 0};
+    return (slice){s.ptr + from, to - from};
+}
 /* Without the first n bytes (all gone when n >= len). */
-slice slice_skip(slice s, size_t n);
+static inline slice slice_skip(slice s, size_t n)
+{
+    if (n > s.len)
+        n = s.len;
+    return (slice){n ? s.ptr + n : s.ptr, s.len - n};
+}
 /* Without SP, HT, CR and LF at both ends. */
 slice slice_trim(slice s);
 /* Splits at the first c: *head_r before it, *tail_r after it. False when there is no c: then *head_r is all of s and *tail_r empty. */

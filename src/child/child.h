@@ -3,6 +3,7 @@
 #ifndef CHILD_CHILD_H
 #define CHILD_CHILD_H
 
+#include "child/delivery_log.h"
 #include "conf/conf.h"
 #include "ipc/ipc.h"
 #include "spool/spool.h"
@@ -11,15 +12,17 @@
 struct child_start {
     enum process_kind kind;
     uint32_t process, slot, generation;
+    uint32_t master_pid; /* to notice that it died before the child could watch it */
     const struct conf *conf;
     struct hash_key hash_key; /* for tables of this process */
     int control_fd;
     int lock_fd;  /* held, never used */
     int spool_fd; /* the spool folder; -1 where it is not to be seen */
-    const int *
-        listen_fds; /* receiver: one a conf listener, in order; listener "*" has two: see listen_count. console: the control socket */
+    /* receiver: one a conf listener, in order; listener "*" has two: see listen_count. console: the control socket */
+    const int *listen_fds;
     const size_t *listen_conf; /* receiver: index into conf->listeners of each; SIZE_MAX: the local socket */
     size_t listen_count;
+    uint64_t number_floor; /* numbers from here on were leased by this master; what is named by a lower one in the spool is being written by nobody */
     void *shared; /* the shared limits table (sched/limits) */
     slice ticket_key;
     struct os_user user; /* whom to become; uid 0 in `user` never occurs when started as root */
@@ -31,25 +34,32 @@ struct child {
     const struct conf *conf;
     struct loop *loop;
     struct ipc_hub *hub;
-    bool draining;
+    bool draining; /* set just before ops.drain */
+    int exit_status;
+    const struct ipc_hub_ops *ops;
+    void *ctx;
 };
 
-/* Title, parent death, log, descriptors, loop, hub, SIGTERM as drain. Privileges are dropped by child_confine, after the child has loaded what needs root. */
+/* Title, parent death, log, descriptors, loop, hub. SIGTERM becomes ops.drain, but for queue and lookup, whom the others need to their end: the master tells them when. SIGINT,
+ * which a terminal sends to the whole group, is the master's alone. start and ops must outlive the child. Privileges are dropped by child_confine, after the child has loaded what needs root. */
 must_check enum err child_begin(struct child *c, const struct child_start *start, const char *log_component,
                                 const struct ipc_hub_ops *ops, void *ctx);
 must_check enum err child_confine(struct child *c, enum process_caps caps);
 /* Tells the master that this child works. */
 void child_ready(struct child *c);
-/* Runs the loop until child_stop, flushes log and channels; the exit status. */
+/* Runs the loop until child_stop or the master's end, flushes log and channels; the exit status. */
 int child_run(struct child *c);
 void child_stop(struct child *c, int exit_status);
 
-/* The local SMTP socket and the control socket live here, below state_dir. */
-must_check enum err child_local_socket_path(const struct conf *conf,
-                                            buf *b); /* STATE/run/smtp.sock, mode 0666: the peer's uid is known */
-must_check enum err
-child_control_socket_path(const struct conf *conf,
-                          buf *b); /* STATE/run/control.sock, mode 0660 for `user`: root and user only */
+/* What can be known of a configuration before it is used: key pairs, the open-relay self-test, the state folder. Loads keys, so only in a short-lived process. messages gets errors and warnings, one a
+ * line, ending in LF each; ERR_SYNTAX when there is an error among them. */
+must_check enum err child_check_conf(const struct conf *conf, buf *messages);
+
+/* The local SMTP socket and the control socket live here, below state_dir.
+ * STATE/run/smtp.sock, mode 0666: the peer's uid is known. */
+must_check enum err child_local_socket_path(const struct conf *conf, buf *b);
+/* STATE/run/control.sock, mode 0660 for `user`: root and user only. */
+must_check enum err child_control_socket_path(const struct conf *conf, buf *b);
 
 /* Verdicts over ipc. */
 #define CHILD_VERDICT_SET(m, v)                                                                                        \

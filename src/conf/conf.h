@@ -65,6 +65,8 @@ struct conf {
     struct conf_tls *tls;
     size_t tls_count;
     struct route_tables route;
+    struct alias_table **alias_tables; /* each file once; route.domains point to them */
+    size_t alias_table_count;
     struct conf_source *sources;
     size_t source_count;
     bool development; /* made by thurn dev: any recipient, nothing leaves */

@@ -18,6 +18,7 @@ struct hub_peer {
     bool up;    /* the channel works */
 };
 
+/* Any may be NULL. None may close the hub. */
 struct ipc_hub_ops {
     void (*peer_up)(void *ctx, struct hub_peer *p);
     /* The channel broke, or the master told of the death: dead says that waitpid has confirmed it. Called at most once with dead false, then once with dead true; p is freed after that. */
@@ -29,11 +30,21 @@ struct ipc_hub_ops {
     void (*master_gone)(void *ctx);
 };
 
-must_check enum err ipc_hub_open(struct loop *loop, int control_fd, enum process_kind self,
-                                 const struct ipc_hub_ops *ops, void *ctx, struct ipc_hub **hub_r);
+/* Who this process is, and its socket to the master, which is the hub's on success. */
+struct ipc_hub_self {
+    enum process_kind kind;
+    int control_fd;
+};
+must_check enum err ipc_hub_open(struct loop *loop, struct ipc_hub_self self, const struct ipc_hub_ops *ops, void *ctx,
+                                 struct ipc_hub **hub_r);
 void ipc_hub_close(struct ipc_hub **h);
 /* To a peer, or to the master (p NULL). To a peer that is down: dropped. */
 void ipc_hub_send(struct ipc_hub *h, struct hub_peer *p, const struct ipc_message *m);
+/* Writes what waits, for at most timeout_ms in all: before a process ends. */
+void ipc_hub_flush(struct ipc_hub *h, int64_t timeout_ms);
+/* Stops reading from a peer, and goes on: so that its process, seeing what waits for it, slows down. */
+void ipc_hub_pause(struct ipc_hub *h, struct hub_peer *p, bool pause);
+/* Bytes that wait for the peer, or for the master (p NULL). */
 size_t ipc_hub_pending(const struct ipc_hub *h, const struct hub_peer *p);
 /* The newest peer of this kind that is up (highest generation), or NULL. */
 struct hub_peer *ipc_hub_find(const struct ipc_hub *h, enum process_kind kind);

@@ -73,5 +73,9 @@ void ipc_message_encode(buf *b, const struct ipc_message *m);
 must_check enum err ipc_message_decode(slice in, struct ipc_message *m_r, size_t *used_r);
 bool ipc_message_permitted(enum ipc_type type, enum process_kind from, enum process_kind to);
 const char *ipc_message_name(enum ipc_type type);
+/* Has a field of type secret: whoever buffers its frame wipes it. */
+bool ipc_message_secret(enum ipc_type type);
+/* Only these may carry a descriptor; one that comes with another message is closed, and the frame is malformed. */
+bool ipc_message_takes_fd(enum ipc_type type);
 
 #endif

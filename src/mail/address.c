@@ -2,6 +2,7 @@
 #include "mail/address.h"
 
 #include "mail/address_syntax.h"
+#include "mail/char_set.h"
 
 #define LABEL_MAX 63
 
@@ -17,16 +18,21 @@ size_t address_print_char_len(slice s, bool utf8)
     return is_c1 ? 0 : len;
 }
 
+static const struct char_set atom_chars = {
+    CHAR_SET_DIGITS | CHAR_BIT_OF('!') | CHAR_BIT_OF('#') | CHAR_BIT_OF('$') | CHAR_BIT_OF('%') | CHAR_BIT_OF('&') |
+        CHAR_BIT_OF('\'') | CHAR_BIT_OF('*') | CHAR_BIT_OF('+') | CHAR_BIT_OF('-') | CHAR_BIT_OF('/') |
+        CHAR_BIT_OF('=') | CHAR_BIT_OF('?'),
+    CHAR_SET_LETTERS | CHAR_BIT_OF('^') | CHAR_BIT_OF('_') | CHAR_BIT_OF('`') | CHAR_BIT_OF('{') | CHAR_BIT_OF('|') |
+        CHAR_BIT_OF('}') | CHAR_BIT_OF('~'),
+};
+
 size_t address_atom_char_len(slice s, bool utf8)
 {
     if (s.len == 0)
         return 0;
-    char c = s.ptr[0];
-    if (ascii_is_alpha(c) || ascii_is_digit(c))
-        return 1;
-    if ((unsigned char)c >= 0x80)
+    if ((unsigned char)s.ptr[0] >= 0x80)
         return address_print_char_len(s, utf8);
-    return slice_find_char(SLICE("!#$%&'*+-/=?^_`{|}~"), c) >= 0;
+    return char_set_has(atom_chars, s.ptr[0]);
 }
 
 size_t address_dot_string_len(slice s, bool utf8)
@@ -99,6 +105,8 @@ static bool is_literal(slice domain)
     return content.len > 0 && is_tag(tag);
 }
 
+static const struct char_set label_chars = {CHAR_SET_DIGITS | CHAR_BIT_OF('-'), CHAR_SET_LETTERS | CHAR_BIT_OF('_')};
+
 static bool is_label(slice label, bool utf8)
 {
     if (label.len == 0 || label.len > LABEL_MAX || label.ptr[0] == '-' || label.ptr[label.len - 1] == '-')
@@ -106,7 +114,7 @@ static bool is_label(slice label, bool utf8)
     size_t at = 0;
     while (at < label.len) {
         char c = label.ptr[at];
-        size_t len = ascii_is_alpha(c) || ascii_is_digit(c) || c == '-' || c == '_';
+        size_t len = char_set_has(label_chars, c);
         if ((unsigned char)c >= 0x80)
             len = address_print_char_len(slice_skip(label, at), utf8);
         if (len == 0)

@@ -159,7 +159,7 @@ static enum err print_comment(slice comment, struct arena *arena, slice *name_r)
 /* A local part that needs quotes gets them, whatever it had. */
 static enum err print_local(slice plain, struct arena *arena, slice *local_r)
 {
-    if (address_dot_string_len(plain, true) == plain.len)
+    if (plain.len > 0 && address_dot_string_len(plain, true) == plain.len)
         return arena_copy(arena, plain, local_r);
     char memory[2 * PART_MAX + 2];
     buf quoted;

@@ -48,6 +48,7 @@ static const struct {
      {{"", "bob@[192.0.2.1]"}, {"", "bob@[IPv6:2001:db8::1]"}},
      ERR_NOTFOUND},
     {SLICE("zo\xc3\xab@b\xc3\xbc.example"), {{"", "zo\xc3\xab@b\xc3\xbc.example"}}, ERR_NOTFOUND},
+    {SLICE("\"\"@x"), {{"", "\"\"@x"}}, ERR_NOTFOUND},
     {SLICE("-oQ/tmp@x, |sh@y"), {{"", "-oQ/tmp@x"}, {"", "|sh@y"}}, ERR_NOTFOUND},
     /* what comes before the fault is good */
     {SLICE("a@x, b@@y"), {{"", "a@x"}}, ERR_SYNTAX},

@@ -1,26 +1,39 @@
 /* SPDX-License-Identifier: ISC */
 #include "mail/clean.h"
 
+#include "mail/char_set.h"
+
 #define LONGEST_WORD 255
 
-/* Length of the character that s begins with when it may stay; 0 for one byte to be replaced. */
-static size_t clean_len(slice s, slice refused)
+#define CONTROLS UINT64_C(0xffffffff)
+#define DELETE CHAR_BIT_OF(0x7f)
+
+static const struct char_set not_in_text = {CONTROLS, DELETE};
+static const struct char_set not_in_comment = {CONTROLS | CHAR_BIT_OF('(') | CHAR_BIT_OF(')'),
+                                               DELETE | CHAR_BIT_OF('\\')};
+static const struct char_set not_in_word = {CONTROLS | CHAR_BIT_OF(' ') | CHAR_BIT_OF('(') | CHAR_BIT_OF(')') |
+                                                CHAR_BIT_OF('<') | CHAR_BIT_OF('>') | CHAR_BIT_OF('"') |
+                                                CHAR_BIT_OF(',') | CHAR_BIT_OF(';'),
+                                            DELETE | CHAR_BIT_OF('\\')};
+
+/* Length of the character at s[at] when it may stay; 0 for one byte to be replaced. */
+static inline size_t clean_len(slice s, size_t at, struct char_set refused)
 {
-    unsigned char c = (unsigned char)s.ptr[0];
+    unsigned char c = (unsigned char)s.ptr[at];
     if (c < 0x80)
-        return c >= 0x20 && c != 0x7f && slice_find_char(refused, (char)c) < 0;
-    size_t len = slice_utf8_len(s);
-    bool is_c1 = len == 2 && c == 0xc2 && (unsigned char)s.ptr[1] < 0xa0;
+        return !char_set_has(refused, (char)c);
+    size_t len = slice_utf8_len(slice_skip(s, at));
+    bool is_c1 = len == 2 && c == 0xc2 && (unsigned char)s.ptr[at + 1] < 0xa0;
     return is_c1 ? 0 : len;
 }
 
-static void append_clean(buf *b, slice s, slice refused)
+static void append_clean(buf *b, slice s, struct char_set refused)
 {
-    bool space_allowed = slice_find_char(refused, ' ') < 0;
+    bool space_allowed = !char_set_has(refused, ' ');
     size_t clean = 0;
     size_t at = 0;
     while (at < s.len) {
-        size_t len = clean_len(slice_skip(s, at), refused);
+        size_t len = clean_len(s, at, refused);
         if (len > 0) {
             at += len;
             continue;
@@ -43,17 +56,17 @@ slice clean_shorten(slice s)
 
 void clean_append_text(buf *b, slice s)
 {
-    append_clean(b, s, SLICE_NONE);
+    append_clean(b, s, not_in_text);
 }
 
 void clean_append_word(buf *b, slice s)
 {
-    append_clean(b, clean_shorten(s), SLICE(" ()<>\"\\,;"));
+    append_clean(b, clean_shorten(s), not_in_word);
 }
 
 void clean_append_comment(buf *b, slice s)
 {
-    append_clean(b, clean_shorten(s), SLICE("()\\"));
+    append_clean(b, clean_shorten(s), not_in_comment);
 }
 
 static uint32_t code_point(slice s, size_t len)

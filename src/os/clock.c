@@ -67,3 +67,10 @@ struct hash_key os_random_key(void)
     os_random(&key, sizeof(key));
     return key;
 }
+
+void os_sleep_ms(int64_t ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
+    while (nanosleep(&t, &t) < 0 && errno == EINTR) {
+    }
+}

@@ -40,8 +40,9 @@ void net_ended(struct net_connection *c, enum err why)
     if (c->dead || (c->phase != NET_OPEN && c->phase != NET_CONNECTING))
         return;
     c->phase = NET_ENDED;
-    net_watch_update(c);
     c->ops->closed(c->ctx, why);
+    if (!c->dead) /* most owners close here, which says all to the kernel in one call */
+        net_watch_update(c);
 }
 
 static void free_connection(struct loop_task *task)
@@ -71,11 +72,21 @@ static void deadline_over(void *ctx)
     destroy(ctx);
 }
 
+static bool has_deadline(struct net_connection *c)
+{
+    if (!c->deadline) {
+        if (loop_timer_open(c->loop, deadline_over, c, &c->deadline) != ERR_OK)
+            return false;
+        loop_timer_start(c->deadline, c->close_within_ms);
+    }
+    return true;
+}
+
 /* Without this look, closing with unread input would make the kernel send a reset. */
 static void flushed(struct net_connection *c)
 {
     ssize_t n = c->peer_ended ? 0 : recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
-    if (n <= 0 || shutdown(c->fd, SHUT_WR) != 0) {
+    if (n <= 0 || shutdown(c->fd, SHUT_WR) != 0 || !has_deadline(c)) {
         destroy(c);
         return;
     }
@@ -254,18 +265,20 @@ void net_close_after_write(struct net_connection **owned, int64_t timeout_ms)
         if (net_write_tls_output(c) != ERR_OK)
             c->write_failed = true;
     }
-    if (c->phase == NET_CONNECTING || c->write_failed ||
-        loop_timer_open(c->loop, deadline_over, c, &c->deadline) != ERR_OK) {
+    if (c->phase == NET_CONNECTING || c->write_failed) {
         destroy(c);
         return;
     }
-    loop_timer_start(c->deadline, timeout_ms);
     c->phase = NET_FLUSHING;
+    c->close_within_ms = timeout_ms;
     c->task.call = destroy_task;
     loop_adopt(c->loop, &c->task);
-    net_watch_update(c);
     if (net_write_pending(c) == 0)
         flushed(c);
+    else if (has_deadline(c))
+        net_watch_update(c);
+    else
+        destroy(c);
 }
 
 void net_pause(struct net_connection *c, bool pause)

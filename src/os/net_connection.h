@@ -25,7 +25,8 @@ struct net_connection {
     void *ctx;
     struct tls_session *tls;
     struct loop_timer *deadline; /* of NET_FLUSHING and NET_LINGERING */
-    buf out;                     /* waits for the kernel, from out_at on */
+    int64_t close_within_ms;
+    buf out; /* waits for the kernel, from out_at on */
     size_t out_at;
     int fd;
     enum net_phase phase;

@@ -9,6 +9,7 @@
 #include "os/socket_sys.h"
 
 #define ACCEPTS_A_TURN 64
+#define FULL_TURNS 8
 #define DESCRIPTORS_PAUSE_MS 100
 
 struct net_listener {
@@ -19,7 +20,8 @@ struct net_listener {
     void (*accepted)(void *ctx, int fd, const struct socket_address *peer);
     void *ctx;
     int fd;
-    int batch; /* how many to try in this turn */
+    int batch;      /* how many to try in this turn */
+    int full_turns; /* on end */
     bool paused, waiting, dead;
 };
 
@@ -55,8 +57,8 @@ static bool accept_one(struct net_listener *n)
     return true;
 }
 
-/* An accept that finds nothing is as dear as one that finds somebody. So the batch follows the rush: it doubles while it
- * is used up, and shrinks to what there was. */
+/* An accept that finds nothing is as dear as one that finds somebody, and the kernel calls again as long as somebody waits. So the batch
+ * follows the rush: it doubles when it was used up for some turns on end, and shrinks to what there was. */
 static void ready(void *ctx, bool readable, bool writable)
 {
     struct net_listener *n = ctx;
@@ -64,11 +66,13 @@ static void ready(void *ctx, bool readable, bool writable)
     int done = 0;
     while (readable && done < n->batch && !n->dead && !n->paused && accept_one(n))
         done++;
-    n->batch = done < n->batch ? done : done * 2;
-    if (n->batch < 1)
-        n->batch = 1;
-    if (n->batch > ACCEPTS_A_TURN)
-        n->batch = ACCEPTS_A_TURN;
+    if (done < n->batch) {
+        n->batch = done > 1 ? done : 1;
+        n->full_turns = 0;
+    } else if (++n->full_turns == FULL_TURNS) {
+        n->batch = n->batch * 2 < ACCEPTS_A_TURN ? n->batch * 2 : ACCEPTS_A_TURN;
+        n->full_turns = 0;
+    }
 }
 
 static void free_listener(struct loop_task *task)

@@ -13,5 +13,6 @@
 #include "os/process.h"
 #include "os/socket.h"
 #include "os/tls.h"
+#include "os/wait.h"
 
 #endif

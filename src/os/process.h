@@ -29,6 +29,14 @@ void process_title_init(int argc, char **argv);
 void process_title(const char *title);
 /* fork; 0 in the child, the pid in the parent, *pidfd_r (may be NULL) watches it. */
 must_check enum err process_fork(int *pid_r);
+uint32_t process_pid(void);
+uint32_t process_gid(void);
+/* The exit status in a status of waitpid; 128 + n when signal n killed it. */
+int process_status_code(int status);
+/* Processors that this machine has working now, at least 1. */
+uint32_t process_cores(void);
+/* Ends a forked child at once: nothing of the parent's is flushed or torn down a second time. */
+void process_exit(int status) __attribute__((noreturn));
 /* The next child that ended; ERR_AGAIN when none. status as waitpid. */
 must_check enum err process_reap(int *pid_r, int *status_r);
 void process_kill(int pid, int signal_number);

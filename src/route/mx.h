@@ -29,8 +29,15 @@ struct mx_self {
     size_t address_count;
 };
 
-/* Fills targets (at most max) in the order to try. STATUS_OK; NULL_MX (a single "." host); LOOPS_BACK (nothing better than ourselves is left); HOST_UNKNOWN (no address at all). */
+/* Where the order goes: room for max targets from the caller; count is set with STATUS_OK only. */
+struct mx_order {
+    struct mx_target *targets;
+    size_t max, count;
+};
+
+/* Fills order in the order to try. STATUS_OK; NULL_MX (a single "." host); LOOPS_BACK (nothing better than ourselves is left);
+ * HOST_UNKNOWN (no address at all). At most 256 hosts are looked at; a host with many addresses leaves room for the next one. */
 enum status mx_order(const struct mx_host *hosts, size_t host_count, const struct mx_self *self, uint32_t seed,
-                     struct mx_target *targets, size_t max, size_t *count_r);
+                     struct mx_order *order);
 
 #endif

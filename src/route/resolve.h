@@ -31,10 +31,16 @@ struct resolve_result {
 
 struct resolve; /* lives in the arena given */
 
-/* reverse_path and session matter for lists' post policy; header facts (List-Id, Auto-Submitted) are checked at end of data by route_list_refuses. ERR_NOMEM. */
+/* Whose recipient it is: session and reverse-path matter for lists' post policy. Copied, but for what the slices look at. */
+struct resolve_request {
+    const struct route_session *session;
+    struct address reverse_path, recipient;
+};
+
+/* Header facts (List-Id, Auto-Submitted) are checked at end of data by route_list_refuses. ERR_NOMEM. */
 must_check enum err route_resolve_begin(const struct route_index *index, struct arena *arena,
-                                        const struct route_session *s, struct address reverse_path,
-                                        struct address recipient, struct resolve **resolve_r);
+                                        const struct resolve_request *request, struct resolve **resolve_r);
+/* With RESOLVE_ASK *user_r is the full address in lower case for USERS_ACCOUNTS, the name of the user for USERS_SYSTEM. */
 enum resolve_step route_resolve_step(struct resolve *r, enum users_kind *kind_r, slice *user_r);
 void route_resolve_answer(struct resolve *r, enum resolve_answer answer);
 const struct resolve_result *route_resolve_result(const struct resolve *r);

@@ -73,6 +73,7 @@ struct smtp_client;
 must_check enum err smtp_client_open(const struct smtp_client_options *o, int64_t now_ms,
                                      struct smtp_client **client_r);
 void smtp_client_close(struct smtp_client **c);
+/* Consumes from in; *used_r bytes are done with: fewer than given when events wait, then pull them and feed the rest. Nothing of in is kept. ERR_NOMEM: the session has failed. */
 must_check enum err smtp_client_feed(struct smtp_client *c, int64_t now_ms, slice in, size_t *used_r);
 bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_r);
 slice smtp_client_output(const struct smtp_client *c);

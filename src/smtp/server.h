@@ -46,7 +46,7 @@ enum smtp_server_event_kind {
     SMTP_SERVER_DATA,     /* answer: STATUS_OK gives 354; a refusal ends the transaction */
     SMTP_SERVER_BODY,     /* content, dots undone, CRLF; no answer */
     SMTP_SERVER_BODY_END, /* answer: the verdict on the message, after it is on disk. Not sent for a message that the engine refuses by itself (too big, hops, bare newline): then RESET */
-    SMTP_SERVER_RESET,    /* forget the transaction: RSET, HELO/EHLO, STARTTLS, refused message; no answer */
+    SMTP_SERVER_RESET, /* forget the transaction: RSET, HELO/EHLO, STARTTLS, a message that the engine refuses; no answer. It is over, too, without this event, by the answer to BODY_END and by a refusal of DATA */
     SMTP_SERVER_STARTTLS, /* 220 is in output: send it all, then do the handshake and call smtp_server_secured; input that was read with the command is discarded by the engine. No answer */
     SMTP_SERVER_AUTH,     /* answer with smtp_server_answer (235, 535...) or smtp_server_challenge */
     SMTP_SERVER_AUTH_RESPONSE, /* the same; text is the decoded response */
@@ -74,7 +74,7 @@ must_check enum err smtp_server_open(const struct smtp_server_options *o, int64_
                                      struct smtp_server **server_r);
 void smtp_server_close(struct smtp_server **s);
 
-/* Consumes from in; *used_r bytes are done with (0 while an event waits, or output is full). ERR_NOMEM: the session must end (421 is in output). */
+/* Consumes from in; *used_r bytes are done with (0 while an event waits to be pulled or answered, or output is full). ERR_NOMEM: the session must end (421 is in output). */
 must_check enum err smtp_server_feed(struct smtp_server *s, int64_t now_ms, slice in, size_t *used_r);
 /* The next event; false when more input, an answer or time is needed. */
 bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r);
@@ -82,14 +82,14 @@ bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r);
 void smtp_server_answer(struct smtp_server *s, int64_t now_ms, const struct verdict *v);
 /* 334 with this challenge, base64-coded by the engine; the response comes as SMTP_SERVER_AUTH_RESPONSE. */
 void smtp_server_challenge(struct smtp_server *s, int64_t now_ms, slice challenge);
-/* The TLS handshake is done (RFC 3207 section 4.2: everything known is forgotten). */
+/* The TLS handshake is done (RFC 3207 section 4.2: everything known is forgotten, smtp_server_trust too: call it again where it comes from the connection). */
 void smtp_server_secured(struct smtp_server *s, int64_t now_ms);
 /* The session is signed in (set with a 235) or trusted by its socket: auth_required is met. */
 void smtp_server_trust(struct smtp_server *s);
 /* Implicit TLS or a unix socket: TLS is there from the start, called before the first feed. */
 void smtp_server_start_secured(struct smtp_server *s);
 bool smtp_server_is_secured(const struct smtp_server *s);
-bool smtp_server_waits(const struct smtp_server *s); /* for an answer */
+bool smtp_server_waits(const struct smtp_server *s); /* for the answer to the event that was pulled last */
 
 slice smtp_server_output(const struct smtp_server *s);
 void smtp_server_sent(struct smtp_server *s, size_t n);

@@ -5,7 +5,8 @@
 /* A place in the spool, as struct spool_place. */
 #define FIELDS_PLACE(F) F(u64, segment) F(u64, id) F(u32, offset) F(u32, length) F(u32, epoch) F(u16, copy)
 /* An outcome's words: as struct verdict. */
-#define FIELDS_VERDICT(F) F(u16, code) F(u8, enhanced_class) F(u8, enhanced_subject) F(u8, enhanced_detail) F(bytes, text)
+#define FIELDS_VERDICT(F)                                                                                              \
+    F(u16, code) F(u8, enhanced_class) F(u8, enhanced_subject) F(u8, enhanced_detail) F(bytes, text)
 
 /* master: `process` numbers a child and is never used again; slot is its column (receiver 0, 1...); fd is the channel */
 #define FIELDS_peer(F) F(u32, process) F(u8, kind) F(u32, slot) F(u32, generation)
@@ -29,8 +30,12 @@
 #define FIELDS_segment_free(F) F(u64, segment)
 
 /* queue <-> sender, deliver. recipients: u32 numbers, little-endian, of the head's recipients */
-#define FIELDS_job(F) F(u64, job) F(u32, destination) F(u32, connections) FIELDS_PLACE(F) F(i64, arrival_s) F(i64, dispatch_us) F(bytes, recipients)
-#define FIELDS_result(F) F(u64, job) F(u8, remote) FIELDS_VERDICT(F) F(bytes, host) F(bytes, recipients) F(u32, connect_ms) F(u32, transmit_ms)
+#define FIELDS_job(F)                                                                                                  \
+    F(u64, job)                                                                                                        \
+    F(u32, destination) F(u32, connections) FIELDS_PLACE(F) F(i64, arrival_s) F(i64, dispatch_us) F(bytes, recipients)
+#define FIELDS_result(F)                                                                                               \
+    F(u64, job)                                                                                                        \
+    F(u8, remote) FIELDS_VERDICT(F) F(bytes, host) F(bytes, recipients) F(u32, connect_ms) F(u32, transmit_ms)
 #define FIELDS_job_done(F) F(u64, job)
 #define FIELDS_job_returned(F) F(u64, job)
 #define FIELDS_destination_down(F) F(u32, destination) F(u8, remote) FIELDS_VERDICT(F) F(bytes, host)
@@ -49,8 +54,12 @@
 
 /* command <-> console <-> queue. verb: enum queue_verb; filter: enum queue_filter */
 #define FIELDS_queue_request(F) F(u64, token) F(u8, verb) F(u8, filter) F(bytes, value) F(u8, dry)
-#define FIELDS_queue_item(F) F(u64, token) F(u64, id) F(bytes, from) F(bytes, to) F(u64, size) F(i64, arrival_s) F(u16, tries) F(i64, next_s) F(u8, state) F(bytes, reason) F(bytes, destination)
-#define FIELDS_queue_destination(F) F(u64, token) F(bytes, name) F(u32, messages) F(i64, oldest_s) F(i64, next_s) F(u8, state) F(bytes, reason)
+#define FIELDS_queue_item(F)                                                                                           \
+    F(u64, token)                                                                                                      \
+    F(u64, id) F(bytes, from) F(bytes, to) F(u64, size) F(i64, arrival_s) F(u16, tries) F(i64, next_s) F(u8, state)    \
+        F(bytes, reason) F(bytes, destination)
+#define FIELDS_queue_destination(F)                                                                                    \
+    F(u64, token) F(bytes, name) F(u32, messages) F(i64, oldest_s) F(i64, next_s) F(u8, state) F(bytes, reason)
 #define FIELDS_queue_text(F) F(u64, token) F(bytes, text)
 #define FIELDS_queue_end(F) F(u64, token) F(u8, exit) F(u32, count) F(bytes, text)
 #define FIELDS_queue_gone(F) F(u64, token)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* For the tests of TLS: self-signed certificates with their keys, made on the spot in a folder of the test's. */
-#ifndef OS_CERTIFICATE_MAKE_TEST_H
-#define OS_CERTIFICATE_MAKE_TEST_H
+#ifndef OS_TLS_CERTIFICATE_TEST_H
+#define OS_TLS_CERTIFICATE_TEST_H
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <setjmp.h>

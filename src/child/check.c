@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+#include "child/child.h"
+
+#define WORDS_MAX 8192
+
+struct check {
+    const struct conf *conf;
+    buf *messages;
+    bool failed;
+};
+
+static void say(struct check *c, const char *level, slice words)
+{
+    slice line;
+    while (words.len > 0) {
+        (void)slice_cut(words, '\n', &line, &words);
+        if (line.len > 0)
+            buf_printf(c->messages, "%.*s: %s: %.*s\n", SLICE_ARG(c->conf->path), level, SLICE_ARG(line));
+    }
+}
+
+static void fail(struct check *c, slice words)
+{
+    c->failed = true;
+    say(c, "error", words);
+}
+
+static void check_keys(struct check *c)
+{
+    char why_memory[WORDS_MAX], warnings_memory[WORDS_MAX];
+    for (size_t i = 0; i < c->conf->tls_count; i++) {
+        const struct conf_tls *t = &c->conf->tls[i];
+        struct tls_pair pair = {t->name, t->cert, t->key};
+        buf why, warnings;
+        buf_init_fixed(&why, why_memory, sizeof why_memory);
+        buf_init_fixed(&warnings, warnings_memory, sizeof warnings_memory);
+        enum err e = tls_pair_check(&pair, os_wall_s(), &why, &warnings);
+        say(c, "warning", buf_slice(&warnings));
+        if (e != ERR_OK)
+            fail(c, why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
+    }
+}
+
+static void check_open_relay(struct check *c)
+{
+    char why_memory[WORDS_MAX];
+    buf why;
+    buf_init_fixed(&why, why_memory, sizeof why_memory);
+    struct route_index *index = NULL;
+    enum err e = route_index_open(&c->conf->route, os_random_key(), &index);
+    if (e != ERR_OK)
+        fail(c, slice_str(err_text(e)));
+    else if (!route_self_test(index, &why))
+        fail(c, buf_slice(&why));
+    if (index)
+        route_index_close(&index);
+}
+
+static slice parent_of(slice path)
+{
+    ptrdiff_t slash = slice_rfind_char(path, '/');
+    return slash > 0 ? slice_sub(path, 0, (size_t)slash) : slash == 0 ? SLICE("/") : SLICE(".");
+}
+
+/* The folder itself or, when it is still to be made, the nearest one above it that exists. */
+static enum err nearest_folder(slice *path, struct os_file_stamp *stamp)
+{
+    enum err e = os_file_stamp(AT_FDCWD, *path, true, stamp);
+    while (e == ERR_NOTFOUND && path->len > 1) {
+        *path = parent_of(*path);
+        e = os_file_stamp(AT_FDCWD, *path, true, stamp);
+    }
+    return e;
+}
+
+/* Must be a folder that we can write into, and nobody else. */
+static void check_state(struct check *c)
+{
+    slice path = c->conf->state_dir;
+    struct os_file_stamp stamp;
+    char words[WORDS_MAX];
+    buf b;
+    buf_init_fixed(&b, words, sizeof words);
+    enum err e = nearest_folder(&path, &stamp);
+    bool own = path.len == c->conf->state_dir.len;
+    if (e != ERR_OK)
+        buf_printf(&b, "state_dir \"%.*s\": %s", SLICE_ARG(path), err_text(e));
+    else if (!stamp.is_dir)
+        buf_printf(&b, "state_dir \"%.*s\": not a folder", SLICE_ARG(path));
+    else if (own && (stamp.mode & 0002))
+        buf_printf(&b, "state_dir \"%.*s\": everybody may write there; chmod o-w it", SLICE_ARG(path));
+    else if (os_uid() != 0 && !os_writable(path))
+        buf_printf(&b, "state_dir: user %u cannot write to \"%.*s\"", os_uid(), SLICE_ARG(path));
+    if (b.len > 0)
+        fail(c, buf_slice(&b));
+}
+
+enum err child_check_conf(const struct conf *conf, buf *messages)
+{
+    struct check c = {.conf = conf, .messages = messages};
+    check_keys(&c);
+    check_open_relay(&c);
+    check_state(&c);
+    return c.failed ? ERR_SYNTAX : ERR_OK;
+}

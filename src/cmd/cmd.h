@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/* The face of the room cmd: one function a subcommand, in a file of its own. argv[0] is the subcommand's name; the exit status is one of sysexits.h. Data goes to
+ * standard output, words to standard error. A subcommand opens what it needs itself and talks to a running server over its control socket. `serve` and `dev` start one: the
+ * processes are another room's, so src/thurn.c says what starts them. */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include "conf/conf.h"
+
+/* A server to start: what thurn serve and thurn dev differ in. */
+struct cmd_server {
+    /* The configuration, at start and at each reload: as conf_load. */
+    enum err (*load)(void *ctx, buf *messages, struct conf **conf_r);
+    /* Accepts connections now; called once. */
+    void (*ready)(void *ctx);
+    void *ctx;
+};
+
+/* Called once by main before any subcommand: start runs a server to its end and returns its exit status. */
+void cmd_server_by(int (*start)(const struct cmd_server *server));
+/* Runs a server in this process, to its end. */
+int cmd_server_run(const struct cmd_server *server);
+
+int cmd_serve(int argc, char **argv);
+int cmd_reload(int argc, char **argv);
+
+#endif

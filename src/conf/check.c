@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: ISC */
+#include "conf/reader.h"
+
+static bool is_delivered(const struct route_domain *d, slice local)
+{
+    slice name;
+    if (d->aliases && alias_table_find(d->aliases, local))
+        return true;
+    if (d->deliver.kind == DELIVER_NONE)
+        return false;
+    return d->users != USERS_LIST || route_user_find(d, local, &name) || d->catch_all.len > 0;
+}
+
+/* The postmaster of last resort should be somebody. */
+static void check_postmaster(struct reader *r)
+{
+    const struct route_tables *t = &r->conf->route;
+    slice address = t->postmaster;
+    ptrdiff_t at = slice_rfind_char(address, '@');
+    const struct route_domain *d = at < 0 ? NULL : reader_domain_find(r, slice_skip(address, (size_t)at + 1));
+    if (!d || !r->top.postmaster)
+        return;
+    if (d->same_as)
+        d = d->same_as;
+    if (is_delivered(d, slice_sub(address, 0, (size_t)at)))
+        return;
+    if (d->deliver.kind == DELIVER_NONE)
+        messages_warn(&r->m, r->top.postmaster->place, "mail for \"%.*s\" has nowhere to go: %.*s has no mailboxes",
+                      SLICE_ARG(address), SLICE_ARG(d->name));
+    else
+        messages_warn(&r->m, r->top.postmaster->place, "\"%.*s\" is neither a user nor an alias of [domain.\"%.*s\"]",
+                      SLICE_ARG(address), SLICE_ARG(d->name));
+}
+
+static bool has_role(const struct conf *c, enum conf_listen_role role)
+{
+    for (size_t i = 0; i < c->listener_count; i++) {
+        if (c->listeners[i].role == role)
+            return true;
+    }
+    return false;
+}
+
+static void check_null_client(struct reader *r)
+{
+    struct route_tables *t = &r->conf->route;
+    t->null_client = r->written_domains == 0 && !has_role(r->conf, CONF_LISTEN_MX);
+    bool has_smarthost = false;
+    for (size_t i = 0; i < t->override_count; i++)
+        has_smarthost = has_smarthost || slice_equal(t->overrides[i].domain, SLICE("*"));
+    if (t->null_client && !has_smarthost && r->top.hostname)
+        messages_warn(&r->m, r->top.hostname->place,
+                      "this is a null client without [route.\"*\"]: mail goes to each domain's MX from here");
+}
+
+static slice without_subaddress(const struct route_domain *d, slice local)
+{
+    for (size_t i = 0; i < d->subaddress.len; i++) {
+        ptrdiff_t sign = slice_find_char(local, d->subaddress.ptr[i]);
+        local = sign > 0 ? slice_sub(local, 0, (size_t)sign) : local;
+    }
+    return local;
+}
+
+static bool is_list_or_address(struct reader *r, const struct route_domain *d, slice local)
+{
+    const struct route_tables *t = &r->conf->route;
+    slice full = reader_join(r, local, "@", d->name);
+    for (size_t i = 0; i < t->list_count; i++) {
+        if (slice_equal_nocase(t->lists[i].address, full) || slice_equal_nocase(t->lists[i].owner, full))
+            return true;
+    }
+    for (size_t i = 0; i < t->address_count; i++) {
+        if (slice_equal_nocase(t->addresses[i].address, full))
+            return true;
+    }
+    return false;
+}
+
+/* An alias that leads into a domain with listed users should lead to one of them. */
+static bool leads_nowhere(struct reader *r, const struct route_domain *d, const struct alias_target *target)
+{
+    slice text = target->text;
+    if (target->kind != ALIAS_ADDRESS && target->kind != ALIAS_LOCAL_FINAL)
+        return false;
+    ptrdiff_t at = slice_rfind_char(text, '@');
+    if (at >= 0)
+        d = reader_domain_find(r, slice_skip(text, (size_t)at + 1));
+    if (!d || d->implied || d->same_as || d->users != USERS_LIST)
+        return false;
+    slice local = at >= 0 ? slice_sub(text, 0, (size_t)at) : text;
+    return !is_delivered(d, without_subaddress(d, local)) && !is_delivered(d, local) &&
+           !is_list_or_address(r, d, local) && !slice_equal_nocase(local, SLICE("postmaster"));
+}
+
+static void check_aliases(struct reader *r, const struct draft_domain *draft, const struct route_domain *d)
+{
+    const struct alias_entry *entry;
+    for (size_t i = 0; d->aliases && (entry = alias_table_at(d->aliases, i)) != NULL; i++) {
+        for (uint32_t k = 0; k < entry->target_count; k++) {
+            if (r->m.count < MESSAGES_MAX / 2 && leads_nowhere(r, d, &entry->targets[k]))
+                messages_warn(&r->m, draft->aliases->place,
+                              "alias \"%.*s\" in line %u leads to \"%.*s\", who is neither a user nor an alias",
+                              SLICE_ARG(entry->key), entry->line, SLICE_ARG(entry->targets[k].text));
+        }
+    }
+}
+
+void check_whole(struct reader *r)
+{
+    check_postmaster(r);
+    check_null_client(r);
+    for (size_t i = 0; i < r->written_domains; i++)
+        check_aliases(r, &r->domains[i], &r->conf->route.domains[i]);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC */
+#include "conf/conf.h"
+
+#include "conf/reader.h"
+
+#define ARENA_MAX ((size_t)1 << 30)
+
+static void *allocate(void *context, size_t size)
+{
+    return arena_alloc(context, size);
+}
+
+static void read_document(struct reader *r)
+{
+    option_read(&r->m, &option_sections[SECTION_TOP], r->root, &r->top);
+    option_read(&r->m, &option_sections[SECTION_LIMITS], r->top.limits, &r->conf->limits);
+    read_basics(r);
+    read_queue(r);
+    read_tls(r);
+    read_listen(r);
+    read_domains(r);
+    read_addresses(r);
+    read_lists(r);
+    read_routes(r);
+    read_relay(r);
+    read_send_as(r);
+    if (!r->m.failed)
+        check_whole(r);
+}
+
+/* The reader lives in the arena that it fills. */
+static struct reader *begin(slice path, slice content)
+{
+    struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    struct conf *c = arena_alloc(&arena, sizeof(*c));
+    struct reader *r = arena_alloc(&arena, sizeof(*r));
+    if (!c || !r) {
+        arena_deinit(&arena);
+        return NULL;
+    }
+    c->arena = arena;
+    *r = (struct reader){.conf = c, .arena = &c->arena};
+    r->memory = (struct toml_memory){allocate, &c->arena};
+    messages_init(&r->m, &c->arena, path, content);
+    if (arena_copy(r->arena, path, &c->path) != ERR_OK)
+        r->m.out_of_memory = true;
+    return r;
+}
+
+static void parse(struct reader *r, slice content)
+{
+    struct toml_error error;
+    switch (toml_tree_parse(content.ptr, content.len, &r->memory, &r->root, &error)) {
+    case TOML_OK:
+        read_document(r);
+        break;
+    case TOML_SYNTAX:
+        messages_error(&r->m, error.place, "%s", error.text);
+        break;
+    case TOML_NO_MEMORY:
+        r->m.out_of_memory = true;
+        break;
+    }
+}
+
+static enum err finish(struct reader *r, bool color, buf *messages, struct conf **conf_r)
+{
+    struct conf *c = r->conf;
+    bool failed = r->m.failed;
+    enum err e = r->m.out_of_memory ? ERR_NOMEM : failed ? ERR_SYNTAX : ERR_OK;
+    messages_print(&r->m, color, messages);
+    if (e == ERR_NOMEM)
+        buf_printf(messages, "%.*s: error: out of memory\n", SLICE_ARG(r->m.path));
+    if (e != ERR_OK)
+        conf_close(&c);
+    else
+        *conf_r = c;
+    return e;
+}
+
+enum err conf_parse(slice path, slice content, bool color, buf *messages, struct conf **conf_r)
+{
+    struct reader *r = begin(path, content);
+    if (!r)
+        return ERR_NOMEM;
+    parse(r, content);
+    return finish(r, color, messages, conf_r);
+}
+
+enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r)
+{
+    struct os_file_stamp stamp;
+    buf content;
+    buf_init(&content, TOML_DOCUMENT_MAX + 1);
+    enum err e = os_file_stamp(AT_FDCWD, slice_str(path), true, &stamp);
+    if (e == ERR_OK)
+        e = stamp.is_dir ? ERR_UNSUPPORTED : os_file_read(AT_FDCWD, slice_str(path), &content);
+    if (e != ERR_OK) {
+        buf_printf(messages, "%s: error: %s\n", path,
+                   e == ERR_LIMIT         ? "file is larger than 4 MiB"
+                   : e == ERR_UNSUPPORTED ? "is a folder"
+                                          : err_text(e));
+        buf_deinit(&content);
+        return e;
+    }
+    struct reader *r = begin(slice_str(path), buf_slice(&content));
+    if (r) {
+        reader_add_source(r, r->conf->path, &stamp);
+        parse(r, buf_slice(&content));
+        e = finish(r, color, messages, conf_r);
+    }
+    buf_deinit(&content);
+    return r ? e : ERR_NOMEM;
+}
+
+void conf_close(struct conf **conf)
+{
+    if (!*conf)
+        return;
+    struct arena arena = (*conf)->arena;
+    for (size_t i = 0; i < (*conf)->alias_table_count; i++)
+        alias_table_free((*conf)->alias_tables[i]);
+    arena_deinit(&arena);
+    *conf = NULL;
+}

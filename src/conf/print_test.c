@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: ISC */
+#include "conf/conf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define HEAD "hostname = \"mail.example.org\"\npostmaster = \"alice@example.org\"\n"
+
+static struct conf *parse(const char *head, slice rest)
+{
+    buf content, messages;
+    struct conf *c = NULL;
+    buf_init(&content, 1 << 20);
+    buf_init(&messages, 1 << 20);
+    buf_append(&content, slice_str(head));
+    buf_append(&content, rest);
+    if (conf_parse(SLICE("t"), buf_slice(&content), false, &messages, &c) != ERR_OK)
+        fail_msg("%.*s", SLICE_ARG(buf_slice(&messages)));
+    buf_deinit(&content);
+    buf_deinit(&messages);
+    return c;
+}
+
+/* What --defaults prints is a configuration, and one that changes nothing. */
+static void test_defaults_are_the_defaults(void **state)
+{
+    (void)state;
+    buf out, changes;
+    buf_init(&out, 1 << 20);
+    buf_init(&changes, 1 << 20);
+    conf_print_defaults(&out);
+    assert_true(slice_find(buf_slice(&out), SLICE("\nhops = 50\n")) > 0);
+    assert_true(slice_find(buf_slice(&out), SLICE("\n# aliases = \"\"\n")) > 0);
+    struct conf *plain = parse(HEAD, SLICE_NONE), *written = parse(HEAD, buf_slice(&out));
+    conf_describe_changes(plain, written, &changes);
+    assert_int_equal(changes.len, 0);
+    conf_close(&plain);
+    conf_close(&written);
+    buf_deinit(&out);
+    buf_deinit(&changes);
+}
+
+static void test_mdoc(void **state)
+{
+    (void)state;
+    buf out;
+    buf_init(&out, 1 << 20);
+    conf_print_mdoc(&out);
+    assert_true(slice_find(buf_slice(&out), SLICE(".It Sy [limits]\n")) > 0);
+    assert_true(slice_find(buf_slice(&out), SLICE(".It Sy [domain.\\(dqexample.org\\(dq]\n")) > 0);
+    assert_true(slice_find(buf_slice(&out), SLICE(".It Cm hops\n")) > 0);
+    assert_true(slice_find(buf_slice(&out), SLICE("Default: 50.\n")) > 0);
+    assert_true(slice_find(buf_slice(&out), SLICE("dkim")) < 0);
+    buf_deinit(&out);
+}
+
+#define DOMAIN "[domain.\"example.org\"]\ndeliver = \"maildir:/m/{user}\"\nusers = [\"alice\", \"bob\"]\n"
+
+static const struct {
+    const char *before, *after, *expected;
+} rows[] = {
+    {DOMAIN, DOMAIN, ""},
+    {DOMAIN, "# other\n" DOMAIN, ""},
+    {"", "[relay.network.\"10.1.2.0/24\"]\nsenders = [\"@a.example\"]\n",
+     "NEW: 10.1.2.0/24 may relay: as @a.example\n"},
+    {"[relay.network.\"10.1.2.0/24\"]\nsenders = [\"@a.example\"]\n", "",
+     "GONE: 10.1.2.0/24 may relay: as @a.example\n"},
+    {"[relay]\nallow = []\n", "", "NEW: signed-in users may relay\nNEW: local programs may relay\n"},
+    {"", "[limits]\nhops = 60\nvrfy = \"any\"\nbare_newline = \"reject\"\n",
+     "CHANGED: limit hops: 60 (was: 50)\nCHANGED: limit vrfy: any (was: none)\n"
+     "CHANGED: limit bare_newline: reject (was: normalize)\n"},
+    {"", "[queue]\nretry = [\"1s\"]\n",
+     "CHANGED: waits between tries: 1s (was: 60s, 300s, 900s, 1800s, 3600s, 7200s, 14400s)\n"},
+    {DOMAIN, "[domain.\"example.org\"]\ndeliver = \"mbox:/m/{user}\"\nusers = [\"alice\", \"carol\"]\n",
+     "CHANGED: domain example.org: mbox:/m/{user}, users: a list, aliases: none, subaddress: \"+\" (was: "
+     "maildir:/m/{user}, users: a list, aliases: none, subaddress: \"+\")\nNEW: user carol@example.org\n"
+     "GONE: user bob@example.org\n"},
+    {DOMAIN, DOMAIN "[list.\"l@example.org\"]\nmembers = [\"alice\"]\n",
+     "NEW: list l@example.org: its members may post, owner l-owner@example.org\n"
+     "NEW: member alice@example.org of l@example.org\n"},
+    {"", "[route.\"*\"]\nvia = \"smtp://relay.example\"\n",
+     "NEW: route of all other mail: smtp://relay.example:25, tls may\n"},
+    {"[listen]\nmx = [\"127.0.0.1:25\"]\n", "[listen]\nmx = [\"127.0.0.1:26\"]\n",
+     "NEW: mx listens on 127.0.0.1:26: no TLS\nGONE: mx listens on 127.0.0.1:25: no TLS\n"},
+    {"", "[send_as]\n\"a@b.example\" = [\"*@c.example\"]\n", "NEW: a@b.example may also send as: *@c.example\n"},
+};
+
+static void test_changes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        buf out;
+        buf_init(&out, 1 << 16);
+        struct conf *before = parse(HEAD, slice_str(rows[i].before)), *after = parse(HEAD, slice_str(rows[i].after));
+        conf_describe_changes(before, after, &out);
+        buf_append_char(&out, 0);
+        assert_string_equal(out.ptr, rows[i].expected);
+        conf_close(&before);
+        conf_close(&after);
+        buf_deinit(&out);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_are_the_defaults),
+        cmocka_unit_test(test_mdoc),
+        cmocka_unit_test(test_changes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

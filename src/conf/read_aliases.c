@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: ISC */
+#include "conf/reader.h"
+
+#define FILE_MAX ((size_t)16 << 20)
+#define TABLES_MAX 1000
+#define INCLUDE_DEPTH_MAX 8
+/* Included targets of one table: a file that includes another ten times is cheap to write. */
+#define INCLUDED_MAX 1000000
+
+struct include_work {
+    struct reader *r;
+    struct toml_place place;
+    slice table;
+    const struct alias_entry *entry;
+    size_t included;
+};
+
+static struct alias_table *find_table(struct reader *r, slice path)
+{
+    struct conf *c = r->conf;
+    for (size_t i = 0; i < c->alias_table_count; i++) {
+        if (slice_equal(alias_table_name(c->alias_tables[i]), path))
+            return c->alias_tables[i];
+    }
+    return NULL;
+}
+
+/* An include that cannot be read is an error of the line that names it. */
+static bool read_include(struct include_work *w, slice path, struct alias_target **targets_r, uint32_t *count_r)
+{
+    struct reader *r = w->r;
+    struct alias_error error;
+    slice content;
+    if (!reader_file(r, w->place, path, FILE_MAX, &content)) {
+        slice text = reader_join(r, SLICE(":include:"), "", path);
+        messages_error_in(&r->m, w->place, w->table, w->entry->line,
+                          reader_join(r, text, "", SLICE(" cannot be read")));
+        return false;
+    }
+    enum err e = alias_include_parse(r->arena, content, targets_r, count_r, &error);
+    if (e == ERR_SYNTAX)
+        messages_error_in(&r->m, w->place, path, error.line, error.text);
+    r->m.out_of_memory = r->m.out_of_memory || e == ERR_NOMEM;
+    return e == ERR_OK;
+}
+
+/* Replaces the includes of an entry by what is in them, and theirs in turn: a file that includes itself is met again at the same index,
+ * and ends at the depth. */
+static void splice_entry(struct include_work *w, struct alias_entry *entry)
+{
+    unsigned depth = 0;
+    uint32_t nested_until = 0;
+    for (uint32_t i = 0; i < entry->target_count;) {
+        struct alias_target *targets;
+        uint32_t count;
+        if (entry->targets[i].kind != ALIAS_INCLUDE) {
+            i++;
+            continue;
+        }
+        depth = i < nested_until ? depth + 1 : 1;
+        slice path = entry->targets[i].text;
+        if (depth > INCLUDE_DEPTH_MAX || w->included > INCLUDED_MAX) {
+            messages_error_in(&w->r->m, w->place, w->table, entry->line, SLICE("includes are nested too deep"));
+            return;
+        }
+        if (!read_include(w, path, &targets, &count))
+            return;
+        w->included += count + 1;
+        if (alias_entry_splice(w->r->arena, entry, i, targets, count) != ERR_OK) {
+            w->r->m.out_of_memory = true;
+            return;
+        }
+        nested_until = i + count;
+    }
+}
+
+static void splice_all(struct reader *r, struct toml_place place, struct alias_table *table)
+{
+    struct include_work w = {.r = r, .place = place, .table = alias_table_name(table)};
+    struct alias_entry *entry;
+    for (size_t i = 0; (entry = alias_table_at(table, i)) != NULL; i++) {
+        w.entry = entry;
+        splice_entry(&w, entry);
+    }
+}
+
+static void keep(struct reader *r, struct alias_table *table)
+{
+    struct conf *c = r->conf;
+    if (!c->alias_tables)
+        c->alias_tables = reader_array(r, TABLES_MAX, sizeof(struct alias_table *));
+    if (c->alias_tables && c->alias_table_count < TABLES_MAX)
+        c->alias_tables[c->alias_table_count++] = table;
+    else
+        alias_table_free(table);
+}
+
+const struct alias_table *read_aliases(struct reader *r, struct toml_place place, slice path)
+{
+    struct alias_table *table = find_table(r, path);
+    struct alias_error error;
+    slice content;
+    if (table)
+        return table;
+    if (r->conf->alias_table_count == TABLES_MAX) {
+        messages_error(&r->m, place, "more than %d files of aliases", TABLES_MAX);
+        return NULL;
+    }
+    if (!reader_file(r, place, path, FILE_MAX, &content))
+        return NULL;
+    struct alias_source source = {path, content};
+    enum err e = alias_table_parse(r->arena, source, (struct hash_key){0}, &table, &error);
+    if (e == ERR_SYNTAX)
+        messages_error_in(&r->m, place, path, error.line, error.text);
+    r->m.out_of_memory = r->m.out_of_memory || (e != ERR_OK && e != ERR_SYNTAX);
+    if (e != ERR_OK)
+        return NULL;
+    size_t before = r->conf->alias_table_count;
+    keep(r, table);
+    if (r->conf->alias_table_count == before)
+        return NULL;
+    splice_all(r, place, table);
+    return table;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+#include "conf/reader.h"
+
+#define PUBLIC_BITS_4 24
+#define PUBLIC_BITS_6 56
+
+struct block {
+    uint8_t ip[16];
+    uint8_t ip_len, bits;
+};
+
+/* Addresses that no stranger on the Internet can have (RFC 1918, 6598, 3927, 4193, 4291). */
+static const struct block private_blocks[] = {
+    {{10}, 4, 8},        {{172, 16}, 4, 12}, {{192, 168}, 4, 16},    {{127}, 4, 8},         {{100, 64}, 4, 10},
+    {{169, 254}, 4, 16}, {{0xfc}, 16, 7},    {{0xfe, 0x80}, 16, 10}, {{[15] = 1}, 16, 128},
+};
+
+static bool has_prefix(const uint8_t *ip, const uint8_t *prefix, unsigned bits)
+{
+    for (unsigned i = 0; i < bits; i++) {
+        if (((ip[i / 8] ^ prefix[i / 8]) >> (7 - i % 8)) & 1)
+            return false;
+    }
+    return true;
+}
+
+static bool is_private(const struct route_network *n)
+{
+    for (size_t i = 0; i < sizeof(private_blocks) / sizeof(private_blocks[0]); i++) {
+        const struct block *b = &private_blocks[i];
+        if (b->ip_len == n->ip_len && n->bits >= b->bits && has_prefix(n->ip, b->ip, b->bits))
+            return true;
+    }
+    return false;
+}
+
+/* The network with the bits behind its prefix set to 0, as it should have been written. */
+static slice without_host_bits(struct reader *r, const struct route_network *n)
+{
+    uint8_t ip[16];
+    char space[80];
+    buf b;
+    memcpy(ip, n->ip, sizeof(ip));
+    for (unsigned i = n->bits; i < 8u * n->ip_len; i++)
+        ip[i / 8] = (uint8_t)(ip[i / 8] & ~(0x80 >> i % 8));
+    if (memcmp(ip, n->ip, sizeof(ip)) == 0)
+        return SLICE_NONE;
+    buf_init_fixed(&b, space, sizeof(space));
+    address_ip_print(&b, ip, n->ip_len);
+    buf_printf(&b, "/%u", n->bits);
+    return reader_join(r, buf_slice(&b), "", SLICE_NONE);
+}
+
+static bool parse_network(struct reader *r, const struct toml_node *table, struct route_network *n)
+{
+    slice ip, bits;
+    size_t len;
+    uint64_t prefix;
+    bool has_bits = slice_cut(n->text, '/', &ip, &bits);
+    if (address_ip_parse(ip, n->ip, &len) != ERR_OK) {
+        messages_error(&r->m, table->key_place, "\"%.*s\" is not a network like \"10.1.2.0/24\"", SLICE_ARG(n->text));
+        return false;
+    }
+    n->ip_len = (uint8_t)len;
+    prefix = 8 * len;
+    if (has_bits && slice_to_u64(bits, 8 * len, &prefix) != ERR_OK) {
+        messages_error(&r->m, table->key_place, "\"%.*s\" must have between 0 and %zu bits behind its \"/\"",
+                       SLICE_ARG(n->text), 8 * len);
+        return false;
+    }
+    n->bits = (uint8_t)prefix;
+    slice better = without_host_bits(r, n);
+    if (better.len > 0) {
+        messages_error(&r->m, table->key_place, "\"%.*s\" is an address inside a network", SLICE_ARG(n->text));
+        messages_hint(&r->m, better);
+        return false;
+    }
+    return true;
+}
+
+static void check_public(struct reader *r, const struct toml_node *table, const struct route_network *n, bool is_public)
+{
+    unsigned least = n->ip_len == 4 ? PUBLIC_BITS_4 : PUBLIC_BITS_6;
+    if (is_private(n))
+        return;
+    if (!is_public)
+        messages_error(&r->m, table->key_place,
+                       "\"%.*s\" is public address space: if every host in it is yours, write public = true",
+                       SLICE_ARG(n->text));
+    if (n->bits < least)
+        messages_error(&r->m, table->key_place, "\"%.*s\" is too large for public address space: at most a /%u",
+                       SLICE_ARG(n->text), least);
+}
+
+static bool is_sender(struct reader *r, slice text)
+{
+    struct address a;
+    if (text.len > 1 && (text.ptr[0] == '@' || text.ptr[0] == '.'))
+        return address_domain_valid(slice_skip(text, 1), false) && text.ptr[1] != '[';
+    return address_parse(text, ADDRESS_UTF8, r->arena, &a) == ERR_OK && a.domain.len > 0;
+}
+
+static void read_senders(struct reader *r, const struct toml_node *node, struct route_network *n)
+{
+    slice *senders = reader_array(r, toml_count(node), sizeof(*senders));
+    if (!senders)
+        return;
+    n->senders = senders;
+    for (const struct toml_node *child = node->first; child; child = child->next) {
+        slice text = toml_text(child);
+        if (slice_equal(text, SLICE("*"))) {
+            if (n->bits != 8 * n->ip_len)
+                messages_error(&r->m, child->place, "\"*\" is for single hosts: name the senders that \"%.*s\" may use",
+                               SLICE_ARG(n->text));
+        } else if (!is_sender(r, text)) {
+            messages_error(&r->m, child->place,
+                           "\"%.*s\" is not a sender: write \"@example.org\", \".example.org\" or an address",
+                           SLICE_ARG(text));
+        }
+        senders[n->sender_count++] = text;
+    }
+    if (n->sender_count == 0)
+        messages_error(&r->m, node->place, "\"senders\" is empty: name the senders that \"%.*s\" may use",
+                       SLICE_ARG(n->text));
+}
+
+static void check_twice(struct reader *r, const struct toml_node *table, const struct route_network *n)
+{
+    const struct route_tables *t = &r->conf->route;
+    for (size_t i = 0; i < t->network_count; i++) {
+        const struct route_network *o = &t->networks[i];
+        if (o->ip_len == n->ip_len && o->bits == n->bits && memcmp(o->ip, n->ip, n->ip_len) == 0)
+            messages_error(&r->m, table->key_place, "\"%.*s\" is there twice", SLICE_ARG(n->text));
+    }
+}
+
+static void read_network(struct reader *r, const struct toml_node *table)
+{
+    struct draft_network draft = {0};
+    struct route_network n = {.text = toml_key(table)};
+    if (table->kind != TOML_TABLE) {
+        messages_error(&r->m, table->key_place,
+                       "\"%.*s\" in [relay.network] must be a table like [relay.network.\"10.1.2.0/24\"]",
+                       SLICE_ARG(n.text));
+        return;
+    }
+    option_read(&r->m, &option_sections[SECTION_NETWORK], table, &draft);
+    if (!parse_network(r, table, &n))
+        return;
+    check_twice(r, table, &n);
+    check_public(r, table, &n, draft.is_public);
+    if (draft.senders)
+        read_senders(r, draft.senders, &n);
+    else
+        messages_error(&r->m, table->key_place, "[relay.network.\"%.*s\"] needs \"senders\"", SLICE_ARG(n.text));
+    r->conf->route.networks[r->conf->route.network_count++] = n;
+}
+
+static void read_allow(struct reader *r, const struct toml_node *node)
+{
+    static const char *const words[] = {"authenticated", "local-socket"};
+    struct route_tables *t = &r->conf->route;
+    t->allow_authenticated = t->allow_local_socket = node == NULL;
+    for (const struct toml_node *child = node ? node->first : NULL; child; child = child->next) {
+        if (slice_equal(toml_text(child), slice_str(words[0]))) {
+            t->allow_authenticated = true;
+        } else if (slice_equal(toml_text(child), slice_str(words[1]))) {
+            t->allow_local_socket = true;
+        } else {
+            messages_error(&r->m, child->place,
+                           "\"%.*s\" in \"allow\" must be \"authenticated\" or \"local-socket\"; networks have "
+                           "[relay.network.\"ADDRESS/BITS\"]",
+                           SLICE_ARG(toml_text(child)));
+            messages_hint(&r->m, suggest_word(toml_text(child), words, 2));
+        }
+    }
+}
+
+void read_relay(struct reader *r)
+{
+    struct draft_relay draft = {0};
+    option_read(&r->m, &option_sections[SECTION_RELAY], r->top.relay, &draft);
+    read_allow(r, draft.allow);
+    r->conf->route.networks = reader_array(r, toml_count(draft.network), sizeof(struct route_network));
+    for (const struct toml_node *table = toml_first(draft.network); table && r->conf->route.networks;
+         table = table->next)
+        read_network(r, table);
+}
+
+static bool is_pattern(struct reader *r, slice text)
+{
+    struct address a;
+    if (slice_starts(text, SLICE("*@")) || slice_starts(text, SLICE("@")))
+        return address_domain_valid(slice_skip(text, text.ptr[0] == '*' ? 2 : 1), false);
+    return address_parse(text, ADDRESS_UTF8, r->arena, &a) == ERR_OK && a.domain.len > 0;
+}
+
+static void read_patterns(struct reader *r, const struct toml_node *node)
+{
+    struct route_tables *t = &r->conf->route;
+    size_t max = toml_count(node);
+    slice *patterns = reader_array(r, max, sizeof(*patterns));
+    if (!patterns)
+        return;
+    struct route_send_as entry = {.login = reader_address_text(r, node->key_place, toml_key(node), SLICE_NONE),
+                                  .patterns = patterns};
+    const struct toml_node *child = toml_first(node);
+    for (size_t i = 0; i < max; i++, child = child->next) {
+        if (child->kind != TOML_STRING)
+            messages_error(&r->m, child->place, "expected an array of strings, not of %s",
+                           option_kind_name(child->kind));
+        else if (!is_pattern(r, toml_text(child)))
+            messages_error(&r->m, child->place, "\"%.*s\" must be an address or \"*@DOMAIN\"",
+                           SLICE_ARG(toml_text(child)));
+        patterns[entry.pattern_count++] = toml_text(child);
+    }
+    t->send_as[t->send_as_count++] = entry;
+}
+
+void read_send_as(struct reader *r)
+{
+    struct route_tables *t = &r->conf->route;
+    t->send_as = reader_array(r, toml_count(r->top.send_as), sizeof(*t->send_as));
+    for (const struct toml_node *node = toml_first(r->top.send_as); node && t->send_as; node = node->next) {
+        if (node->kind == TOML_ARRAY || node->kind == TOML_STRING)
+            read_patterns(r, node);
+        else
+            option_wrong_type(&r->m, node, "an array of strings");
+    }
+}

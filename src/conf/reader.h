@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+/* One run over a document: the configuration in the making, its messages, and what the files read_*.c share. Each of them reads
+ * one kind of section from the draft into struct conf, says everything that is wrong, and goes on; whoever runs them looks at messages.failed
+ * in the end. Memory that runs out is remembered once (out_of_memory), and reading goes on with less.
+ * Names are made lower case where they are stored.
+ */
+#ifndef CONF_READER_H
+#define CONF_READER_H
+
+#include "conf/conf.h"
+#include "conf/draft.h"
+#include "conf/message.h"
+#include "conf/option.h"
+
+#define SOURCES_MAX 1000
+
+struct reader {
+    struct conf *conf;
+    struct arena *arena;
+    struct toml_memory memory;
+    struct messages m;
+    const struct toml_node *root;
+    struct draft_top top;
+    struct draft_domain *domains; /* beside conf->route.domains, but for the implied one */
+    size_t written_domains;
+};
+
+/* An array in the arena; at want of memory an empty one that is remembered. */
+void *reader_array(struct reader *r, size_t count, size_t size);
+slice reader_lower(struct reader *r, slice text);
+slice reader_join(struct reader *r, slice a, const char *between, slice b);
+
+/* Text as an address, completed with domain when it has none (empty: then it must have one); its domain in lower case. On failure an
+ * error that begins with what, and an empty slice. */
+slice reader_address(struct reader *r, const struct toml_node *node, slice domain);
+slice reader_address_text(struct reader *r, struct toml_place place, slice text, slice domain);
+/* A domain name in lower case, or empty with an error. */
+slice reader_domain(struct reader *r, struct toml_place place, slice text);
+/* "HOST:PORT", "[::1]:25", "HOST" with default_port (0: the port is required). False with an error. */
+struct reader_host {
+    slice host; /* without brackets; lower case */
+    uint16_t port;
+    bool is_ip;
+};
+bool reader_host_port(struct reader *r, struct toml_place place, slice text, uint16_t default_port,
+                      struct reader_host *host_r);
+/* The domain written as [domain], or NULL; same_as is not followed. */
+struct route_domain *reader_domain_find(struct reader *r, slice name);
+/* Whether this address (in lower case) is in a domain of ours. */
+bool reader_is_own(struct reader *r, slice address);
+
+/* A regular file's content, of at most max bytes, which is in the arena; it becomes one of the configuration's sources. False with an error
+ * about that file. */
+bool reader_file(struct reader *r, struct toml_place place, slice path, size_t max, slice *content_r);
+void reader_add_source(struct reader *r, slice path, const struct os_file_stamp *stamp);
+/* An error unless path is a regular file that can be opened. A warning when secret and others may read it. */
+void reader_check_file(struct reader *r, struct toml_place place, slice path, bool secret);
+
+/* read_*.c, in the order in which they run. */
+void read_basics(struct reader *r);
+void read_queue(struct reader *r);
+void read_tls(struct reader *r);
+void read_listen(struct reader *r);
+void read_domains(struct reader *r);
+void read_addresses(struct reader *r);
+void read_lists(struct reader *r);
+void read_routes(struct reader *r);
+void read_relay(struct reader *r);
+void read_send_as(struct reader *r);
+void check_whole(struct reader *r);
+
+/* read_deliver.c: users tells which users the domain has. False with an error. */
+bool read_deliver(struct reader *r, const struct toml_node *node, enum users_kind users,
+                  struct deliver_spec *deliver_r);
+/* read_users.c */
+void read_users(struct reader *r, const struct toml_node *node, struct route_domain *domain);
+/* read_aliases.c: the table of a file, read once a run; NULL with an error. */
+const struct alias_table *read_aliases(struct reader *r, struct toml_place place, slice path);
+
+#endif

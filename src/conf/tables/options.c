@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: ISC */
+#include "conf/option.h"
+
+#include "conf/conf.h"
+#include "conf/draft.h"
+
+#define AT(type, member) offsetof(struct type, member)
+#define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])
+#define SECONDS_MAX ((int64_t)365 * 86400)
+#define SIZE_MAX_BYTES ((int64_t)1 << 50)
+
+static const char *const query_words[] = {"none", "authenticated", "any", NULL};
+static const char *const newline_words[] = {"normalize", "reject", NULL};
+
+static const struct option top[] = {
+    {"hostname", OPTION_STRING, AT(draft_top, hostname),
+     .doc = "Name of this host, in full. Always a local domain. Required."},
+    {"origin", OPTION_STRING, AT(draft_top, origin), .doc = "Domain that completes bare names; hostname when absent."},
+    {"postmaster", OPTION_STRING, AT(draft_top, postmaster),
+     .doc = "Address that gets what nobody else can have. Required."},
+    {"state_dir", OPTION_PATH, AT(draft_top, state_dir), .fallback = "/var/lib/thurn",
+     .doc = "Folder of the queue, the accounts and the caches; belongs to user."},
+    {"user", OPTION_STRING, AT(draft_top, user), .fallback = "thurn",
+     .doc = "System user that processes run as when started by root."},
+    {.name = "queue", .type = OPTION_TABLE, .offset = AT(draft_top, queue)},
+    {.name = "listen", .type = OPTION_TABLE, .offset = AT(draft_top, listen)},
+    {.name = "tls", .type = OPTION_TABLE, .offset = AT(draft_top, tls)},
+    {.name = "domain", .type = OPTION_TABLE, .offset = AT(draft_top, domain)},
+    {.name = "address", .type = OPTION_TABLE, .offset = AT(draft_top, address)},
+    {.name = "list", .type = OPTION_TABLE, .offset = AT(draft_top, list)},
+    {.name = "route", .type = OPTION_TABLE, .offset = AT(draft_top, route)},
+    {.name = "relay", .type = OPTION_TABLE, .offset = AT(draft_top, relay)},
+    {.name = "send_as", .type = OPTION_TABLE, .offset = AT(draft_top, send_as)},
+    {.name = "limits", .type = OPTION_TABLE, .offset = AT(draft_top, limits)},
+    {.name = "auth", .type = OPTION_LATER},
+    {.name = "sender", .type = OPTION_LATER},
+    {.name = "access", .type = OPTION_LATER},
+    {.name = "filter", .type = OPTION_LATER},
+};
+
+static const struct option queue[] = {
+    {"dir", OPTION_STRING, AT(draft_queue, dir), .doc = "Folder of the queue; STATE_DIR/queue when absent."},
+    {"retry", OPTION_STRINGS, AT(draft_queue, retry),
+     .fallback = "[\"1m\", \"5m\", \"15m\", \"30m\", \"1h\", \"2h\", \"4h\"]",
+     .doc = "Waits between tries; the last one repeats."},
+    {"give_up", OPTION_SECONDS, AT(draft_queue, give_up_s), 1, SECONDS_MAX, "5d",
+     .doc = "Age at which a mail that cannot be delivered goes back; bounces give up after a day at most."},
+    {"warn_after", OPTION_SECONDS, AT(draft_queue, warn_after_s), 0, SECONDS_MAX, "4h",
+     .doc = "Age at which a trusted sender is told of a delay; \"0s\" is never."},
+    {"min_free", OPTION_SIZE, AT(draft_queue, min_free), 0, SIZE_MAX_BYTES, "100M",
+     .doc = "Free space below which no mail is taken."},
+    {"connections_per_destination", OPTION_COUNT, AT(draft_queue, connections_per_destination), 1, 1000, "20",
+     .doc = "Connections to one destination at a time."},
+};
+
+static const struct option listen[] = {
+    {"mx", OPTION_STRINGS, AT(draft_listen, mx), .fallback = "[]",
+     .doc = "Where strangers bring mail for our domains: \"HOST:PORT\", with tls perhaps, or \"unix:/path\"; * is "
+            "every address. AUTH is never offered."},
+    {"submission", OPTION_STRINGS, AT(draft_listen, submission), .fallback = "[]",
+     .doc = "Where our users bring mail for anyone, once signed in: \"HOST:PORT tls\" or \"HOST:PORT starttls\"."},
+    {.name = "lmtp", .type = OPTION_LATER},
+    {.name = "console", .type = OPTION_LATER},
+};
+
+static const struct option tls[] = {
+    {"cert", OPTION_PATH, AT(draft_tls, cert), .doc = "Certificate and its chain, PEM."},
+    {"key", OPTION_PATH, AT(draft_tls, key), .doc = "Private key, PEM; best readable by root only."},
+};
+
+static const struct option domain[] = {
+    {"deliver", OPTION_STRING, AT(draft_domain, deliver),
+     .doc = "maildir:PATH, mbox:PATH, lmtp:HOST:PORT, lmtp:unix:PATH, smtp:HOST:PORT, mx:, pipe:COMMAND, discard: or "
+            "hold:. {user}, {local} and {domain} expand."},
+    {"deliver_as", OPTION_STRING, AT(draft_domain, deliver_as),
+     .doc = "System user who writes the mailboxes; user when absent."},
+    {"users", OPTION_STRING_OR_STRINGS, AT(draft_domain, users), .fallback = "accounts",
+     .doc = "Who has a mailbox: a list of \"local\" or \"Full Name <local>\", or accounts, system, any."},
+    {"catch_all", OPTION_STRING, AT(draft_domain, catch_all), .doc = "Address that gets mail for unknown users."},
+    {"aliases", OPTION_STRING, AT(draft_domain, aliases), .doc = "File of aliases in sendmail's syntax."},
+    {"subaddress", OPTION_STRING, AT(draft_domain, subaddress), .fallback = "+",
+     .doc = "Signs that begin a subaddress (user+detail); \"\" is none."},
+    {"same_as", OPTION_STRING, AT(draft_domain, same_as),
+     .doc = "Another [domain] whose addresses these are; stands alone."},
+    {.name = "dkim", .type = OPTION_LATER},
+    {.name = "srs", .type = OPTION_LATER},
+    {.name = "smtputf8", .type = OPTION_LATER},
+};
+
+static const struct option address[] = {
+    {"deliver", OPTION_STRING, AT(draft_address, deliver), .doc = "As in [domain], for this one address."},
+};
+
+static const struct option list[] = {
+    {"members", OPTION_STRING_OR_STRINGS, AT(draft_list, members),
+     .doc = "Array of addresses, or the path of a file with one on each line. Required."},
+    {"post", OPTION_STRING_OR_STRINGS, AT(draft_list, post), .fallback = "members",
+     .doc = "Who may send to the list: members, authenticated, any, or an array of addresses."},
+    {"owner", OPTION_STRING, AT(draft_list, owner),
+     .doc = "Address that gets the list's bounces; NAME-owner@DOMAIN when absent."},
+};
+
+static const struct option route[] = {
+    {"via", OPTION_STRING, AT(draft_route, via),
+     .doc = "smtp://HOST:PORT or smtps://LOGIN@HOST; the MX of the domain when absent."},
+    {"tls", OPTION_STRING, AT(draft_route, tls),
+     .doc = "may, none, require or verify; may when absent, verify with smtps."},
+    {"password_file", OPTION_PATH, AT(draft_route, password_file),
+     .doc = "File with the password of the login in via; sent over verified TLS only."},
+    {"source", OPTION_STRING, AT(draft_route, source), .doc = "Own IP address to connect from."},
+    {"helo", OPTION_STRING, AT(draft_route, helo), .doc = "Name to say in EHLO; hostname when absent."},
+};
+
+static const struct option relay[] = {
+    {"allow", OPTION_STRINGS, AT(draft_relay, allow), .fallback = "[\"authenticated\", \"local-socket\"]",
+     .doc = "Sessions that may send to other domains."},
+    {.name = "network", .type = OPTION_TABLE, .offset = AT(draft_relay, network)},
+};
+
+static const struct option network[] = {
+    {"senders", OPTION_STRINGS, AT(draft_network, senders),
+     .doc = "Senders that the network may use: \"@DOMAIN\", \".DOMAIN\" (its subdomains), an address; \"*\" for a "
+            "single host only. Required."},
+    {"public", OPTION_BOOL, AT(draft_network, is_public), .fallback = "false",
+     .doc = "Must be true for public addresses: at most a /24 (IPv6 /56)."},
+};
+
+static const struct option limits[] = {
+    {"max_size", OPTION_SIZE, AT(conf_limits, max_size), 0, SIZE_MAX_BYTES, "50M",
+     .doc = "Largest message; \"0\" is no limit."},
+    {"sessions", OPTION_COUNT, AT(conf_limits, sessions), 0, 1000000, "10000",
+     .doc = "Sessions at a time; 0 is no limit."},
+    {"sessions_per_address", OPTION_COUNT, AT(conf_limits, sessions_per_address), 0, 1000000, "100",
+     .doc = "Sessions at a time from one address; 0 is no limit."},
+    {"connections_per_minute", OPTION_COUNT, AT(conf_limits, connections_per_minute), 0, 1000000, "300",
+     .doc = "New connections a minute from one address; 0 is no limit."},
+    {"messages_per_session", OPTION_COUNT, AT(conf_limits, messages_per_session), 0, 1000000, "0",
+     .doc = "Messages in one session; 0 is no limit."},
+    {"recipients", OPTION_COUNT, AT(conf_limits, recipients), 0, 100000, "1000",
+     .doc = "Recipients of one message; 0 is no limit."},
+    {"errors", OPTION_COUNT, AT(conf_limits, errors), 0, 1000000, "20",
+     .doc = "Errors after which a session ends; 0 is no limit."},
+    {"auth_failures", OPTION_COUNT, AT(conf_limits, auth_failures), 0, 1000000, "10",
+     .doc = "Failed logins of one address or login before it is locked out for a while; 0 is no limit."},
+    {"hops", OPTION_COUNT, AT(conf_limits, hops), 0, 1000, "50",
+     .doc = "Received fields above which a message is taken for a loop; 0 is no limit."},
+    {"pregreet", OPTION_MILLISECONDS, AT(conf_limits, pregreet_ms), 0, 60, "0s",
+     .doc = "How long to wait for clients that speak before the greeting; \"0s\" is not at all."},
+    {"vrfy", OPTION_WORD, AT(conf_limits, vrfy), .fallback = "none", .words = query_words,
+     .doc = "Who may ask for users with VRFY: none, authenticated, any."},
+    {"expn", OPTION_WORD, AT(conf_limits, expn), .fallback = "none", .words = query_words,
+     .doc = "Who may ask for members of lists with EXPN: none, authenticated, any."},
+    {"bare_newline", OPTION_WORD_BOOL, AT(conf_limits, bare_newline_reject), .fallback = "normalize",
+     .words = newline_words, .doc = "What to do about a bare CR or LF in a message: normalize, reject."},
+    {"strict_paths", OPTION_BOOL, AT(conf_limits, strict_paths), .fallback = "false",
+     .doc = "Refuse MAIL FROM: a@b without brackets."},
+};
+
+const struct section option_sections[SECTION_COUNT] = {
+    [SECTION_TOP] = {"", NULL, ROWS(top), .doc = "The host"},
+    [SECTION_QUEUE] = {"queue", NULL, ROWS(queue), .doc = "The queue of undelivered mail"},
+    [SECTION_LISTEN] = {"listen", NULL, ROWS(listen), .doc = "Where mail comes in"},
+    [SECTION_TLS] = {"tls", NULL, ROWS(tls),
+                     "Certificate of this host; [tls.\"NAME\"] is another one, by the name that a client asks for",
+                     true},
+    [SECTION_DOMAIN] = {"domain", "example.org", ROWS(domain), .doc = "A domain of ours"},
+    [SECTION_ADDRESS] = {"address", "tickets@example.org", ROWS(address),
+                         .doc = "One address that is delivered elsewhere"},
+    [SECTION_LIST] = {"list", "team@example.org", ROWS(list), .doc = "A mailing list"},
+    [SECTION_ROUTE] = {"route", "*", ROWS(route),
+                       .doc = "How mail for a foreign domain goes out; \"*\" is all that have no route of their own"},
+    [SECTION_RELAY] = {"relay", NULL, ROWS(relay), .doc = "Who may send to other domains"},
+    [SECTION_NETWORK] = {"relay.network", "10.1.2.0/24", ROWS(network),
+                         .doc = "A network that is trusted by its address"},
+    [SECTION_SEND_AS] =
+        {"send_as", NULL, NULL, 0,
+         .doc = "More addresses for a login: \"alice@example.org\" = [\"*@example.net\", \"info@example.org\"]"},
+    [SECTION_LIMITS] = {"limits", NULL, ROWS(limits), .doc = "Limits"},
+};

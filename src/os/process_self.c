@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#include "os/process.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+uint32_t process_pid(void)
+{
+    return (uint32_t)getpid();
+}
+
+uint32_t process_gid(void)
+{
+    return (uint32_t)getegid();
+}
+
+int process_status_code(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+uint32_t process_cores(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 && n < 100000 ? (uint32_t)n : 1;
+}
+
+void process_exit(int status)
+{
+    _exit(status);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/lookup/lookup.h"
+
+#include "proc/lookup/state.h"
+
+#define EXIT_UNAVAILABLE 69
+
+static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
+{
+    struct lookup *l = ctx;
+    if (!p)
+        return;
+    if (m->type == IPC_ask_user)
+        accounts_ask_user(l->accounts, (struct asker){p->process, m->u.ask_user.token},
+                          (enum users_kind)m->u.ask_user.users_kind, m->u.ask_user.name);
+    else if (m->type == IPC_ask_login)
+        accounts_ask_login(l->accounts, (struct asker){p->process, m->u.ask_login.token}, m->u.ask_login.login,
+                           m->u.ask_login.password);
+    else if (m->type == IPC_ask_mx)
+        mx_ask(l, (struct asker){p->process, m->u.ask_mx.token}, m->u.ask_mx.domain, true);
+    else if (m->type == IPC_ask_host)
+        mx_ask(l, (struct asker){p->process, m->u.ask_host.token}, m->u.ask_host.name, false);
+    else if (m->type == IPC_ask_name)
+        name_ask(l, (struct asker){p->process, m->u.ask_name.token}, m->u.ask_name.ip);
+}
+
+/* The master drains lookup when those who ask are gone. */
+static void on_drain(void *ctx, int64_t limit_ms)
+{
+    struct lookup *l = ctx;
+    (void)limit_ms;
+    child_stop(&l->child, 0);
+}
+
+static const struct ipc_hub_ops hub_ops = {.message = on_message, .drain = on_drain};
+
+static enum err begin(struct lookup *l)
+{
+    enum err e = child_confine(&l->child, PROCESS_NO_CAPS);
+    if (e == ERR_OK)
+        e = loop_timer_open(l->child.loop, lookup_tick, l, &l->tick);
+    if (e == ERR_OK)
+        e = dns_open(l->child.loop, &l->dns);
+    if (e == ERR_OK)
+        e = accounts_open(l, &l->accounts);
+    return e;
+}
+
+static void release_jobs(struct lookup *l)
+{
+    for (struct list *link; (link = list_pop(&l->jobs)) != NULL;) {
+        struct lookup_job *j = LIST_ENTRY(link, struct lookup_job, link);
+        j->release(j);
+    }
+}
+
+int lookup_main(const struct child_start *start)
+{
+    struct lookup l = {.job_count = 0};
+    list_init(&l.jobs);
+    if (child_begin(&l.child, start, "lookup", &hub_ops, &l) != ERR_OK)
+        return EXIT_UNAVAILABLE;
+    enum err e = begin(&l);
+    if (e != ERR_OK) {
+        log_line(LOG_ERROR, "cannot start: %s", err_text(e));
+        log_close();
+        return EXIT_UNAVAILABLE;
+    }
+    child_ready(&l.child);
+    int status = child_run(&l.child);
+    accounts_close(&l.accounts);
+    dns_close(&l.dns);
+    release_jobs(&l);
+    return status;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: ISC */
+/* The master with kinds of its own: each child connects itself to its peers, says READY and does what the test tells it through files of the state folder. What a child sees is
+ * appended to STATE/events, one line an event. The master runs in a process of its own. */
+#include "proc/master/master.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WAIT_MS 20000
+
+static char folder[64], conf_path[128], events_path[128], log_path[128];
+static int master_pid;
+
+/* --- the stub kinds --- */
+
+struct stub {
+    struct child child;
+    struct loop_timer *timer;
+    int events;
+};
+
+static void note(struct stub *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(struct stub *s, const char *format, ...)
+{
+    char memory[256];
+    buf b;
+    va_list args;
+    const struct child_start *start = s->child.start;
+    buf_init_fixed(&b, memory, sizeof memory);
+    buf_printf(&b, "%s %u pid %u: ", process_kind_name(start->kind), start->generation, process_pid());
+    va_start(args, format);
+    buf_vprintf(&b, format, args);
+    va_end(args);
+    buf_append_char(&b, '\n');
+    (void)!write(s->events, b.ptr, b.len);
+}
+
+static void peer_up(void *ctx, struct hub_peer *p)
+{
+    note(ctx, "peer %s %u", process_kind_name(p->kind), p->generation);
+}
+static void peer_down(void *ctx, struct hub_peer *p, bool dead)
+{
+    note(ctx, "%s %s %u", dead ? "dead" : "broken", process_kind_name(p->kind), p->generation);
+}
+static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
+{
+    if (m->type == IPC_numbers)
+        note(ctx, "numbers %llu count %u", (unsigned long long)m->u.numbers.first, m->u.numbers.count);
+    else if (m->type == IPC_reload_done)
+        note(ctx, "reload done %llu ok %u", (unsigned long long)m->u.reload_done.token, m->u.reload_done.ok);
+    (void)p;
+}
+static void end_now(void *ctx)
+{
+    struct stub *s = ctx;
+    child_stop(&s->child, 0);
+}
+static void drain(void *ctx, int64_t limit_ms)
+{
+    struct stub *s = ctx;
+    note(s, "drain %lld", (long long)limit_ms);
+    if (loop_timer_open(s->child.loop, end_now, s, &s->timer) == ERR_OK)
+        loop_timer_start(s->timer, 50);
+}
+static void settled(void *ctx)
+{
+    struct stub *s = ctx;
+    note(s, "settled");
+}
+static const struct ipc_hub_ops stub_ops = {peer_up, peer_down, message, drain, settled, NULL};
+
+static bool is_there(const char *name)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return access(path, F_OK) == 0;
+}
+
+static int stub_main(const struct child_start *start)
+{
+    struct stub s = {.events = -1};
+    if (child_begin(&s.child, start, "stub", &stub_ops, &s) != ERR_OK)
+        return 1;
+    if (os_open(AT_FDCWD, slice_str(events_path), O_WRONLY | O_APPEND, 0, &s.events) != ERR_OK)
+        return 1;
+    if (child_confine(&s.child, PROCESS_NO_CAPS) != ERR_OK)
+        return 1;
+    if (start->kind == PROCESS_LOOKUP && is_there("lookup-fails"))
+        return 3;
+    note(&s, "started uid %u listen %zu spool %d", os_uid(), start->listen_count, start->spool_fd >= 0);
+    child_ready(&s.child);
+    if (start->kind == PROCESS_CONSOLE && is_there("console-reloads")) {
+        struct ipc_message m = {.type = IPC_reload, .fd = -1, .u.reload = {77}};
+        ipc_hub_send(s.child.hub, NULL, &m);
+    }
+    if (start->kind == PROCESS_RECEIVER) {
+        struct ipc_message m = {.type = IPC_numbers_wanted, .fd = -1, .u.numbers_wanted = {10}};
+        ipc_hub_send(s.child.hub, NULL, &m);
+    }
+    return child_run(&s.child);
+}
+
+/* --- the master in its process --- */
+
+static enum err load(void *ctx, buf *messages, struct conf **conf_r)
+{
+    (void)ctx;
+    return conf_load(conf_path, false, messages, conf_r);
+}
+
+static void ready(void *ctx)
+{
+    (void)ctx;
+    int fd;
+    if (os_open(AT_FDCWD, slice_str(events_path), O_WRONLY | O_APPEND, 0, &fd) == ERR_OK)
+        (void)!write(fd, "READY\n", 6);
+}
+
+static int receivers = 2;
+
+static void start_master(void)
+{
+    int pid;
+    assert_int_equal(process_fork(&pid), ERR_OK);
+    if (pid == 0) {
+        int fd = -1;
+        struct master_options o = {.load = load, .ready = ready, .receivers = (uint32_t)receivers};
+        for (int k = 0; k < PROCESS_KIND_COUNT; k++)
+            o.entries[k] = stub_main;
+        if (os_open(AT_FDCWD, slice_str(log_path), O_WRONLY | O_CREAT | O_APPEND, 0666, &fd) == ERR_OK)
+            dup2(fd, 2);
+        process_exit(master_run(&o));
+    }
+    master_pid = pid;
+}
+
+/* --- what the test sees --- */
+
+static slice read_all(const char *path)
+{
+    static char memory[1 << 20];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof memory);
+    if (os_file_read(AT_FDCWD, slice_str(path), &b) != ERR_OK)
+        return SLICE_NONE;
+    return buf_slice(&b);
+}
+
+static size_t count_in(const char *path, const char *text)
+{
+    size_t n = 0;
+    slice rest = read_all(path), needle = slice_str(text);
+    for (ptrdiff_t at; (at = slice_find(rest, needle)) >= 0; n++)
+        rest = slice_skip(rest, (size_t)at + needle.len);
+    return n;
+}
+
+static void wait_for(const char *path, const char *text, size_t count)
+{
+    for (int64_t end = os_now_ms() + WAIT_MS; os_now_ms() < end;) {
+        if (count_in(path, text) >= count)
+            return;
+        usleep(5000);
+    }
+    fail_msg("no %zu times \"%s\" in:\n%.*s\n%.*s", count, text, SLICE_ARG(read_all(events_path)),
+             SLICE_ARG(read_all(log_path)));
+}
+
+static void wait_event(const char *text, size_t count)
+{
+    wait_for(events_path, text, count);
+}
+
+static int master_status(void)
+{
+    int status = -1;
+    for (int64_t end = os_now_ms() + WAIT_MS; os_now_ms() < end;) {
+        if (waitpid(master_pid, &status, WNOHANG) == master_pid) {
+            master_pid = 0;
+            return process_status_code(status);
+        }
+        usleep(5000);
+    }
+    fail_msg("the master did not end:\n%.*s", SLICE_ARG(read_all(log_path)));
+    return -1;
+}
+
+/* The newest pid of a kind that said "started". */
+static int pid_of(const char *kind)
+{
+    int pid = 0;
+    slice rest = read_all(events_path), line;
+    while (rest.len > 0) {
+        (void)slice_cut(rest, '\n', &line, &rest);
+        ptrdiff_t at = slice_find(line, SLICE(" pid "));
+        if (!slice_starts(line, slice_str(kind)) || at < 0 || slice_find(line, SLICE("started")) < 0)
+            continue;
+        slice digits = slice_skip(line, (size_t)at + 5);
+        uint64_t value = 0;
+        (void)slice_cut(digits, ':', &digits, &line);
+        assert_int_equal(slice_to_u64(digits, 1 << 30, &value), ERR_OK);
+        pid = (int)value;
+    }
+    return pid;
+}
+
+static void write_conf(const char *more)
+{
+    char text[2048];
+    (void)snprintf(text, sizeof text,
+                   "hostname = \"mail.example.org\"\npostmaster = \"alice@example.org\"\nstate_dir = \"%s/state\"\n"
+                   "user = \"nobody\"\n%s\n[listen]\nmx = [\"unix:%s/mx.sock\"]\n"
+                   "[domain.\"example.org\"]\ndeliver = \"maildir:%s/mail/{user}\"\nusers = [\"alice\"]\naliases = "
+                   "\"%s/aliases\"\n",
+                   folder, more, folder, folder, folder);
+    assert_int_equal(os_file_replace(AT_FDCWD, slice_str(conf_path), slice_str(text), 0644), ERR_OK);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(os_file_replace(AT_FDCWD, slice_str(path), slice_str(text), 0644), ERR_OK);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/thurn-master-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chmod(folder, 0755), 0);
+    (void)snprintf(conf_path, sizeof conf_path, "%s/thurn.toml", folder);
+    (void)snprintf(events_path, sizeof events_path, "%s/events", folder);
+    (void)snprintf(log_path, sizeof log_path, "%s/log", folder);
+    write_file("aliases", "sales: alice\n");
+    write_file("events", "");
+    assert_int_equal(chmod(events_path, 0666), 0);
+    write_conf("");
+    receivers = 2;
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    char command[128];
+    if (master_pid > 1) {
+        kill(master_pid, SIGKILL);
+        waitpid(master_pid, NULL, 0);
+        master_pid = 0;
+    }
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command) == 0 ? 0 : -1;
+}
+
+static void stop_cleanly(void)
+{
+    kill(master_pid, SIGTERM);
+    assert_int_equal(master_status(), 0);
+}
+
+/* --- tests --- */
+
+static void all_children_start_know_each_other_and_stop(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    wait_event("settled", 7);
+    assert_int_equal(count_in(events_path, "started"), 7);
+    assert_int_equal(count_in(events_path, "peer receiver 1\n"), 4); /* two by the queue, two by lookup */
+    assert_int_equal(count_in(events_path, "peer queue 1\n"), 5);    /* sender, deliver, console, two receivers */
+    assert_int_equal(count_in(events_path, "peer lookup 1\n"), 3);
+    assert_int_equal(count_in(events_path, "peer console 1\n"), 1);
+    assert_int_equal(count_in(events_path, "listen 2 spool 1"), 2); /* the mx listener and the local socket */
+    if (os_uid() == 0)
+        assert_int_equal(count_in(events_path, "started uid 0 "), 0);
+    wait_event("count 65536", 3);
+    wait_event("count 10\n", 2);
+    stop_cleanly();
+    assert_int_equal(count_in(events_path, "drain 30000"), 5);
+    assert_int_equal(count_in(events_path, "drain 5000"), 2);
+    assert_false(is_there("state/run/control.sock"));
+}
+
+static void a_killed_child_is_replaced_and_its_death_told(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    for (int round = 1; round <= 2; round++) {
+        kill(pid_of("queue"), SIGKILL);
+        wait_event("dead queue 1", (size_t)(5 * round));
+        wait_event("queue 1 pid", 1);
+        wait_event("peer queue 1\n", (size_t)(5 + 5 * round));
+    }
+    kill(pid_of("receiver"), SIGKILL);
+    wait_event("dead receiver 1", 2);
+    wait_for(log_path, "killed by signal 9", 3);
+    stop_cleanly();
+}
+
+static void a_reload_makes_a_new_generation_and_one_queue(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    write_conf("origin = \"example.org\"\n");
+    kill(master_pid, SIGHUP);
+    wait_event("queue 2 pid", 1);
+    wait_event("peer queue 2\n", 5);
+    wait_event("drain 600000", 4); /* two receivers, sender, deliver */
+    wait_event("drain 5000", 3);   /* queue, lookup, console */
+    assert_int_equal(count_in(events_path, "started"), 14);
+    wait_for(log_path, "generation 2", 1);
+    stop_cleanly();
+}
+
+static void a_bad_reload_changes_nothing(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    write_conf("alises = \"/etc/aliases\"\n");
+    kill(master_pid, SIGHUP);
+    wait_for(log_path, "unknown key", 1);
+    wait_for(log_path, "nothing has changed", 1);
+    assert_int_equal(count_in(events_path, "started"), 7);
+    assert_int_equal(count_in(events_path, "drain"), 0);
+    stop_cleanly();
+}
+
+static void a_changed_alias_file_reloads_and_a_broken_one_is_told_once(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    write_file("aliases", "sales: alice\nthis line has no colon\n");
+    wait_for(log_path, "aliases:2", 1);
+    wait_for(log_path, "nothing has changed", 1);
+    usleep(2500 * 1000);
+    assert_int_equal(count_in(log_path, "nothing has changed"), 1);
+    assert_int_equal(count_in(events_path, "started"), 7);
+    write_file("aliases", "sales: alice\ninfo: alice\n");
+    wait_event("queue 2 pid", 1);
+    stop_cleanly();
+}
+
+static void whoever_asks_for_a_reload_is_answered(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    write_conf("bad_key = 1\n");
+    write_file("console-reloads", "");
+    kill(pid_of("console"), SIGKILL);
+    wait_event("reload done 77 ok 0", 1);
+    stop_cleanly();
+}
+
+static void a_kind_that_cannot_start_ends_the_start(void **state)
+{
+    (void)state;
+    write_file("lookup-fails", "");
+    start_master();
+    assert_int_equal(master_status(), 70);
+    assert_int_equal(count_in(events_path, "READY"), 0);
+    assert_true(count_in(log_path, "lookup cannot start") == 1);
+}
+
+static void a_second_instance_is_refused_and_the_first_lives(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    int first = master_pid;
+    start_master();
+    assert_int_equal(master_status(), 75);
+    assert_true(count_in(log_path, "another thurn runs") == 1);
+    master_pid = first;
+    stop_cleanly();
+}
+
+static void a_bad_configuration_does_not_start(void **state)
+{
+    (void)state;
+    write_conf("alises = 1\n");
+    start_master();
+    assert_int_equal(master_status(), 78);
+    assert_int_equal(count_in(log_path, "unknown key"), 1);
+    assert_false(is_there("state"));
+}
+
+static void children_end_with_their_master(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    int queue = pid_of("queue"), lookup = pid_of("lookup");
+    kill(master_pid, SIGKILL);
+    waitpid(master_pid, NULL, 0);
+    master_pid = 0;
+    for (int64_t end_ms = os_now_ms() + WAIT_MS; os_now_ms() < end_ms;) {
+        if (kill(queue, 0) != 0 && kill(lookup, 0) != 0)
+            return;
+        usleep(5000);
+    }
+    fail_msg("children outlive their master");
+}
+
+static void a_second_sigterm_ends_at_once(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    kill(pid_of("queue"), SIGSTOP);
+    kill(master_pid, SIGTERM);
+    wait_event("drain 30000", 5);
+    wait_for(log_path, "stopping", 1);
+    kill(master_pid, SIGTERM);
+    assert_int_equal(master_status(), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(all_children_start_know_each_other_and_stop, begin, end),
+        cmocka_unit_test_setup_teardown(a_killed_child_is_replaced_and_its_death_told, begin, end),
+        cmocka_unit_test_setup_teardown(a_reload_makes_a_new_generation_and_one_queue, begin, end),
+        cmocka_unit_test_setup_teardown(a_bad_reload_changes_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(a_changed_alias_file_reloads_and_a_broken_one_is_told_once, begin, end),
+        cmocka_unit_test_setup_teardown(whoever_asks_for_a_reload_is_answered, begin, end),
+        cmocka_unit_test_setup_teardown(a_kind_that_cannot_start_ends_the_start, begin, end),
+        cmocka_unit_test_setup_teardown(a_second_instance_is_refused_and_the_first_lives, begin, end),
+        cmocka_unit_test_setup_teardown(a_bad_configuration_does_not_start, begin, end),
+        cmocka_unit_test_setup_teardown(children_end_with_their_master, begin, end),
+        cmocka_unit_test_setup_teardown(a_second_sigterm_ends_at_once, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: ISC */
+/* Batches: what a loop turn must make durable, as one record group. A batch is kept until the spool says that it is on disk; when that fails it is submitted again, so a full disk only
+ * delays outcomes (mail may be delivered twice if we are stopped meanwhile, and is never lost). */
+#include "proc/queue/state.h"
+
+#define BATCH_ARENA_MAX (32u * 1024 * 1024)
+#define BATCH_BYTES (2u * 1024 * 1024)
+#define RETRY_MS 1000
+
+static bool room(struct batch *b, void **array, size_t count, size_t *cap, size_t size)
+{
+    if (count < *cap)
+        return true;
+    size_t bigger = *cap ? *cap * 2 : 64;
+    void *fresh = arena_array(&b->arena, bigger, size);
+    if (!fresh)
+        return false;
+    if (count)
+        memcpy(fresh, *array, count * size);
+    *array = fresh;
+    *cap = bigger;
+    return true;
+}
+
+struct batch *queue_batch_get(struct queue *q)
+{
+    if (q->batch && q->batch->bytes > BATCH_BYTES)
+        queue_batch_submit(q);
+    if (!q->batch) {
+        q->batch = calloc(1, sizeof *q->batch);
+        if (q->batch) {
+            list_init(&q->batch->link);
+            q->batch->serial = ++q->batch_serial;
+            arena_init(&q->batch->arena, BATCH_ARENA_MAX);
+        }
+    }
+    return q->batch;
+}
+
+void queue_batch_outcome(struct queue *q, const struct spool_outcome *o)
+{
+    struct batch *b = queue_batch_get(q);
+    void *array = b ? b->outcomes : NULL;
+    if (!b || !room(b, &array, b->outcome_count, &b->outcome_cap, sizeof *o))
+        return; /* Not recorded: after a stop this one thing would be done again. */
+    b->outcomes = array;
+    struct spool_outcome *copy = &b->outcomes[b->outcome_count++];
+    *copy = *o;
+    if (arena_copy(&b->arena, o->text, &copy->text) != ERR_OK)
+        copy->text = SLICE_NONE;
+    if (arena_copy(&b->arena, o->remote, &copy->remote) != ERR_OK)
+        copy->remote = SLICE_NONE;
+    b->bytes += 64 + copy->text.len + copy->remote.len;
+    q->changes++;
+}
+
+void queue_batch_finish(struct queue *q, uint32_t part)
+{
+    sched_part_end(q->sched, part);
+    struct batch *b = queue_batch_get(q);
+    void *array = b ? b->finished : NULL;
+    if (!b || !room(b, &array, b->finished_count, &b->finished_cap, sizeof part)) {
+        log_line(LOG_ERROR, "out of memory: a finished delivery stays in the queue until the next start");
+        return;
+    }
+    b->finished = array;
+    b->finished[b->finished_count++] = part;
+}
+
+/* A deep copy of the head: what it points to belongs to this loop turn. */
+static enum err head_copy(struct batch *b, const struct spool_head *head, struct spool_head *copy_r)
+{
+    buf bytes;
+    buf_init(&bytes, 8u * 1024 * 1024);
+    spool_head_encode(&bytes, head);
+    slice kept;
+    enum err e = buf_ok(&bytes) ? arena_copy(&b->arena, buf_slice(&bytes), &kept) : ERR_NOMEM;
+    buf_deinit(&bytes);
+    return e == ERR_OK ? spool_head_decode(kept, &b->arena, copy_r) : e;
+}
+
+enum err queue_batch_report(struct queue *q, const struct spool_head *head, slice body)
+{
+    struct batch *b = queue_batch_get(q);
+    void *array = b ? b->reports : NULL;
+    if (!b || !room(b, &array, b->report_count, &b->report_cap, sizeof(struct report)))
+        return ERR_NOMEM;
+    b->reports = array;
+    struct report r;
+    enum err e = head_copy(b, head, &r.head);
+    if (e == ERR_OK)
+        e = arena_copy(&b->arena, body, &r.body);
+    if (e != ERR_OK)
+        return e;
+    b->reports[b->report_count++] = r;
+    b->bytes += body.len + 512;
+    return ERR_OK;
+}
+
+enum err queue_batch_move(struct queue *q, const struct spool_head *head, slice body)
+{
+    struct batch *b = queue_batch_get(q);
+    void *array = b ? b->moves : NULL;
+    if (!b || !room(b, &array, b->move_count, &b->move_cap, sizeof(struct move)))
+        return ERR_NOMEM;
+    b->moves = array;
+    struct move m = {.id = head->id};
+    enum err e = head_copy(b, head, &m.head);
+    if (e == ERR_OK)
+        e = arena_copy(&b->arena, body, &m.body);
+    if (e != ERR_OK)
+        return e;
+    b->moves[b->move_count++] = m;
+    b->bytes += body.len + 512;
+    return ERR_OK;
+}
+
+static enum err group_fill(struct spool_group *g, const struct batch *b)
+{
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < b->outcome_count; i++)
+        e = spool_group_outcome(g, &b->outcomes[i]);
+    for (size_t i = 0; e == ERR_OK && i < b->report_count; i++)
+        e = spool_group_message(g, &b->reports[i].head, b->reports[i].body);
+    for (size_t i = 0; e == ERR_OK && i < b->move_count; i++)
+        e = spool_group_move(g, &b->moves[i].head, b->moves[i].body);
+    return e;
+}
+
+static enum err submit(struct queue *q, struct batch *b)
+{
+    struct spool_group *g;
+    enum err e = spool_group_begin(q->writer, b, &g);
+    if (e != ERR_OK)
+        return e;
+    e = group_fill(g, b);
+    if (e != ERR_OK) {
+        spool_group_abort(&g);
+        return e;
+    }
+    return spool_group_commit(&g);
+}
+
+static void retry_later(struct queue *q, struct batch *b, enum err e)
+{
+    log_line(LOG_ERROR, "outcomes cannot be recorded (%s): trying again", err_text(e));
+    b->waiting = true;
+    loop_timer_start(q->retry_batches, RETRY_MS);
+}
+
+void queue_batch_submit(struct queue *q)
+{
+    struct batch *b = q->batch;
+    if (!b)
+        return;
+    q->batch = NULL;
+    list_push(&q->batches, &b->link);
+    enum err e = submit(q, b);
+    if (e != ERR_OK)
+        retry_later(q, b, e);
+}
+
+void queue_batch_retry(void *ctx)
+{
+    struct queue *q = ctx;
+    LIST_FOREACH(l, &q->batches) {
+        struct batch *b = LIST_ENTRY(l, struct batch, link);
+        if (!b->waiting)
+            continue;
+        b->waiting = false;
+        enum err e = submit(q, b);
+        if (e != ERR_OK) {
+            retry_later(q, b, e);
+            return;
+        }
+    }
+    spool_writer_flush(q->writer);
+}
+
+static void batch_free(struct batch *b)
+{
+    list_remove(&b->link);
+    arena_deinit(&b->arena);
+    free(b);
+}
+
+void queue_batch_committed(struct queue *q, const struct spool_done *done)
+{
+    struct batch *b = done->cookie;
+    if (done->err != ERR_OK) {
+        retry_later(q, b, done->err);
+        return;
+    }
+    struct segment *s = queue_segment_get(q, done->segment);
+    if (s) {
+        s->mine = true;
+        if (done->committed > s->committed)
+            s->committed = done->committed;
+    }
+    struct spool_place place;
+    slice head;
+    for (size_t i = 0; spool_done_place(q->writer, i, &place, &head); i++) {
+        /* A move may come after its message was delivered, when its batch had to be tried again. */
+        if (i >= b->report_count && !sched_message_find(q->sched, place.id))
+            continue;
+        enum err e = queue_intake_message(q, &place, head, false);
+        if (e != ERR_OK)
+            log_line(LOG_ERROR, "a message of our own waits for the next start: %s", err_text(e));
+    }
+    for (size_t i = 0; i < b->finished_count; i++) {
+        uint32_t message = sched_part(q->sched, b->finished[i])->message;
+        if (sched_part_finish(q->sched, b->finished[i]))
+            queue_intake_message_done(q, message);
+    }
+    batch_free(b);
+}
+
+bool queue_batch_idle(const struct queue *q)
+{
+    return !q->batch && list_empty(&q->batches);
+}
+
+bool queue_batch_durable(const struct queue *q, uint64_t serial)
+{
+    if (!list_empty(&q->batches))
+        return LIST_ENTRY(q->batches.next, struct batch, link)->serial > serial;
+    return !q->batch || q->batch->serial > serial;
+}
+
+void queue_batch_close(struct queue *q)
+{
+    if (q->batch)
+        batch_free(q->batch);
+    LIST_FOREACH(l, &q->batches)
+        batch_free(LIST_ENTRY(l, struct batch, link));
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: ISC */
+/* What an admin asks and orders: listings in slices, so that a million mails neither stop the loop nor fill the memory of a slow console; bulk actions in slices, too. */
+#include "proc/queue/state.h"
+
+#define SLICE_MESSAGES 2000
+#define PENDING_MAX (1u * 1024 * 1024)
+
+struct listing {
+    struct listing *next;
+    struct hub_peer *peer;
+    uint64_t token;
+    uint8_t verb, filter;
+    bool dry;
+    slice value; /* in the same memory */
+    uint64_t id;
+    uint32_t at;    /* cursor over messages (or destinations: SUMMARY) */
+    uint32_t count; /* matched */
+    uint32_t busy;  /* matched, but in delivery at this moment */
+};
+
+struct seen {
+    const struct sched_message *message;
+    const struct spool_head *head;
+    const char *destination;
+    slice reason;
+    int64_t next_s;
+    uint16_t tries;
+    enum queue_item_state state;
+};
+
+static bool destination_matches(const struct listing *l, slice key)
+{
+    slice head, name;
+    if (slice_equal_nocase(key, l->value))
+        return true;
+    return slice_cut(key, ':', &head, &name) && slice_equal_nocase(name, l->value);
+}
+
+/* What people see of a destination's key: without the kind before the colon. */
+static slice destination_name(const char *key)
+{
+    slice head, name;
+    return slice_cut(slice_str(key), ':', &head, &name) ? name : slice_str(key);
+}
+
+static bool address_matches(slice address, slice wanted)
+{
+    if (slice_equal_nocase(address, wanted))
+        return true;
+    return wanted.len > 0 && wanted.ptr[0] == '@' && slice_ends_nocase(address, wanted);
+}
+
+static bool head_matches(const struct listing *l, const struct spool_head *head)
+{
+    uint32_t total = spool_head_recipient_count(head);
+    for (uint32_t i = 0; i < total; i++) {
+        const struct envelope *e;
+        const struct recipient *r = spool_head_recipient(head, i, &e);
+        if (l->filter == QUEUE_FILTER_TO && address_matches(r->address, l->value))
+            return true;
+        if (l->filter == QUEUE_FILTER_FROM && address_matches(e->reverse_path, l->value))
+            return true;
+    }
+    return false;
+}
+
+/* Parts of the message that the filter means; ID and ALL mean all. */
+static bool part_matches(const struct queue *q, const struct listing *l, uint32_t part)
+{
+    const struct sched_part *p = sched_part(q->sched, part);
+    if (p->state == SCHED_ENDING)
+        return false;
+    if (l->filter == QUEUE_FILTER_DESTINATION)
+        return destination_matches(l, slice_str(sched_destination(q->sched, p->destination)->key));
+    if (l->filter == QUEUE_FILTER_REASON)
+        return slice_find(sched_part_reason(q->sched, part), l->value) >= 0;
+    return true;
+}
+
+static bool needs_head(const struct listing *l)
+{
+    return l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW || l->filter == QUEUE_FILTER_TO ||
+           l->filter == QUEUE_FILTER_FROM;
+}
+
+static void see(const struct queue *q, const struct listing *l, uint32_t message, struct seen *s)
+{
+    int64_t now_s = os_wall_s();
+    s->message = sched_message(q->sched, message);
+    s->state = QUEUE_ITEM_HELD;
+    s->next_s = INT64_MAX;
+    for (uint32_t part = s->message->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
+        const struct sched_part *p = sched_part(q->sched, part);
+        const struct sched_destination *d = sched_destination(q->sched, p->destination);
+        if (!part_matches(q, l, part))
+            continue;
+        if (!s->destination || sched_part_reason(q->sched, part).len > 0) {
+            s->destination = d->key;
+            s->reason = sched_part_reason(q->sched, part);
+        }
+        uint16_t tries = d->state == SCHED_UP || p->tries > d->fails ? p->tries : d->fails;
+        s->tries = tries > s->tries ? tries : s->tries;
+        if (p->state == SCHED_PART_HELD)
+            continue;
+        int64_t at = sched_part_time(q->sched, part, now_s);
+        s->next_s = at < s->next_s ? at : s->next_s;
+        if (p->state == SCHED_LEASED || (p->state == SCHED_READY && d->state != SCHED_DOWN))
+            s->state = QUEUE_ITEM_ACTIVE;
+        else if (s->state == QUEUE_ITEM_HELD)
+            s->state = QUEUE_ITEM_DEFERRED;
+    }
+}
+
+/* Recipients that are still open, joined by commas. */
+static void open_recipients(const struct queue *q, const struct seen *s, buf *to)
+{
+    for (uint32_t part = s->message->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
+        const uint32_t *list;
+        uint32_t count =
+            sched_part(q->sched, part)->state == SCHED_ENDING ? 0 : sched_part_recipients(q->sched, part, &list);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct envelope *e;
+            const struct recipient *r = spool_head_recipient(s->head, list[i], &e);
+            if (!r)
+                continue;
+            if (to->len > 0)
+                buf_append_char(to, ',');
+            buf_append(to, r->address);
+        }
+    }
+}
+
+static void item_send(struct queue *q, const struct listing *l, const struct seen *s)
+{
+    buf to;
+    buf_init(&to, 1u * 1024 * 1024);
+    open_recipients(q, s, &to);
+    struct ipc_message m = {.type = IPC_queue_item, .fd = -1};
+    struct ipc_queue_item *item = &m.u.queue_item;
+    item->token = l->token;
+    item->id = s->message->id;
+    item->from = s->head->envelope_count ? s->head->envelopes[0].reverse_path : SLICE_NONE;
+    item->to = buf_slice(&to);
+    item->size = s->head->facts.size;
+    item->arrival_s = s->message->arrival_s;
+    item->tries = s->tries;
+    item->next_s = s->next_s == INT64_MAX ? 0 : s->next_s;
+    item->state = (uint8_t)s->state;
+    item->reason = s->reason;
+    item->destination = s->destination ? destination_name(s->destination) : SLICE_NONE;
+    ipc_hub_send(q->child.hub, l->peer, &m);
+    buf_deinit(&to);
+}
+
+static void show_send(struct queue *q, const struct listing *l, const struct seen *s)
+{
+    buf text;
+    buf_init(&text, 1u * 1024 * 1024);
+    const struct spool_head *h = s->head;
+    buf_printf(&text, "client     %.*s[%.*s]\nhelo       %.*s\nprotocol   %.*s\n", SLICE_ARG(h->origin.client_name),
+               SLICE_ARG(h->origin.client_ip), SLICE_ARG(h->origin.helo), SLICE_ARG(h->origin.protocol));
+    if (h->origin.login.len > 0)
+        buf_printf(&text, "login      %.*s\n", SLICE_ARG(h->origin.login));
+    for (uint32_t part = s->message->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
+        const struct sched_part *p = sched_part(q->sched, part);
+        const uint32_t *list;
+        uint32_t count = sched_part_recipients(q->sched, part, &list);
+        static const char *const words[] = {"?", "ready", "being delivered", "deferred", "held", "done"};
+        for (uint32_t i = 0; i < count; i++) {
+            const struct envelope *e;
+            const struct recipient *r = spool_head_recipient(h, list[i], &e);
+            if (r)
+                buf_printf(&text, "recipient  <%.*s> %s, %u tries, %s %.*s\n", SLICE_ARG(r->address), words[p->state],
+                           p->tries, sched_destination(q->sched, p->destination)->key,
+                           SLICE_ARG(sched_part_reason(q->sched, part)));
+        }
+    }
+    struct ipc_message m = {.type = IPC_queue_text, .fd = -1};
+    m.u.queue_text.token = l->token;
+    m.u.queue_text.text = buf_slice(&text);
+    ipc_hub_send(q->child.hub, l->peer, &m);
+    buf_deinit(&text);
+}
+
+static void part_act(struct queue *q, struct listing *l, uint32_t part)
+{
+    switch ((enum queue_verb)l->verb) {
+    case QUEUE_VERB_RETRY:
+        sched_part_retry(q->sched, part);
+        break;
+    case QUEUE_VERB_REMOVE:
+        if (sched_part(q->sched, part)->state == SCHED_LEASED)
+            l->busy++;
+        else
+            queue_outcome_removed(q, part);
+        break;
+    case QUEUE_VERB_SUMMARY:
+    case QUEUE_VERB_LIST:
+    case QUEUE_VERB_SHOW:
+    case QUEUE_VERB_HOLD:
+    case QUEUE_VERB_RELEASE:
+        break;
+    }
+}
+
+static void message_act(struct queue *q, struct listing *l, uint32_t message)
+{
+    if (l->dry)
+        return;
+    if (l->verb == QUEUE_VERB_HOLD || l->verb == QUEUE_VERB_RELEASE) {
+        queue_outcome_hold(q, message, l->verb == QUEUE_VERB_HOLD);
+        return;
+    }
+    for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
+        next = sched_part(q->sched, part)->next_in_message;
+        if (part_matches(q, l, part))
+            part_act(q, l, part);
+    }
+}
+
+static void message_visit(struct queue *q, struct listing *l, uint32_t message)
+{
+    struct seen s = {0};
+    see(q, l, message, &s);
+    if (!s.destination)
+        return;
+    struct spool_entry *entry = NULL;
+    if (needs_head(l)) {
+        const struct sched_message *m = s.message;
+        struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
+        if (spool_entry_open_head(q->reader, &place, &entry) != ERR_OK)
+            return;
+        s.head = spool_entry_head(entry);
+    }
+    bool matches = (l->filter != QUEUE_FILTER_TO && l->filter != QUEUE_FILTER_FROM) || head_matches(l, s.head);
+    if (matches) {
+        l->count++;
+        if (l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW)
+            item_send(q, l, &s);
+        if (l->verb == QUEUE_VERB_SHOW)
+            show_send(q, l, &s);
+    }
+    if (entry)
+        spool_entry_close(&entry);
+    if (matches)
+        message_act(q, l, message);
+}
+
+/* One pass over the parts fills all destinations at once. */
+struct tally {
+    uint32_t messages;
+    int64_t oldest_s;
+    int64_t next_s;
+    slice reason;
+    uint8_t state;
+};
+
+static void tally_part(const struct queue *q, struct tally *t, uint32_t part, int64_t now_s)
+{
+    const struct sched_part *p = sched_part(q->sched, part);
+    const struct sched_destination *d = sched_destination(q->sched, p->destination);
+    int64_t arrival = sched_message(q->sched, p->message)->arrival_s;
+    t->messages++;
+    if (t->oldest_s == 0 || arrival < t->oldest_s)
+        t->oldest_s = arrival;
+    if (sched_part_reason(q->sched, part).len > 0)
+        t->reason = sched_part_reason(q->sched, part);
+    if (p->state == SCHED_PART_HELD)
+        return;
+    int64_t at = sched_part_time(q->sched, part, now_s);
+    if (t->next_s == 0 || at < t->next_s)
+        t->next_s = at;
+    bool active = p->state == SCHED_LEASED || (p->state == SCHED_READY && d->state != SCHED_DOWN);
+    if (active || t->state == QUEUE_ITEM_HELD)
+        t->state = active ? QUEUE_ITEM_ACTIVE : QUEUE_ITEM_DEFERRED;
+}
+
+static void summary_send(struct queue *q, struct listing *l, uint32_t destination, const struct tally *t)
+{
+    struct ipc_message m = {.type = IPC_queue_destination, .fd = -1};
+    m.u.queue_destination.token = l->token;
+    m.u.queue_destination.name = destination_name(sched_destination(q->sched, destination)->key);
+    m.u.queue_destination.messages = t->messages;
+    m.u.queue_destination.oldest_s = t->oldest_s;
+    m.u.queue_destination.next_s = t->next_s;
+    m.u.queue_destination.state = t->state;
+    m.u.queue_destination.reason = t->reason;
+    ipc_hub_send(q->child.hub, l->peer, &m);
+    l->count++;
+}
+
+static void summary(struct queue *q, struct listing *l)
+{
+    uint32_t most = 0;
+    for (uint32_t d = sched_destination_next(q->sched, 0); d; d = sched_destination_next(q->sched, d))
+        most = d;
+    struct tally *tally = calloc((size_t)most + 1, sizeof *tally);
+    if (!tally)
+        return;
+    for (uint32_t d = 0; d <= most; d++)
+        tally[d].state = QUEUE_ITEM_HELD;
+    int64_t now_s = os_wall_s();
+    for (uint32_t part = sched_part_next(q->sched, 0); part; part = sched_part_next(q->sched, part)) {
+        const struct sched_part *p = sched_part(q->sched, part);
+        if (p->state != SCHED_ENDING)
+            tally_part(q, &tally[p->destination], part, now_s);
+    }
+    for (uint32_t d = 1; d <= most; d++) {
+        if (tally[d].messages > 0)
+            summary_send(q, l, d, &tally[d]);
+    }
+    free(tally);
+}
+
+static void end_send(struct queue *q, const struct listing *l)
+{
+    struct ipc_message m = {.type = IPC_queue_end, .fd = -1};
+    m.u.queue_end.token = l->token;
+    m.u.queue_end.count = l->count;
+    if (l->busy > 0)
+        m.u.queue_end.text = SLICE("some are being delivered at this moment and were left alone");
+    ipc_hub_send(q->child.hub, l->peer, &m);
+}
+
+static void listing_remove(struct queue *q, struct listing *l)
+{
+    struct listing **link = &q->listings;
+    while (*link != l)
+        link = &(*link)->next;
+    *link = l->next;
+    free(l);
+}
+
+/* True when it is finished. */
+static bool listing_step(struct queue *q, struct listing *l)
+{
+    if (l->verb == QUEUE_VERB_SUMMARY) {
+        summary(q, l);
+        return true;
+    }
+    if (l->filter == QUEUE_FILTER_ID) {
+        uint32_t message = sched_message_find(q->sched, l->id);
+        if (message)
+            message_visit(q, l, message);
+        return true;
+    }
+    for (int i = 0; i < SLICE_MESSAGES; i++) {
+        if (ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX)
+            return false;
+        l->at = sched_message_next(q->sched, l->at);
+        if (!l->at)
+            return true;
+        message_visit(q, l, l->at);
+        if ((i & 63) == 63)
+            arena_reset(&q->turn);
+    }
+    return false;
+}
+
+void queue_control_step(struct queue *q)
+{
+    if (!q->recovered)
+        return;
+    for (struct listing *l = q->listings, *next; l; l = next) {
+        next = l->next;
+        if (!listing_step(q, l))
+            continue;
+        end_send(q, l);
+        listing_remove(q, l);
+    }
+    if (q->listings)
+        loop_timer_start(q->tick, 1);
+}
+
+bool queue_control_busy(const struct queue *q)
+{
+    return q->listings != NULL;
+}
+
+void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r)
+{
+    struct listing *l = calloc(1, sizeof *l + r->value.len);
+    if (!l)
+        return;
+    if (r->value.len)
+        memcpy(l + 1, r->value.ptr, r->value.len);
+    l->value = slice_of(l + 1, r->value.len);
+    l->peer = p;
+    l->token = r->token;
+    l->verb = r->verb;
+    l->filter = r->filter;
+    l->dry = r->dry != 0;
+    if (l->filter == QUEUE_FILTER_ID && queue_id_read(l->value, &l->id) != ERR_OK)
+        l->id = 0;
+    l->next = q->listings;
+    q->listings = l;
+    loop_timer_start(q->tick, 0);
+}
+
+void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token)
+{
+    for (struct listing *l = q->listings, *next; l; l = next) {
+        next = l->next;
+        if (l->peer == p && l->token == token)
+            listing_remove(q, l);
+    }
+}
+
+void queue_control_peer_down(struct queue *q, const struct hub_peer *p)
+{
+    for (struct listing *l = q->listings, *next; l; l = next) {
+        next = l->next;
+        if (l->peer == p)
+            listing_remove(q, l);
+    }
+}

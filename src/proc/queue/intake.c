@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: ISC */
+/* Mail comes into the index: from a receiver's announcement, from recovery, from our own batches. The same record may come twice, and an older copy after a newer one. */
+#include "proc/queue/state.h"
+
+/* Recipients with the next hop that each has, to be grouped by destination. */
+struct routed {
+    uint32_t recipient;
+    uint32_t destination;
+};
+
+static int routed_compare(const void *a, const void *b)
+{
+    const struct routed *x = a, *y = b;
+    if (x->destination != y->destination)
+        return x->destination < y->destination ? -1 : 1;
+    return x->recipient < y->recipient ? -1 : x->recipient > y->recipient;
+}
+
+static enum err destination_of(struct queue *q, const struct recipient *r, uint32_t *destination_r)
+{
+    struct next_hop hop = route_next(q->routes, r);
+    char memory[512];
+    buf key;
+    buf_init_fixed(&key, memory, sizeof memory);
+    route_next_key(&key, &hop);
+    return sched_destination_get(q->sched, buf_slice(&key), (uint8_t)hop.kind, destination_r);
+}
+
+static enum err parts_add(struct queue *q, uint32_t message, const struct routed *routed, uint32_t count)
+{
+    uint32_t *list = arena_array(&q->turn, count, sizeof *list);
+    if (!list)
+        return ERR_NOMEM;
+    for (uint32_t from = 0; from < count;) {
+        uint32_t n = 0, destination = routed[from].destination, part;
+        while (from + n < count && routed[from + n].destination == destination) {
+            list[n] = routed[from + n].recipient;
+            n++;
+        }
+        enum err e = sched_part_add(q->sched, message, destination, list, n, &part);
+        if (e != ERR_OK)
+            return e;
+        if (sched_destination(q->sched, destination)->kind == NEXT_HOLD)
+            sched_part_hold(q->sched, part);
+        from += n;
+    }
+    return ERR_OK;
+}
+
+enum err queue_intake_route(struct queue *q, uint32_t message, const struct spool_head *head)
+{
+    uint32_t total = spool_head_recipient_count(head);
+    struct routed *routed = arena_array(&q->turn, total, sizeof *routed);
+    if (!routed)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < total; i++) {
+        const struct envelope *envelope;
+        const struct recipient *r = spool_head_recipient(head, i, &envelope);
+        routed[i].recipient = i;
+        enum err e = destination_of(q, r, &routed[i].destination);
+        if (e != ERR_OK)
+            return e;
+    }
+    if (total > 1)
+        qsort(routed, total, sizeof *routed, routed_compare);
+    return parts_add(q, message, routed, total);
+}
+
+static uint8_t flags_of(const struct spool_head *head)
+{
+    uint8_t flags = head->large_file ? SCHED_LARGE : 0;
+    bool all_null = true;
+    for (uint16_t i = 0; i < head->envelope_count; i++) {
+        const struct envelope *e = &head->envelopes[i];
+        all_null = all_null && e->reverse_path.len == 0;
+        flags |= e->flags & ENVELOPE_BOUNCE ? SCHED_BOUNCE : 0;
+        flags |= e->flags & ENVELOPE_TRUSTED ? SCHED_TRUSTED : 0;
+        flags |= e->flags & ENVELOPE_HELD ? SCHED_HELD : 0;
+    }
+    return all_null ? flags | SCHED_NULL_PATH : flags;
+}
+
+/* A record of a message that is there: the higher copy number is the place that counts. */
+static void place_update(struct queue *q, uint32_t handle, const struct spool_place *place)
+{
+    struct sched_message *m = sched_message(q->sched, handle);
+    if (place->copy <= m->copy)
+        return;
+    uint64_t old = m->segment;
+    queue_segment_live_add(q, place->segment);
+    m->segment = place->segment;
+    m->offset = place->offset;
+    m->length = place->length;
+    m->epoch = place->epoch;
+    m->copy = place->copy;
+    m->flags |= SCHED_MOVED;
+    queue_segment_live_drop(q, old);
+}
+
+static void log_active(uint64_t id, const struct spool_head *head)
+{
+    char text[QUEUE_ID_TEXT_MAX];
+    size_t n = queue_id_write(text, id);
+    slice from = head->envelope_count ? head->envelopes[0].reverse_path : SLICE_NONE;
+    log_line(LOG_INFO, "%.*s: from=<%.*s>, size=%llu, nrcpt=%u (queue active)", (int)n, text, SLICE_ARG(from),
+             (unsigned long long)head->facts.size, spool_head_recipient_count(head));
+}
+
+enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes, bool recovering)
+{
+    struct spool_head head;
+    enum err e = spool_head_decode(head_bytes, &q->turn, &head);
+    if (e != ERR_OK)
+        return e;
+    struct sched_message m = {
+        .id = place->id,
+        .segment = place->segment,
+        .offset = place->offset,
+        .length = place->length,
+        .epoch = place->epoch,
+        .copy = place->copy,
+        .arrival_s = head.arrival_s > 0 ? (uint32_t)head.arrival_s : 1,
+        .size = head.facts.size > UINT32_MAX ? UINT32_MAX : (uint32_t)head.facts.size,
+        .flags = flags_of(&head),
+    };
+    m.flags |= place->copy > 0 ? SCHED_MOVED : 0;
+    uint32_t handle;
+    e = sched_message_add(q->sched, &m, &handle);
+    if (e == ERR_EXISTS) {
+        place_update(q, handle, place);
+        return ERR_OK;
+    }
+    if (e != ERR_OK)
+        return e;
+    queue_segment_live_add(q, place->segment);
+    q->changes++;
+    if (!recovering)
+        log_active(m.id, &head);
+    return queue_intake_route(q, handle, &head);
+}
+
+void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a)
+{
+    struct peer_state *state = p->user;
+    struct segment *s = queue_segment_get(q, a->segment);
+    if (s) {
+        s->owner = p;
+        s->writer = p->process;
+        s->epoch = a->epoch;
+    }
+    struct spool_place place = CHILD_PLACE_OF(*a);
+    enum err e = s ? queue_intake_message(q, &place, a->head, false) : ERR_NOMEM;
+    if (e != ERR_OK) {
+        /* It is on disk and stays there: a restart reads it again. The segment must not be used anew before. */
+        log_line(LOG_ERROR, "announced message cannot be taken into the index (%s): it waits for the next start",
+                 err_text(e));
+        if (s)
+            s->damaged = true;
+    }
+    if (s && a->committed > s->committed)
+        s->committed = a->committed;
+    if (state)
+        state->unacked += a->head.len + 64;
+}
+
+static void large_remove(struct queue *q, const struct sched_message *m)
+{
+    struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
+    struct spool_entry *entry;
+    enum err e = spool_entry_open_head(q->reader, &place, &entry);
+    if (e == ERR_OK) {
+        uint64_t file = spool_entry_head(entry)->large_file;
+        spool_entry_close(&entry);
+        e = spool_large_remove(q->child.start->spool_fd, file);
+    }
+    if (e != ERR_OK)
+        log_line(LOG_WARNING, "large body of a finished message cannot be removed now (%s): the next start does it",
+                 err_text(e));
+}
+
+void queue_intake_message_done(struct queue *q, uint32_t message)
+{
+    const struct sched_message *m = sched_message(q->sched, message);
+    uint64_t segment = m->segment;
+    char text[QUEUE_ID_TEXT_MAX];
+    size_t n = queue_id_write(text, m->id);
+    log_line(LOG_INFO, "%.*s: removed", (int)n, text);
+    if (m->flags & SCHED_LARGE)
+        large_remove(q, m);
+    sched_message_remove(q->sched, message);
+    queue_segment_live_drop(q, segment);
+    q->changes++;
+}
+
+bool queue_intake_handled_here(struct queue *q, uint32_t part)
+{
+    const struct sched_part *p = sched_part(q->sched, part);
+    switch ((enum next_kind)sched_destination(q->sched, p->destination)->kind) {
+    case NEXT_DISCARD:
+        queue_outcome_delivered(q, part);
+        return true;
+    case NEXT_HOLD:
+        sched_part_return(q->sched, part);
+        sched_part_hold(q->sched, part);
+        return true;
+    case NEXT_UNKNOWN: {
+        struct verdict v = status_verdict_text(STATUS_LOCAL_ERROR,
+                                               SLICE("the configuration has no delivery for this address any more"));
+        if (!queue_outcome_check_age(q, part, &v, SLICE_NONE))
+            (void)sched_part_defer(q->sched, part, os_wall_s(), v.text);
+        return true;
+    }
+    case NEXT_LOCAL:
+    case NEXT_SMTP:
+    case NEXT_LMTP:
+        return false;
+    }
+    return false;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: ISC */
+/* Results, age and an admin's word become outcomes: delivered, failed, deferred, held, removed. */
+#include "proc/queue/state.h"
+
+#define SWEEP_PARTS 2000
+#define SWEEP_MOVES 64
+#define SWEEP_EVERY_S 60
+
+static void outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum spool_outcome_kind kind,
+                        const struct verdict *v)
+{
+    struct spool_outcome o = {.id = id, .recipient = recipient, .kind = (uint8_t)kind, .when_s = os_wall_s()};
+    if (v) {
+        o.code = v->code;
+        memcpy(o.enhanced, v->enhanced, sizeof o.enhanced);
+        o.text = kind == SPOOL_DELIVERED ? SLICE_NONE : v->text;
+    }
+    queue_batch_outcome(q, &o);
+}
+
+static struct verdict result_verdict(const struct result *r)
+{
+    return (struct verdict){r->code, {r->enhanced[0], r->enhanced[1], r->enhanced[2]}, r->text};
+}
+
+static slice reason_text(struct queue *q, const struct verdict *v, slice host)
+{
+    char *memory = arena_alloc(&q->turn, 1024);
+    if (!memory)
+        return v->text;
+    buf b;
+    buf_init_fixed(&b, memory, 1024);
+    if (host.len > 0)
+        buf_printf(&b, "%.*s: ", SLICE_ARG(slice_sub(host, 0, 256)));
+    status_print(&b, v);
+    return slice_of(b.ptr, b.len);
+}
+
+/* Each recipient of the part gets the outcome. */
+static void outcome_all(struct queue *q, uint32_t part, enum spool_outcome_kind kind, const struct verdict *v)
+{
+    const struct sched_part *p = sched_part(q->sched, part);
+    uint64_t id = sched_message(q->sched, p->message)->id;
+    const uint32_t *list;
+    uint32_t count = sched_part_recipients(q->sched, part, &list);
+    for (uint32_t i = 0; i < count; i++)
+        outcome_add(q, id, list[i], kind, v);
+}
+
+static void part_deferred(struct queue *q, uint32_t part, const struct verdict *v, slice host)
+{
+    struct sched_part *p = sched_part(q->sched, part);
+    int64_t now_s = os_wall_s();
+    int64_t next_s = sched_part_defer(q->sched, part, now_s, reason_text(q, v, host));
+    struct spool_outcome o = {
+        .id = sched_message(q->sched, p->message)->id,
+        .kind = SPOOL_DEFERRED,
+        .tries = p->tries,
+        .when_s = now_s,
+        .next_s = next_s,
+        .code = v->code,
+        .text = v->text,
+        .remote = host,
+    };
+    memcpy(o.enhanced, v->enhanced, sizeof o.enhanced);
+    const uint32_t *list;
+    uint32_t count = sched_part_recipients(q->sched, part, &list);
+    for (uint32_t i = 0; i < count; i++) {
+        o.recipient = list[i];
+        queue_batch_outcome(q, &o);
+    }
+    if (p->tries >= 2)
+        q->sweep_wanted = true;
+}
+
+/* One part of a job, with the results that are its. */
+struct judged {
+    struct report_recipient *failed;
+    size_t failed_count;
+    const struct result *deferred;
+    uint32_t left;
+};
+
+static void judge(struct queue *q, const struct job *j, uint32_t part, struct judged *out)
+{
+    for (size_t i = 0; i < j->result_count; i++) {
+        const struct result *r = &j->results[i];
+        const struct verdict v = result_verdict(r);
+        if (verdict_class(&v) != VERDICT_OK && verdict_class(&v) != VERDICT_PERMANENT) {
+            out->deferred = r;
+            continue;
+        }
+        uint32_t before = 0;
+        const uint32_t *list;
+        before = sched_part_recipients(q->sched, part, &list);
+        bool known = false;
+        for (uint32_t k = 0; k < before && !known; k++)
+            known = list[k] == r->recipient;
+        if (!known)
+            continue; /* reported twice, or never ours */
+        outcome_add(q, j->id, r->recipient, verdict_ok(&v) ? SPOOL_DELIVERED : SPOOL_FAILED, &v);
+        if (!verdict_ok(&v))
+            out->failed[out->failed_count++] = (struct report_recipient){r->recipient, v, r->host};
+        out->left = sched_part_drop(q->sched, part, r->recipient);
+    }
+}
+
+static void part_apply(struct queue *q, struct job *j, uint32_t part)
+{
+    const uint32_t *list;
+    struct judged judged = {.left = sched_part_recipients(q->sched, part, &list)};
+    judged.failed = arena_array(&j->arena, j->result_count, sizeof *judged.failed);
+    if (!judged.failed) {
+        sched_part_return(q->sched, part);
+        return;
+    }
+    judge(q, j, part, &judged);
+    uint32_t message = sched_part(q->sched, part)->message;
+    if (judged.failed_count > 0)
+        queue_report_make(q, message, false, judged.failed, judged.failed_count);
+    if (judged.left == 0) {
+        queue_batch_finish(q, part);
+        return;
+    }
+    if (!judged.deferred) {
+        sched_part_return(q->sched, part);
+        return;
+    }
+    struct verdict v = result_verdict(judged.deferred);
+    if (!queue_outcome_check_age(q, part, &v, judged.deferred->host))
+        part_deferred(q, part, &v, judged.deferred->host);
+}
+
+void queue_outcome_job(struct queue *q, struct job *j)
+{
+    uint32_t message = sched_message_find(q->sched, j->id);
+    if (!message)
+        return;
+    if (j->part) {
+        bool answered = false;
+        for (size_t i = 0; i < j->result_count; i++)
+            answered = answered || j->results[i].code / 100 == 2 || j->results[i].remote;
+        if (answered)
+            sched_destination_ok(q->sched, sched_part(q->sched, j->part)->destination);
+        part_apply(q, j, j->part);
+        return;
+    }
+    for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
+        next = sched_part(q->sched, part)->next_in_message;
+        if (sched_part(q->sched, part)->state == SCHED_LEASED)
+            part_apply(q, j, part);
+    }
+}
+
+static void part_fail_all(struct queue *q, uint32_t part, const struct verdict *v, slice host)
+{
+    const uint32_t *list;
+    uint32_t count = sched_part_recipients(q->sched, part, &list);
+    uint32_t message = sched_part(q->sched, part)->message;
+    struct report_recipient *failed = arena_array(&q->turn, count, sizeof *failed);
+    if (!failed)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        failed[i] = (struct report_recipient){list[i], *v, host};
+    outcome_all(q, part, SPOOL_FAILED, v);
+    queue_report_make(q, message, false, failed, count);
+    queue_batch_finish(q, part);
+}
+
+static void warn(struct queue *q, uint32_t part, const struct verdict *last, slice host)
+{
+    const uint32_t *list;
+    uint32_t count = sched_part_recipients(q->sched, part, &list);
+    uint32_t message = sched_part(q->sched, part)->message;
+    struct report_recipient *delayed = arena_array(&q->turn, count, sizeof *delayed);
+    if (!delayed)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        delayed[i] = (struct report_recipient){list[i], *last, host};
+    struct sched_message *m = sched_message(q->sched, message);
+    m->flags |= SCHED_WARNED;
+    outcome_add(q, m->id, UINT32_MAX, SPOOL_WARNED, NULL);
+    queue_report_make(q, message, true, delayed, count);
+}
+
+bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host)
+{
+    const struct sched_message *m = sched_message(q->sched, sched_part(q->sched, part)->message);
+    int64_t age = os_wall_s() - (int64_t)m->arrival_s;
+    const struct conf_queue *c = &q->conf->queue;
+    int64_t give_up = m->flags & (SCHED_BOUNCE | SCHED_NULL_PATH) ? c->bounce_give_up_s : c->give_up_s;
+    if (age >= give_up) {
+        struct verdict v = status_verdict(STATUS_GIVEN_UP);
+        slice text;
+        slice reason = reason_text(q, last, SLICE_NONE);
+        if (arena_printf(&q->turn, &text, "Delivery time expired; the last answer was: %.*s", SLICE_ARG(reason)) ==
+            ERR_OK)
+            v.text = text;
+        char id[QUEUE_ID_TEXT_MAX];
+        size_t n = queue_id_write(id, m->id);
+        log_line(LOG_INFO, "%.*s: status=expired, returned to sender", (int)n, id);
+        part_fail_all(q, part, &v, host);
+        return true;
+    }
+    if (c->warn_after_s > 0 && age >= c->warn_after_s && !(m->flags & (SCHED_WARNED | SCHED_BOUNCE | SCHED_NULL_PATH)))
+        warn(q, part, last, host);
+    return false;
+}
+
+void queue_outcome_removed(struct queue *q, uint32_t part)
+{
+    outcome_all(q, part, SPOOL_REMOVED, NULL);
+    queue_batch_finish(q, part);
+}
+
+void queue_outcome_delivered(struct queue *q, uint32_t part)
+{
+    struct verdict v = status_verdict(STATUS_DELIVERED);
+    const struct sched_message *m = sched_message(q->sched, sched_part(q->sched, part)->message);
+    char id[QUEUE_ID_TEXT_MAX];
+    size_t n = queue_id_write(id, m->id);
+    log_line(LOG_INFO, "%.*s: relay=none, delay=%lld, dsn=2.0.0, status=sent (discarded)", (int)n, id,
+             (long long)(os_wall_s() - (int64_t)m->arrival_s));
+    outcome_all(q, part, SPOOL_DELIVERED, &v);
+    queue_batch_finish(q, part);
+}
+
+void queue_outcome_hold(struct queue *q, uint32_t message, bool hold)
+{
+    struct sched_message *m = sched_message(q->sched, message);
+    if (hold)
+        m->flags |= SCHED_HELD;
+    else
+        m->flags &= (uint8_t)~SCHED_HELD;
+    for (uint32_t part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
+        if (hold)
+            sched_part_hold(q->sched, part);
+        else
+            sched_part_release(q->sched, part);
+    }
+    outcome_add(q, m->id, UINT32_MAX, hold ? SPOOL_HELD : SPOOL_RELEASED, NULL);
+}
+
+static bool any_leased(const struct queue *q, const struct sched_message *m)
+{
+    for (uint32_t part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
+        if (sched_part(q->sched, part)->state == SCHED_LEASED || sched_part(q->sched, part)->state == SCHED_ENDING)
+            return true;
+    }
+    return false;
+}
+
+/* A mail that was deferred for the second time leaves its receiver's segment, so that days of deferral never pin it. */
+static void move(struct queue *q, uint32_t message)
+{
+    struct sched_message *m = sched_message(q->sched, message);
+    if (any_leased(q, m))
+        return;
+    struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
+    struct spool_entry *entry;
+    enum err e = spool_entry_open(q->reader, &place, &entry);
+    slice body = SLICE_NONE;
+    if (e == ERR_OK) {
+        struct spool_head head = *spool_entry_head(entry);
+        head.copy++;
+        if (!head.large_file)
+            e = spool_entry_content(entry, 0, SIZE_MAX, &body);
+        if (e == ERR_OK)
+            e = queue_batch_move(q, &head, body);
+        spool_entry_close(&entry);
+    }
+    if (e != ERR_OK) {
+        char id[QUEUE_ID_TEXT_MAX];
+        size_t n = queue_id_write(id, m->id);
+        log_line(LOG_WARNING, "%.*s: cannot be moved to the long-lived segments: %s", (int)n, id, err_text(e));
+    }
+    /* Also after a failure: it stays where it is, and is not read again every minute. */
+    m->flags |= SCHED_MOVED;
+}
+
+/* Looks after one part that waits; true when it read or wrote much. */
+static bool sweep_part(struct queue *q, uint32_t part)
+{
+    const struct sched_part *p = sched_part(q->sched, part);
+    const struct sched_destination *d = sched_destination(q->sched, p->destination);
+    bool down = p->state == SCHED_READY && d->state != SCHED_UP;
+    if (down) {
+        struct verdict v = status_verdict_text(STATUS_CONNECT_FAILED, sched_part_reason(q->sched, part));
+        if (queue_outcome_check_age(q, part, &v, SLICE_NONE))
+            return true;
+    }
+    if ((down && d->fails >= 2) || (p->state == SCHED_WAITING && p->tries >= 2)) {
+        const struct sched_message *m = sched_message(q->sched, p->message);
+        if (!(m->flags & SCHED_MOVED)) {
+            move(q, p->message);
+            return true;
+        }
+    }
+    return false;
+}
+
+void queue_outcome_sweep(struct queue *q)
+{
+    int64_t now_s = os_wall_s();
+    if (!q->sweep_part && !q->sweep_wanted && now_s - q->sweep_last_s < SWEEP_EVERY_S)
+        return;
+    if (!q->sweep_part) {
+        q->sweep_wanted = false;
+        q->sweep_last_s = now_s;
+    }
+    int heavy = 0;
+    for (int i = 0; i < SWEEP_PARTS && heavy < SWEEP_MOVES; i++) {
+        q->sweep_part = sched_part_next(q->sched, q->sweep_part);
+        if (!q->sweep_part)
+            return;
+        if (sweep_part(q, q->sweep_part))
+            heavy++;
+    }
+    loop_timer_start(q->tick, 0);
+}

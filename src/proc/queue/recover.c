@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: ISC */
+/* Start, the first or after a death: when every process that lives has said HELLO (or is dead), the spool is read: the checkpoint, what is newer than it, and of a living receiver's segments only what it had
+ * committed at its HELLO. Everything after that comes as announcements. Then, and not before, mail is dispatched and space is freed. */
+#include "proc/queue/state.h"
+
+struct pending_outcome {
+    struct pending_outcome *next;
+    struct spool_outcome outcome;
+};
+
+void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p)
+{
+    struct segment *s = queue_segment_get(q, h->segment);
+    if (!s)
+        return;
+    s->owner = p;
+    s->writer = p->process;
+    s->closed = h->closed != 0;
+    if (h->committed > s->committed)
+        s->committed = h->committed;
+    if (q->recovered)
+        return;
+    struct spool_scan_limit *limits = realloc(q->limits, (q->limits_count + 1) * sizeof *limits);
+    if (!limits)
+        return;
+    q->limits = limits;
+    q->limits[q->limits_count++] = (struct spool_scan_limit){h->segment, h->committed};
+}
+
+static enum err scan_segment(void *ctx, uint64_t number, uint32_t writer, uint32_t epoch)
+{
+    struct queue *q = ctx;
+    struct segment *s = queue_segment_get(q, number);
+    if (!s)
+        return ERR_NOMEM;
+    s->writer = writer;
+    s->epoch = epoch;
+    if (!s->owner) {
+        s->closed = true;
+        s->committed = UINT32_MAX;
+    }
+    return ERR_OK;
+}
+
+static enum err scan_message(void *ctx, const struct spool_place *place, slice head)
+{
+    struct queue *q = ctx;
+    enum err e = queue_intake_message(q, place, head, true);
+    arena_reset(&q->turn);
+    if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED) {
+        struct segment *s = queue_segment_get(q, place->segment);
+        if (s)
+            s->damaged = true;
+        log_line(LOG_ERROR, "segment %llu: unreadable message head at %u: kept on disk",
+                 (unsigned long long)place->segment, place->offset);
+        return ERR_OK;
+    }
+    return e;
+}
+
+/* The message stays in the index without parts until the scan is over: a later copy of it must not bring it back to life. */
+static void outcome_done(struct queue *q, uint32_t message, uint32_t recipient)
+{
+    uint32_t part;
+    while ((part = recipient == UINT32_MAX ? sched_message(q->sched, message)->first_part
+                                           : sched_part_of(q->sched, message, recipient)) != 0) {
+        if (recipient == UINT32_MAX || sched_part_drop(q->sched, part, recipient) == 0)
+            (void)sched_part_finish(q->sched, part);
+        if (recipient != UINT32_MAX)
+            return;
+    }
+}
+
+static void outcome_apply(struct queue *q, uint32_t message, const struct spool_outcome *o)
+{
+    struct sched_message *m = sched_message(q->sched, message);
+    uint32_t part;
+    switch ((enum spool_outcome_kind)o->kind) {
+    case SPOOL_DELIVERED:
+    case SPOOL_FAILED:
+    case SPOOL_REMOVED:
+        outcome_done(q, message, o->recipient);
+        break;
+    case SPOOL_DEFERRED:
+        part = sched_part_of(q->sched, message, o->recipient);
+        /* Outcomes of different segments come in any order: the one with the most tries is the last. */
+        if (part && o->tries >= sched_part(q->sched, part)->tries)
+            sched_part_restore(q->sched, part, o->tries, o->next_s, o->text);
+        break;
+    case SPOOL_HELD:
+    case SPOOL_RELEASED:
+        m->flags = (uint8_t)(o->kind == SPOOL_HELD ? m->flags | SCHED_HELD : m->flags & ~SCHED_HELD);
+        for (part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
+            if (o->kind == SPOOL_HELD)
+                sched_part_hold(q->sched, part);
+            else
+                sched_part_release(q->sched, part);
+        }
+        break;
+    case SPOOL_WARNED:
+        m->flags |= SCHED_WARNED;
+        break;
+    }
+}
+
+static enum err outcome_keep(struct queue *q, const struct spool_outcome *o)
+{
+    struct pending_outcome *p = malloc(sizeof *p + o->text.len);
+    if (!p)
+        return ERR_NOMEM;
+    p->outcome = *o;
+    if (o->text.len)
+        memcpy(p + 1, o->text.ptr, o->text.len);
+    p->outcome.text = slice_of(p + 1, o->text.len);
+    p->outcome.remote = SLICE_NONE;
+    p->next = q->pending;
+    q->pending = p;
+    return ERR_OK;
+}
+
+static enum err scan_outcome(void *ctx, const struct spool_outcome *o)
+{
+    struct queue *q = ctx;
+    uint32_t message = sched_message_find(q->sched, o->id);
+    if (!message)
+        return outcome_keep(q, o);
+    outcome_apply(q, message, o);
+    return ERR_OK;
+}
+
+static enum err scan_checkpoint(void *ctx, const struct spool_place *place, slice state)
+{
+    struct queue *q = ctx;
+    enum err e = queue_checkpoint_restore(q, place, state);
+    arena_reset(&q->turn);
+    return e;
+}
+
+static void scan_damaged(void *ctx, uint64_t number, uint32_t offset, slice what)
+{
+    struct queue *q = ctx;
+    struct segment *s = queue_segment_get(q, number);
+    if (s)
+        s->damaged = true;
+    log_line(LOG_ERROR, "spool segment %llu: damaged at %u (%.*s): the segment is kept, see QUEUE.md",
+             (unsigned long long)number, offset, SLICE_ARG(what));
+}
+
+/* The pending list is newest first: turned round, outcomes of one segment are applied in their order again. */
+static void pending_apply(struct queue *q)
+{
+    struct pending_outcome *ordered = NULL;
+    while (q->pending) {
+        struct pending_outcome *p = q->pending;
+        q->pending = p->next;
+        p->next = ordered;
+        ordered = p;
+    }
+    while (ordered) {
+        struct pending_outcome *p = ordered;
+        ordered = p->next;
+        uint32_t message = sched_message_find(q->sched, p->outcome.id);
+        if (message)
+            outcome_apply(q, message, &p->outcome);
+        free(p);
+    }
+}
+
+static void finished_remove(struct queue *q)
+{
+    for (uint32_t m = sched_message_next(q->sched, 0), next; m; m = next) {
+        next = sched_message_next(q->sched, m);
+        if (!sched_message(q->sched, m)->first_part)
+            queue_intake_message_done(q, m);
+    }
+}
+
+static void large_note(struct queue *q, struct table *alive, uint32_t message)
+{
+    const struct sched_message *m = sched_message(q->sched, message);
+    struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
+    struct spool_entry *entry;
+    if (!(m->flags & SCHED_LARGE) || spool_entry_open_head(q->reader, &place, &entry) != ERR_OK)
+        return;
+    uint64_t *number = arena_alloc(&q->turn, sizeof *number);
+    if (number) {
+        *number = spool_entry_head(entry)->large_file;
+        if (table_put(alive, slice_of(number, sizeof *number), q) != ERR_OK)
+            log_line(LOG_ERROR, "out of memory while large bodies are counted");
+    }
+    spool_entry_close(&entry);
+}
+
+struct sweep {
+    struct queue *q;
+    struct table large;
+};
+
+static bool sweep_segment_alive(void *ctx, uint64_t number)
+{
+    /* Every segment that the scan saw stays until segment_release finds that nothing needs it; newer ones are a living receiver's. */
+    struct queue *q = ((struct sweep *)ctx)->q;
+    return number >= q->child.start->number_floor || queue_segment_find(q, number) != NULL;
+}
+
+static bool sweep_large_alive(void *ctx, uint64_t number)
+{
+    struct sweep *s = ctx;
+    return number >= s->q->child.start->number_floor || table_get(&s->large, slice_of(&number, sizeof number)) != NULL;
+}
+
+static void sweep(struct queue *q)
+{
+    struct sweep s = {.q = q};
+    table_init(&s.large, q->key, false, UINT32_MAX / 2);
+    for (uint32_t m = sched_message_next(q->sched, 0); m; m = sched_message_next(q->sched, m))
+        large_note(q, &s.large, m);
+    enum err e = spool_sweep(q->child.start->spool_fd, sweep_segment_alive, sweep_large_alive, &s);
+    if (e != ERR_OK)
+        log_line(LOG_WARNING, "the spool could not be swept: %s", err_text(e));
+    table_deinit(&s.large);
+    arena_reset(&q->turn);
+}
+
+static bool everybody_said_hello(const struct queue *q)
+{
+    for (struct hub_peer *p = ipc_hub_next(q->child.hub, NULL); p; p = ipc_hub_next(q->child.hub, p)) {
+        const struct peer_state *state = p->user;
+        if (state && !state->hello_done)
+            return false;
+    }
+    return true;
+}
+
+void queue_recover_when_settled(struct queue *q)
+{
+    static const struct spool_scan_ops ops = {
+        .message = scan_message,
+        .outcome = scan_outcome,
+        .checkpoint = scan_checkpoint,
+        .segment = scan_segment,
+        .damaged = scan_damaged,
+    };
+    if (q->recovered || !q->settled || !everybody_said_hello(q))
+        return;
+    int64_t begin = os_now_ms();
+    enum err e = spool_scan(q->child.start->spool_fd, q->limits, q->limits_count, &ops, q);
+    if (e != ERR_OK) {
+        /* To go on would be to forget mail: the master starts us again, and the admin sees why. */
+        log_line(LOG_ERROR, "the spool cannot be read: %s", err_text(e));
+        child_stop(&q->child, 1);
+        return;
+    }
+    pending_apply(q);
+    q->recovered = true;
+    finished_remove(q);
+    sweep(q);
+    queue_dispatch_leases_take(q);
+    queue_segments_release_all(q);
+    arena_reset(&q->turn);
+    free(q->limits);
+    q->limits = NULL;
+    log_line(LOG_INFO, "queue has %u messages, read in %lld ms", sched_message_count(q->sched),
+             (long long)(os_now_ms() - begin));
+    loop_timer_start(q->tick, 0);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: ISC */
+/* What the files of the process queue share. One struct queue a process; everything runs on its loop's thread. The life of a message here: intake (or recovery) makes
+ * parts; dispatch leases a part as a job; results gather in the job; when the job is done they become outcomes of the batch; the batch is one
+ * record group a loop turn; only when that is on disk is a part finished, and with its last part the message, and with its last message a segment. */
+#ifndef PROC_QUEUE_STATE_H
+#define PROC_QUEUE_STATE_H
+
+#include "child/child.h"
+#include "route/route.h"
+#include "sched/sched.h"
+
+/* A segment that holds, or may hold, mail or outcomes. */
+struct segment {
+    uint64_t number;
+    uint32_t writer; /* process number of who wrote it */
+    uint32_t epoch;
+    uint32_t live;          /* messages whose newest copy is in it */
+    uint32_t committed;     /* we know everything below */
+    uint32_t covered;       /* by the last checkpoint */
+    uint32_t covering;      /* by the one that is being written */
+    struct hub_peer *owner; /* the living receiver that appends to it, or NULL */
+    bool mine;              /* of our own writer */
+    bool closed;            /* takes no more records */
+    bool damaged;           /* kept for ever */
+};
+
+/* One recipient's result, kept until its job is done. */
+struct result {
+    uint32_t recipient;
+    uint16_t code;
+    uint8_t enhanced[3];
+    bool remote;
+    slice text, host; /* in the job's arena */
+};
+
+struct job {
+    struct list link; /* in queue.jobs, or queue.jobs_free */
+    uint64_t number;  /* process number above 40 bits of a counter: never the same twice */
+    uint64_t id;      /* message */
+    uint64_t segment; /* pinned while the job reads from it; 0 none */
+    uint32_t part;    /* 0: given by the queue before us; all parts of the message are leased for it */
+    struct hub_peer *peer;
+    struct arena arena;
+    struct result *results;
+    size_t result_count, result_cap;
+};
+
+/* A bounce or a delay warning on its way to the disk. */
+struct report {
+    struct spool_head head;
+    slice body;
+};
+
+struct move {
+    uint64_t id;
+    struct spool_head head;
+    slice body;
+};
+
+/* What one loop turn has to make durable. Kept whole until it is, so that a full or failing disk only delays it. */
+struct batch {
+    struct list link; /* in queue.batches once it is full or submitted */
+    struct arena arena;
+    struct spool_outcome *outcomes;
+    size_t outcome_count, outcome_cap;
+    uint32_t *finished; /* parts */
+    size_t finished_count, finished_cap;
+    struct report *reports;
+    size_t report_count, report_cap;
+    struct move *moves;
+    size_t move_count, move_cap;
+    size_t bytes;
+    uint64_t serial; /* in the order of making */
+    bool waiting;    /* to be submitted again after a failure */
+};
+
+struct peer_state {
+    uint64_t unacked; /* receiver: announced bytes since the last ack */
+    bool hello_done;
+};
+
+struct queue {
+    struct child child;
+    const struct conf *conf;
+    struct route_index *routes;
+    struct sched *sched;
+    struct sched_options sched_options;
+    struct spool_writer *writer;
+    struct loop_watch *writer_watch;
+    struct spool_reader *reader;
+    struct table segments; /* key: the segment's number, 8 bytes */
+    struct hash_key key;
+    struct table job_by_number; /* key: 8 bytes */
+    struct list jobs, jobs_free;
+    uint64_t job_counter;
+    struct batch *batch; /* this turn's, NULL when empty */
+    struct list batches; /* full or submitted, oldest first */
+    struct loop_timer *tick, *retry_batches, *checkpoint_timer;
+    struct arena turn;                /* reset at turn end */
+    uint64_t number_next, number_end; /* queue ids for reports */
+    bool numbers_asked;
+    bool settled, recovered;
+    uint32_t limits_count; /* HELLO: what to scan of owned segments */
+    struct spool_scan_limit *limits;
+    uint32_t sweep_part; /* cursor of the sweep over parts; 0 not running */
+    bool sweep_wanted;
+    int64_t sweep_last_s;
+    uint64_t changes;     /* since the last checkpoint */
+    int exit_after_flush; /* draining: stop when batches are empty */
+    uint64_t batch_serial;
+    struct spool_checkpoint *checkpoint; /* being written, or NULL */
+    uint32_t checkpoint_at;              /* cursor over messages */
+    uint64_t
+        checkpoint_batch; /* UINT64_MAX while messages are listed; then the last batch that must be durable before it counts */
+    uint64_t
+        route_stamp; /* hash of the configuration's files: the destinations in a checkpoint hold only with the same one */
+    struct pending_outcome *pending; /* recovery: outcomes whose message has not been read yet */
+    struct listing *listings;
+};
+
+/* segments.c */
+struct segment *queue_segment_find(struct queue *q, uint64_t number);
+/* NULL without memory. */
+struct segment *queue_segment_get(struct queue *q, uint64_t number);
+void queue_segment_live_add(struct queue *q, uint64_t number);
+void queue_segment_live_drop(struct queue *q, uint64_t number);
+/* Frees, hands back or unlinks it if nothing needs it any more. */
+void queue_segment_release(struct queue *q, struct segment *s);
+void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p);
+void queue_segments_release_all(struct queue *q);
+void queue_segments_close(struct queue *q);
+
+/* intake.c */
+/* A message record, from an announcement, from recovery or from our own batch. ERR_OK also when it was known. */
+must_check enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes,
+                                         bool recovering);
+void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a);
+/* Groups recipients of the message into parts. skip (may be NULL) tells which recipients are done. */
+must_check enum err queue_intake_route(struct queue *q, uint32_t message, const struct spool_head *head);
+/* A message without parts is gone: its segment and large file may go too. */
+void queue_intake_message_done(struct queue *q, uint32_t message);
+/* What needs no process (discard, or a route that is gone), after sched made it ready. True when it was handled here. */
+bool queue_intake_handled_here(struct queue *q, uint32_t part);
+
+/* dispatch.c */
+void queue_dispatch(struct queue *q);
+void queue_dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc_result *r);
+void queue_dispatch_job_end(struct queue *q, struct hub_peer *p, uint64_t number);
+/* HELLO: the peer has this job from the queue before us. Its parts are leased once recovery has found them. */
+void queue_dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_lease *l);
+void queue_dispatch_leases_take(struct queue *q);
+void queue_dispatch_destination_down(struct queue *q, const struct ipc_destination_down *d);
+/* The process is dead: its jobs come back. */
+void queue_dispatch_peer_dead(struct queue *q, const struct hub_peer *p);
+void queue_dispatch_close(struct queue *q);
+
+/* outcome.c: a job's results, or time, become outcomes */
+void queue_outcome_job(struct queue *q, struct job *j);
+/* The part waits; bounce it if it has waited too long, warn if long enough. True when it was ended. */
+bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host);
+void queue_outcome_removed(struct queue *q, uint32_t part);
+void queue_outcome_hold(struct queue *q, uint32_t message, bool hold);
+void queue_outcome_delivered(struct queue *q, uint32_t part);
+void queue_outcome_sweep(struct queue *q);
+
+/* report.c: bounces and warnings */
+struct report_recipient {
+    uint32_t recipient;
+    struct verdict verdict;
+    slice host;
+};
+/* Adds a report on these recipients of the message to the batch, or logs why there is none. */
+void queue_report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients,
+                       size_t count);
+
+/* batch.c */
+/* The batch to add to; NULL without memory (then the caller tries again later). */
+struct batch *queue_batch_get(struct queue *q);
+void queue_batch_outcome(struct queue *q, const struct spool_outcome *o);
+void queue_batch_finish(struct queue *q, uint32_t part);
+must_check enum err queue_batch_report(struct queue *q, const struct spool_head *head, slice body);
+must_check enum err queue_batch_move(struct queue *q, const struct spool_head *head, slice body);
+void queue_batch_submit(struct queue *q);
+void queue_batch_retry(void *ctx);
+void queue_batch_committed(struct queue *q, const struct spool_done *done);
+bool queue_batch_idle(const struct queue *q);
+/* Is everything up to this batch on disk? */
+bool queue_batch_durable(const struct queue *q, uint64_t serial);
+void queue_batch_close(struct queue *q);
+
+/* recover.c */
+void queue_recover_when_settled(struct queue *q);
+void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p);
+/* checkpoint.c: written in slices of the loop's turns; what changes meanwhile is in records behind it */
+void queue_checkpoint_step(struct queue *q);
+void queue_checkpoint_begin(void *ctx);
+/* All of it now (at the end). */
+void queue_checkpoint_whole(struct queue *q);
+must_check enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *place, slice state);
+uint64_t queue_checkpoint_route_stamp(const struct conf *conf);
+/* control.c */
+void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
+void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token);
+void queue_control_peer_down(struct queue *q, const struct hub_peer *p);
+void queue_control_step(struct queue *q);
+bool queue_control_busy(const struct queue *q);
+
+/* A new queue id for mail of our own; 0 when the range is used up for the moment. */
+uint64_t queue_number(struct queue *q);
+
+#endif

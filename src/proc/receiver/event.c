@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/receiver/state.h"
+
+static void take_connect(struct session *s, const struct smtp_server_event *e)
+{
+    int64_t pregreet_ms = s->r->conf->limits.pregreet_ms;
+    (void)e;
+    if (s->refusal == STATUS_OK && pregreet_ms > 0 && s->listener->conf && s->listener->conf->tls != CONF_TLS_IMPLICIT)
+        session_wait(s, WAIT_PREGREET, pregreet_ms);
+    else
+        session_answer_status(s, s->refusal);
+}
+
+static void take_helo(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = e->esmtp ? "EHLO" : "HELO";
+    s->counts.ehlo += e->esmtp;
+    s->counts.helo += !e->esmtp;
+    slice name = slice_sub(e->text, 0, sizeof(s->helo) - 1);
+    if (name.len > 0)
+        memcpy(s->helo, name.ptr, name.len);
+    s->helo_len = (uint8_t)name.len;
+    s->esmtp = e->esmtp;
+    log_connect(s);
+    session_answer_status(s, STATUS_OK);
+}
+
+static void take_mail(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "MAIL";
+    s->counts.mail++;
+    log_connect(s);
+    transaction_mail(s, e);
+}
+
+static void take_rcpt(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "RCPT";
+    s->counts.rcpt++;
+    transaction_rcpt(s, e);
+}
+
+static void take_data(struct session *s, const struct smtp_server_event *e)
+{
+    (void)e;
+    s->verb = "DATA";
+    s->counts.data++;
+    content_data(s);
+}
+
+static void take_body(struct session *s, const struct smtp_server_event *e)
+{
+    content_piece(s, e->text);
+}
+
+static void take_body_end(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "END-OF-MESSAGE";
+    store_message(s, e->facts);
+}
+
+static void take_reset(struct session *s, const struct smtp_server_event *e)
+{
+    (void)e;
+    /* what lookup says about a recipient of it interests nobody any more */
+    if (s->wait == WAIT_RESOLVE) {
+        ask_cancel(s);
+        s->wait = WAIT_NONE;
+    }
+    transaction_abort(s);
+}
+
+static void take_starttls(struct session *s, const struct smtp_server_event *e)
+{
+    (void)e;
+    s->verb = "STARTTLS";
+    s->counts.starttls++;
+    transaction_abort(s);
+    auth_forget(s);
+    s->helo_len = 0;
+    session_start_tls(s);
+}
+
+static void take_auth(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "AUTH";
+    s->counts.auth++;
+    auth_begin(s, e);
+}
+
+static void take_auth_response(struct session *s, const struct smtp_server_event *e)
+{
+    auth_response(s, e->text);
+}
+
+static void take_vrfy(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "VRFY";
+    s->counts.query++;
+    verify_begin(s, e->text, false);
+}
+
+static void take_expn(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "EXPN";
+    s->counts.query++;
+    verify_begin(s, e->text, true);
+}
+
+static void take_close(struct session *s, const struct smtp_server_event *e)
+{
+    s->over = true;
+    log_disconnect(s, e->text);
+}
+
+static void (*const takers[])(struct session *s, const struct smtp_server_event *e) = {
+    [SMTP_SERVER_CONNECT] = take_connect,
+    [SMTP_SERVER_HELO] = take_helo,
+    [SMTP_SERVER_MAIL] = take_mail,
+    [SMTP_SERVER_RCPT] = take_rcpt,
+    [SMTP_SERVER_DATA] = take_data,
+    [SMTP_SERVER_BODY] = take_body,
+    [SMTP_SERVER_BODY_END] = take_body_end,
+    [SMTP_SERVER_RESET] = take_reset,
+    [SMTP_SERVER_STARTTLS] = take_starttls,
+    [SMTP_SERVER_AUTH] = take_auth,
+    [SMTP_SERVER_AUTH_RESPONSE] = take_auth_response,
+    [SMTP_SERVER_VRFY] = take_vrfy,
+    [SMTP_SERVER_EXPN] = take_expn,
+    [SMTP_SERVER_CLOSE] = take_close,
+};
+
+void event_take(struct session *s, const struct smtp_server_event *e)
+{
+    takers[e->kind](s, e);
+}

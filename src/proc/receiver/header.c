@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/receiver/state.h"
+
+enum header_first_line header_first_line(slice content)
+{
+    if (content.len > 0 && content.ptr[0] == '\r')
+        return HEADER_FIELD; /* an empty header */
+    for (size_t i = 0; i < content.len; i++) {
+        char c = content.ptr[i];
+        if (c == ':' || ((c == ' ' || c == '\t') && i > 0 && i + 1 < content.len && content.ptr[i + 1] == ':'))
+            return i > 0 ? HEADER_FIELD : HEADER_NONE;
+        if (c <= ' ' || c >= 0x7f)
+            return (c == ' ' || c == '\t') && i + 1 == content.len ? HEADER_UNDECIDED : HEADER_NONE;
+    }
+    return HEADER_UNDECIDED;
+}
+
+bool header_has_end(slice content, size_t from)
+{
+    from = from > 3 ? from - 3 : 0;
+    return slice_starts(content, SLICE("\r\n")) || slice_find(slice_skip(content, from), SLICE("\r\n\r\n")) >= 0;
+}
+
+static void add_missing(buf *out, const struct header_added *add, bool date, bool message_id, bool from)
+{
+    if (!date) {
+        buf_append(out, SLICE("Date: "));
+        date_print_rfc5322(out, add->unix_s, add->offset_min);
+        buf_append(out, SLICE("\r\n"));
+    }
+    if (!message_id) {
+        buf_append(out, SLICE("Message-ID: <"));
+        buf_append_u64(out, (uint64_t)add->unix_s);
+        buf_append_char(out, '.');
+        queue_id_print(out, add->id);
+        buf_append_char(out, '@');
+        buf_append(out, add->hostname);
+        buf_append(out, SLICE(">\r\n"));
+    }
+    if (!from && add->from.len > 0) {
+        buf_append(out, SLICE("From: "));
+        buf_append(out, add->from);
+        buf_append(out, SLICE("\r\n"));
+    }
+}
+
+void header_mend(buf *out, slice content, const struct header_added *add)
+{
+    bool date = false, message_id = false, from = false;
+    struct header_field f;
+    while (header_next(&content, &f)) {
+        date = date || slice_equal_nocase(f.name, SLICE("Date"));
+        message_id = message_id || slice_equal_nocase(f.name, SLICE("Message-ID"));
+        from = from || slice_equal_nocase(f.name, SLICE("From"));
+        if (!slice_equal_nocase(f.name, SLICE("Bcc")))
+            buf_append(out, f.whole);
+    }
+    add_missing(out, add, date, message_id, from);
+    if (!slice_starts(content, SLICE("\r\n")))
+        buf_append(out, SLICE("\r\n"));
+    buf_append(out, content);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/receiver/state.h"
+
+slice session_protocol(const struct session *s)
+{
+    static const slice names[] = {SLICE("ESMTP"), SLICE("ESMTPA"), SLICE("ESMTPS"), SLICE("ESMTPSA")};
+    if (!s->esmtp)
+        return SLICE("SMTP");
+    bool tls = s->listener->conf && smtp_server_is_secured(s->smtp);
+    return names[(tls ? 2 : 0) + (s->route.login.len > 0 ? 1 : 0)];
+}
+
+void log_connect(struct session *s)
+{
+    if (s->connect_logged)
+        return;
+    s->connect_logged = true;
+    log_line(LOG_INFO, "connect from %.*s[%.*s]", SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)));
+}
+
+static void append_count(buf *b, const char *name, uint32_t ok, uint32_t all)
+{
+    if (all == 0)
+        return;
+    buf_append_char(b, ' ');
+    buf_append(b, slice_str(name));
+    buf_append_char(b, '=');
+    buf_append_u64(b, ok);
+    if (ok != all) {
+        buf_append_char(b, '/');
+        buf_append_u64(b, all);
+    }
+}
+
+static void log_why(const struct session *s, slice why)
+{
+    slice name = session_name(s), ip = session_ip(s);
+    if (slice_equal(why, SLICE("lost")))
+        log_line(LOG_INFO, "lost connection after %s from %.*s[%.*s]", s->verb, SLICE_ARG(name), SLICE_ARG(ip));
+    else
+        log_line(LOG_INFO, "%.*s after %s from %.*s[%.*s]", SLICE_ARG(why), s->verb, SLICE_ARG(name), SLICE_ARG(ip));
+}
+
+void log_disconnect(struct session *s, slice why)
+{
+    const struct session_counts *c = &s->counts;
+    bool quit = slice_equal(why, SLICE("quit"));
+    log_connect(s);
+    if (!quit)
+        log_why(s, why);
+    char memory[256];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    append_count(&b, "helo", c->helo, c->helo);
+    append_count(&b, "ehlo", c->ehlo, c->ehlo);
+    append_count(&b, "starttls", c->starttls, c->starttls);
+    append_count(&b, "auth", c->auth_ok, c->auth);
+    append_count(&b, "mail", c->mail_ok, c->mail);
+    append_count(&b, "rcpt", c->rcpt_ok, c->rcpt);
+    append_count(&b, "data", c->data_ok, c->data);
+    append_count(&b, "vrfy", c->query, c->query);
+    append_count(&b, "quit", quit, quit);
+    uint32_t ok = c->helo + c->ehlo + c->starttls + c->auth_ok + c->mail_ok + c->rcpt_ok + c->data_ok + c->query + quit;
+    uint32_t all = c->helo + c->ehlo + c->starttls + c->auth + c->mail + c->rcpt + c->data + c->query + quit;
+    append_count(&b, "commands", ok, all);
+    log_line(LOG_INFO, "disconnect from %.*s[%.*s]%.*s", SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)),
+             SLICE_ARG(buf_slice(&b)));
+}
+
+void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to)
+{
+    char memory[512];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    struct verdict code = *v;
+    code.text = SLICE_NONE;
+    status_print(&b, &code);
+    if (to.len > 0) {
+        buf_append(&b, SLICE(" <"));
+        buf_append(&b, to);
+        buf_append(&b, SLICE(">:"));
+    }
+    slice from = s->transaction ? s->transaction->reverse_path : SLICE_NONE, protocol = session_protocol(s);
+    log_line(LOG_INFO, "NOQUEUE: reject: %s from %.*s[%.*s]: %.*s %.*s; from=<%.*s> to=<%.*s> proto=%.*s helo=<%.*s>",
+             verb, SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), SLICE_ARG(buf_slice(&b)), SLICE_ARG(v->text),
+             SLICE_ARG(from), SLICE_ARG(to), SLICE_ARG(protocol), SLICE_ARG(session_helo(s)));
+}
+
+static slice message_id_of(const struct part *p)
+{
+    struct header_field f;
+    if (!header_find(spool_message_start(p->message), SLICE("Message-ID"), &f))
+        return SLICE("<>");
+    return slice_trim(f.value);
+}
+
+void log_message(struct session *s, const struct part *p)
+{
+    char id[QUEUE_ID_TEXT_MAX];
+    int n = (int)queue_id_write(id, p->id);
+    slice name = session_name(s), ip = session_ip(s), message_id = message_id_of(p);
+    if (s->route.login.len > 0)
+        log_line(LOG_INFO, "%.*s: client=%.*s[%.*s], sasl_method=%s, sasl_username=%.*s", n, id, SLICE_ARG(name),
+                 SLICE_ARG(ip), s->auth->step == AUTH_PLAIN ? "PLAIN" : "LOGIN", SLICE_ARG(s->route.login));
+    else
+        log_line(LOG_INFO, "%.*s: client=%.*s[%.*s]", n, id, SLICE_ARG(name), SLICE_ARG(ip));
+    if (p->list)
+        log_line(LOG_INFO, "%.*s: list=<%.*s>", n, id, SLICE_ARG(p->list->address));
+    log_line(LOG_INFO, "%.*s: message-id=%.*s", n, id, SLICE_ARG(message_id));
+}

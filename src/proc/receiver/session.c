@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: ISC */
+/* A connection and its engine. All input goes through session_drive: events are taken, the engine is fed, what it must not have yet is stashed and the connection
+ * paused. Replies of one drive leave in one write. */
+#include "proc/receiver/state.h"
+
+#define STASH_MAX (512u << 10)
+#define HANDSHAKE_MS 60000
+#define LAST_WRITE_MS 10000
+#define UNREAD_MAX (64u << 10) /* output that the client does not read: its input waits */
+#define FREE_SESSIONS_MAX 256u
+
+void session_wait(struct session *s, enum session_wait wait, int64_t for_ms)
+{
+    s->wait = wait;
+    s->wait_until_ms = for_ms > 0 ? receiver_now_ms(s->r) + for_ms : INT64_MAX;
+}
+
+void session_answer(struct session *s, const struct verdict *v)
+{
+    s->wait = WAIT_NONE;
+    s->wait_until_ms = INT64_MAX;
+    smtp_server_answer(s->smtp, receiver_now_ms(s->r), v);
+}
+
+void session_answer_status(struct session *s, enum status status)
+{
+    struct verdict v = status_verdict(status);
+    session_answer(s, &v);
+}
+
+static void write_output(struct session *s)
+{
+    slice out = smtp_server_output(s->smtp);
+    if (out.len == 0)
+        return;
+    s->broken = s->broken || net_write(s->net, out) != ERR_OK;
+    smtp_server_sent(s->smtp, out.len);
+    s->blocked = !s->broken && net_write_pending(s->net) > UNREAD_MAX;
+}
+
+void session_start_tls(struct session *s)
+{
+    write_output(s);
+    session_wait(s, WAIT_HANDSHAKE, HANDSHAKE_MS);
+    s->broken = s->broken || net_start_tls_server(s->net, s->r->tls) != ERR_OK;
+}
+
+static bool is_held_up(const struct session *s)
+{
+    return s->over || s->congested || s->blocked || s->wait == WAIT_HANDSHAKE || smtp_server_waits(s->smtp);
+}
+
+/* Takes events and feeds until something holds it up; what is left of the input. */
+static slice run(struct session *s, slice in)
+{
+    struct smtp_server_event e;
+    for (;;) {
+        while (!s->over && s->wait != WAIT_HANDSHAKE && smtp_server_next(s->smtp, &e))
+            event_take(s, &e);
+        if (in.len == 0 || is_held_up(s))
+            return in;
+        size_t used = 0;
+        enum err err = smtp_server_feed(s->smtp, receiver_now_ms(s->r), in, &used);
+        in = slice_skip(in, used);
+        if (err != ERR_OK || used > 0)
+            continue; /* an error is an event, too */
+        if (smtp_server_output(s->smtp).len == 0)
+            return in;
+        write_output(s);
+    }
+}
+
+static void run_lost(struct session *s)
+{
+    s->wait = WAIT_NONE;
+    smtp_server_lost(s->smtp);
+    (void)run(s, SLICE_NONE);
+    s->over = true;
+}
+
+static void end(struct session *s)
+{
+    struct receiver *r = s->r;
+    if (s->broken)
+        net_close(&s->net);
+    else if (s->net)
+        net_close_after_write(&s->net, LAST_WRITE_MS);
+    transaction_abort(s);
+    verify_abort(s);
+    auth_forget(s);
+    ask_cancel(s);
+    if (s->storing)
+        s->storing->session = NULL;
+    if (s->counted)
+        limits_session_end(r->start->shared, r->start->slot, slice_of(s->route.ip, s->route.ip_len));
+    smtp_server_close(&s->smtp);
+    buf_deinit(&s->stash);
+    list_remove(&s->link);
+    list_push_front(&r->free_sessions, &s->link);
+    r->session_count--;
+    receiver_end_if_drained(r);
+}
+
+static void keep_input(struct session *s, slice rest)
+{
+    if (rest.len > 0)
+        buf_append(&s->stash, rest);
+    bool pause = rest.len > 0 || s->congested || s->blocked;
+    if (pause == s->paused)
+        return;
+    s->paused = pause;
+    net_pause(s->net, pause);
+}
+
+static void drive(struct session *s, slice in)
+{
+    slice rest = run(s, in);
+    write_output(s);
+    /* a client that has sent all and closed its side still gets the answers */
+    bool done = s->eof && rest.len == 0 && !is_held_up(s);
+    if (!s->over && (done || s->broken))
+        run_lost(s);
+    if (s->over) {
+        if (!s->broken)
+            write_output(s);
+        end(s);
+        return;
+    }
+    keep_input(s, rest);
+}
+
+void session_resume(struct session *s)
+{
+    buf work = s->stash;
+    buf_init(&s->stash, STASH_MAX);
+    drive(s, buf_slice(&work));
+    buf_deinit(&work);
+}
+
+static void on_data(void *ctx, slice in)
+{
+    struct session *s = ctx;
+    s->active_ms = receiver_now_ms(s->r);
+    if (s->wait == WAIT_PREGREET) {
+        log_line(LOG_INFO, "NOQUEUE: reject: CONNECT from %.*s[%.*s]: the client spoke before the greeting",
+                 SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)));
+        session_answer_status(s, STATUS_PREGREET);
+    }
+    if (s->stash.len > 0)
+        buf_append(&s->stash, in);
+    else
+        drive(s, in);
+}
+
+static void on_drained(void *ctx)
+{
+    struct session *s = ctx;
+    if (!s->blocked)
+        return;
+    s->blocked = false;
+    session_resume(s);
+}
+
+static void on_secured(void *ctx)
+{
+    struct session *s = ctx;
+    s->wait = WAIT_NONE;
+    s->wait_until_ms = INT64_MAX;
+    /* implicit TLS: the engine was told when it was made, and its greeting waits */
+    if (!smtp_server_is_secured(s->smtp))
+        smtp_server_secured(s->smtp, receiver_now_ms(s->r));
+    session_resume(s);
+}
+
+static void on_closed(void *ctx, enum err why)
+{
+    struct session *s = ctx;
+    if (why == ERR_TLS) {
+        slice text = net_tls_error(s->net);
+        log_line(LOG_INFO, "TLS failed with %.*s[%.*s]: %.*s", SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)),
+                 SLICE_ARG(text));
+    }
+    s->eof = true;
+    s->broken = s->broken || why != ERR_CLOSED || s->wait == WAIT_HANDSHAKE;
+    session_resume(s);
+}
+
+static const struct net_ops net_ops = {
+    .data = on_data, .drained = on_drained, .secured = on_secured, .closed = on_closed};
+
+static struct session *session_new(struct receiver *r)
+{
+    struct list *free_one = list_pop(&r->free_sessions);
+    struct session *s = free_one ? LIST_ENTRY(free_one, struct session, link) : malloc(sizeof(*s));
+    if (!s)
+        return NULL;
+    /* the texts at its end are as long as they say */
+    memset(s, 0, offsetof(struct session, name));
+    s->helo_len = 0;
+    list_init(&s->link);
+    buf_init(&s->stash, STASH_MAX);
+    s->r = r;
+    s->wait_until_ms = INT64_MAX;
+    s->active_ms = receiver_now_ms(r);
+    s->verb = "CONNECT";
+    return s;
+}
+
+static void set_peer(struct session *s, const struct socket_address *peer)
+{
+    buf b;
+    buf_init_fixed(&b, s->ip_text, sizeof(s->ip_text));
+    s->route.ip_len = peer->ip_len;
+    memcpy(s->route.ip, peer->ip, sizeof(s->route.ip));
+    s->route.local_socket = !s->listener->conf;
+    if (peer->ip_len > 0) {
+        address_ip_print(&b, peer->ip, peer->ip_len);
+        s->ip_text_len = (uint8_t)b.len;
+        name_find(s);
+        return;
+    }
+    uint32_t uid, pid;
+    buf_append(&b, SLICE("local"));
+    s->ip_text_len = (uint8_t)b.len;
+    buf_init_fixed(&b, s->name, sizeof(s->name));
+    if (socket_peer_user(net_fd(s->net), &uid, &pid) == ERR_OK)
+        buf_printf(&b, "uid-%u", uid);
+    else
+        buf_append(&b, SLICE("unknown"));
+    s->name_len = (uint8_t)b.len;
+    s->name_known = true;
+}
+
+/* False: nothing can be said to this client. */
+static bool set_up(struct session *s, int fd)
+{
+    struct receiver *r = s->r;
+    const struct conf_listener *c = s->listener->conf;
+    bool implicit = c && c->tls == CONF_TLS_IMPLICIT;
+    if (implicit && s->refusal != STATUS_OK) {
+        os_close(&fd);
+        return false;
+    }
+    if (smtp_server_open(&s->listener->options, receiver_now_ms(r), &s->smtp) != ERR_OK) {
+        os_close(&fd);
+        return false;
+    }
+    if (net_accept(r->child.loop, fd, &net_ops, s, &s->net) != ERR_OK)
+        return false;
+    if (!c || implicit)
+        smtp_server_start_secured(s->smtp);
+    if (!c)
+        smtp_server_trust(s->smtp);
+    return true;
+}
+
+void session_accept(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal)
+{
+    struct receiver *r = l->r;
+    struct session *s = session_new(r);
+    if (s) {
+        s->listener = l;
+        s->refusal = refusal;
+    }
+    if (!s || !set_up(s, fd)) {
+        if (!s)
+            os_close(&fd);
+        if (refusal == STATUS_OK)
+            limits_session_end(r->start->shared, r->start->slot, slice_of(peer->ip, peer->ip_len));
+        if (s) {
+            smtp_server_close(&s->smtp);
+            list_push_front(&r->free_sessions, &s->link);
+        }
+        return;
+    }
+    s->counted = refusal == STATUS_OK;
+    list_push(&r->sessions, &s->link);
+    r->session_count++;
+    sessions_sweep_start(r);
+    set_peer(s, peer);
+    if (l->conf && l->conf->tls == CONF_TLS_IMPLICIT)
+        session_start_tls(s);
+    drive(s, SLICE_NONE);
+}
+
+void sessions_close(struct receiver *r)
+{
+    struct list *l;
+    while ((l = list_pop(&r->sessions))) {
+        struct session *s = LIST_ENTRY(l, struct session, link);
+        s->broken = true;
+        end(s);
+    }
+    while ((l = list_pop(&r->free_sessions)))
+        free(LIST_ENTRY(l, struct session, link));
+    while ((l = list_pop(&r->free_storings)))
+        free(LIST_ENTRY(l, struct storing, link));
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: ISC */
+/* What the files of the process receiver share. One struct receiver a process; everything runs on its loop's thread. The life of a message here: MAIL makes a transaction,
+ * RCPT resolves each recipient into parts (one for the message itself, one for each list, since a list's copy has its List-Id), DATA opens a spool message a part, content
+ * streams into them, the end of data commits them and leaves a struct storing behind; when the writer says that all parts are on disk the queue is
+ * told and the client gets its 250. The session may be gone by then: the mail stands.
+ *
+ * Whatever a session waits for (an answer of lookup, a handshake, the disk) is its one `wait`, with a deadline where nobody else keeps one; a sweep once
+ * a second looks at all deadlines, so that no command starts a timer. */
+#ifndef PROC_RECEIVER_STATE_H
+#define PROC_RECEIVER_STATE_H
+
+#include "child/child.h"
+#include "proc/receiver/receiver.h"
+#include "sched/sched.h"
+#include "smtp/smtp.h"
+
+#define RECEIVER_NAME_MAX 256
+#define RECEIVER_ANSWER_MS 10000 /* lookup's time */
+
+struct receiver;
+struct session;
+
+struct listener {
+    struct receiver *r;
+    struct net_listener *net;         /* NULL until numbers have come, and while draining */
+    const struct conf_listener *conf; /* NULL: the local socket */
+    struct smtp_server_options options;
+    int fd;
+};
+
+/* A question to lookup. Its token is its place and its generation, so that a late answer finds nobody. */
+struct ask {
+    struct session *session; /* NULL: free */
+    uint32_t generation;
+    uint32_t next_free; /* number of the next free one, 0 none */
+    bool name;          /* of the client; else what the session waits for */
+};
+
+/* A message (or several parts of one) between its end of data and the disk. */
+struct storing {
+    struct list link; /* in receiver.free_storings */
+    struct receiver *r;
+    struct session *session; /* NULL: gone */
+    uint64_t id;             /* the one that the client is told */
+    uint32_t waits;          /* parts not yet done */
+    enum err err;            /* of a part that failed */
+};
+
+/* A copy of the message that is stored by itself. */
+struct part {
+    const struct route_list *list; /* NULL: the message as its recipients get it */
+    struct recipient *recipients;  /* in the transaction's arena */
+    uint32_t count, cap;
+    uint64_t id;
+    struct spool_message *message; /* from DATA to the commit */
+    struct body_facts prefix;      /* of the fields that we put before the content */
+};
+
+enum content_stage {
+    CONTENT_FIRST_LINE, /* is it a header field? */
+    CONTENT_HEADER,     /* of a trusted session: held back until its end, to be mended */
+    CONTENT_THROUGH,
+};
+
+struct transaction {
+    struct arena arena;
+    uint64_t id;
+    int64_t arrival_s;
+    struct address path; /* completed with origin; null: both empty */
+    slice reverse_path;  /* the same, printed */
+    uint32_t flags;      /* enum envelope_flags */
+    bool trusted;
+    bool headless;           /* content without a header: an empty line was put before it */
+    struct resolve *resolve; /* while lookup is asked about a recipient */
+    slice rcpt;              /* of the RCPT in hand, then of the last one accepted */
+    uint32_t rcpt_count;     /* accepted */
+    struct part *parts;      /* 0 is the message itself */
+    uint32_t part_count, part_cap;
+    struct table seen;       /* recipients of part 0, once there are two */
+    size_t counted;          /* bytes of the arena that receiver.transaction_bytes has */
+    struct storing *storing; /* from DATA to the commit */
+    enum content_stage stage;
+    enum err lost;         /* the spool took no more */
+    buf held;              /* the content's beginning, in the first two stages */
+    struct body_scan scan; /* of a trusted session's content as mended */
+};
+
+enum session_wait {
+    WAIT_NONE,
+    WAIT_HANDSHAKE,
+    WAIT_PREGREET,
+    WAIT_RESOLVE, /* RCPT */
+    WAIT_VERIFY,  /* VRFY, EXPN */
+    WAIT_LOGIN,
+    WAIT_LOGIN_FAILED, /* the penalty */
+    WAIT_STORE
+};
+
+enum auth_step { AUTH_PLAIN, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD };
+
+struct auth {
+    enum auth_step step;
+    uint32_t failures;
+    uint16_t user_len, login_len;
+    char user[RECEIVER_NAME_MAX];  /* as whom the client wants to sign in */
+    char login[RECEIVER_NAME_MAX]; /* as whom it is signed in */
+};
+
+struct verify;
+
+/* Of what the disconnect line tells. */
+struct session_counts {
+    uint32_t helo, ehlo, starttls, auth, auth_ok, mail, mail_ok, rcpt, rcpt_ok, data, data_ok, query;
+};
+
+struct session {
+    struct list link; /* in receiver.sessions or receiver.free_sessions */
+    struct receiver *r;
+    const struct listener *listener;
+    struct net_connection *net;
+    struct smtp_server *smtp;
+    struct route_session route;
+    struct transaction *transaction;
+    struct storing *storing;
+    struct auth *auth;
+    struct verify *verify;
+    enum session_wait wait;
+    int64_t wait_until_ms;           /* INT64_MAX: somebody else keeps the time */
+    int64_t active_ms;               /* something came from the client */
+    uint32_t asked, asked_name;      /* numbers of asks, 0 none */
+    buf stash;                       /* input that came with what is being waited for */
+    enum status refusal;             /* STATUS_OK, or why the greeting is none */
+    const char *verb;                /* the last one, for the log */
+    bool counted;                    /* in the limits */
+    bool over;                       /* CLOSE has come */
+    bool eof, broken;                /* the client ends / the connection is of no use any more */
+    bool paused, congested, blocked; /* congested: the spool; blocked: the client does not read */
+    bool esmtp, connect_logged, name_known;
+    struct session_counts counts;
+    uint8_t ip_text_len, name_len, helo_len;
+    char ip_text[46];
+    char name[RECEIVER_NAME_MAX]; /* reverse name, or "unknown" */
+    char helo[RECEIVER_NAME_MAX];
+};
+
+struct name_entry;
+
+struct receiver {
+    struct child child;
+    const struct child_start *start;
+    const struct conf *conf;
+    struct route_index *routes;
+    struct tls_server *tls; /* NULL without [tls] */
+    struct limits_config limits;
+    struct spool_writer *writer;
+    struct loop_watch *writer_watch;
+    struct listener *listeners;
+    size_t listener_count;
+    bool listening;
+    struct list sessions, free_sessions, free_storings;
+    size_t session_count, storing_count;
+    struct loop_timer *sweep;
+    bool sweeping;
+    uint64_t transaction_bytes; /* of all transactions' arenas */
+
+    uint64_t number_next, number_end, spare_next, spare_end; /* leased numbers */
+    bool numbers_asked, writer_wants_numbers;
+
+    struct hub_peer *queue;   /* whom announcements go to; NULL: none is up */
+    uint64_t unacked;         /* announced bytes that no queue has acknowledged */
+    int64_t unacked_since_ms; /* the last acknowledgement, or the first announcement after all were acknowledged */
+
+    struct ask *asks; /* number i is asks[i - 1] */
+    uint32_t ask_count, ask_cap, ask_free;
+    struct name_entry *names;
+
+    bool draining;
+    int64_t drain_grace_ms, drain_until_ms;
+};
+
+static inline int64_t receiver_now_ms(const struct receiver *r)
+{
+    return loop_now_ms(r->child.loop);
+}
+static inline slice session_name(const struct session *s)
+{
+    return slice_of(s->name, s->name_len);
+}
+static inline slice session_ip(const struct session *s)
+{
+    return slice_of(s->ip_text, s->ip_text_len);
+}
+static inline slice session_helo(const struct session *s)
+{
+    return slice_of(s->helo, s->helo_len);
+}
+
+/* receiver.c */
+/* Ends the process when it drains and nothing is left. */
+void receiver_end_if_drained(struct receiver *r);
+
+/* listener.c */
+must_check enum err listeners_open(struct receiver *r);
+void listeners_start(struct receiver *r);
+void listeners_stop(struct receiver *r);
+
+/* session.c */
+/* fd is the session's, also when nothing comes of it. */
+void session_accept(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal);
+/* An answer has been given outside of the engine's drive, or what held up the input is gone. The session may be freed. */
+void session_resume(struct session *s);
+/* Gives the answer that the session waits for; the caller resumes. */
+void session_answer(struct session *s, const struct verdict *v);
+void session_answer_status(struct session *s, enum status status);
+/* From here on the session waits; for_ms 0: somebody else keeps the time. */
+void session_wait(struct session *s, enum session_wait wait, int64_t for_ms);
+/* To be called while handling an event: nothing of it is needed afterwards. */
+void session_start_tls(struct session *s);
+/* Frees what the lists of free structs have. */
+void sessions_close(struct receiver *r);
+
+/* sweep.c */
+void sessions_sweep_start(struct receiver *r);
+void sessions_sweep(void *ctx);
+
+/* event.c: what each event of the engine sets off */
+void event_take(struct session *s, const struct smtp_server_event *e);
+
+/* transaction.c */
+void transaction_mail(struct session *s, const struct smtp_server_event *e);
+void transaction_rcpt(struct session *s, const struct smtp_server_event *e);
+/* lookup has answered about the recipient in hand. */
+void transaction_rcpt_answered(struct session *s, enum resolve_answer answer);
+/* Forgets it, with whatever content there is. Harmless without one. */
+void transaction_abort(struct session *s);
+
+/* parts.c */
+/* Recipients of one RCPT join the transaction. ERR_NOMEM. */
+must_check enum err parts_add(struct receiver *r, struct transaction *t, const struct resolve_result *result);
+
+/* content.c */
+void content_data(struct session *s);
+void content_piece(struct session *s, slice in);
+/* No more content: nothing is held back any longer. */
+void content_finish(struct session *s);
+void content_abort(struct transaction *t);
+/* Facts of a part's stored body; engine's are those of the content as it came. */
+struct body_facts content_facts(struct transaction *t, const struct part *p, const struct body_facts *engine);
+
+/* header.c: pure steps on the beginning of the content */
+enum header_first_line { HEADER_FIELD, HEADER_NONE, HEADER_UNDECIDED };
+enum header_first_line header_first_line(slice content);
+/* Is the end of the header in content? from: what has been searched before. */
+bool header_has_end(slice content, size_t from);
+struct header_added {
+    slice from; /* reverse-path, or empty */
+    slice hostname;
+    uint64_t id;
+    int64_t unix_s;
+    int offset_min;
+};
+/* content with the fixes for trusted sessions: Date, Message-ID, From added when missing, Bcc removed. */
+void header_mend(buf *out, slice content, const struct header_added *add);
+
+/* store.c */
+void store_message(struct session *s, const struct body_facts *facts);
+void store_done(struct receiver *r, const struct spool_done *done);
+/* NULL without memory. */
+struct storing *storing_take(struct session *s);
+void storing_give_back(struct storing *st);
+
+/* announce.c */
+void announce_message(struct receiver *r, const struct spool_done *done);
+void announce_closed(struct receiver *r, uint64_t segment);
+void announce_queue_up(struct receiver *r, struct hub_peer *p);
+void announce_queue_down(struct receiver *r, const struct hub_peer *p);
+void announce_ack(struct receiver *r, const struct hub_peer *p, uint64_t bytes);
+/* Too much that the queue has not acknowledged, or for too long. */
+bool announce_queue_busy(const struct receiver *r);
+
+/* numbers.c */
+void numbers_ask(struct receiver *r);
+void numbers_arrived(struct receiver *r, uint64_t first, uint32_t count);
+void numbers_writer_low(struct receiver *r);
+/* 0 when there is none for the moment. */
+uint64_t numbers_draw(struct receiver *r);
+
+/* ask.c */
+/* False when lookup cannot be asked now; else the caller waits, for RECEIVER_ANSWER_MS at the most. */
+bool ask_user(struct session *s, enum users_kind kind, slice name);
+bool ask_login(struct session *s, slice login, slice password);
+void ask_name(struct session *s);
+void ask_cancel(struct session *s);
+void ask_answer(struct receiver *r, const struct ipc_message *m);
+/* No answer will come, or not in time, to what the session waits for. */
+void ask_failed(struct session *s);
+/* lookup is gone: nobody will answer. */
+void ask_lookup_down(struct receiver *r);
+
+/* name.c: the clients' reverse names, kept for a while */
+void name_find(struct session *s);
+void name_arrived(struct session *s, slice name);
+
+/* auth.c */
+void auth_begin(struct session *s, const struct smtp_server_event *e);
+void auth_response(struct session *s, slice response);
+void auth_answered(struct session *s, unsigned answer, slice login);
+/* The penalty of a failed login is over. */
+void auth_penalty_over(struct session *s);
+/* Forgets login and all (STARTTLS, end). */
+void auth_forget(struct session *s);
+
+/* verify.c */
+void verify_begin(struct session *s, slice argument, bool expand);
+void verify_answered(struct session *s, enum resolve_answer answer, slice full_name);
+void verify_abort(struct session *s);
+
+/* log.c: the lines that readers of Postfix's log know */
+void log_connect(struct session *s);
+void log_disconnect(struct session *s, slice why);
+/* A refusal at verb; to is empty at MAIL. */
+void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to);
+void log_message(struct session *s, const struct part *p);
+
+/* The protocol of RFC 3848: "ESMTPSA" and so on. */
+slice session_protocol(const struct session *s);
+
+#endif

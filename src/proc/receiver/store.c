@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: ISC */
+/* The end of data: last checks, the commit, and what the client is told when the disk has it. */
+#include "proc/receiver/state.h"
+
+struct storing *storing_take(struct session *s)
+{
+    struct list *l = list_pop(&s->r->free_storings);
+    struct storing *st = l ? LIST_ENTRY(l, struct storing, link) : malloc(sizeof(*st));
+    if (!st)
+        return NULL;
+    *st = (struct storing){.r = s->r, .session = s, .id = s->transaction->id};
+    list_init(&st->link);
+    return st;
+}
+
+void storing_give_back(struct storing *st)
+{
+    st->session = NULL;
+    list_push_front(&st->r->free_storings, &st->link);
+}
+
+static struct verdict verdict_of(enum err e)
+{
+    return status_verdict(e == ERR_NOSPACE || e == ERR_NOMEM ? STATUS_INSUFFICIENT_SPACE : STATUS_SPOOL_WRITE);
+}
+
+/* A signed-in user writes as itself, in every From there is; one that cannot be read is nobody's. */
+static bool is_from_allowed(struct session *s, slice value)
+{
+    struct address a;
+    enum err e;
+    while ((e = address_list_next(&value, &s->transaction->arena, NULL, &a)) == ERR_OK)
+        if (!route_sender_allowed(s->r->routes, s->route.login, a))
+            return false;
+    return e == ERR_NOTFOUND;
+}
+
+static enum status check_header(struct session *s, slice header)
+{
+    struct header_field f;
+    while (s->route.login.len > 0 && header_next(&header, &f))
+        if (slice_equal_nocase(f.name, SLICE("From")) && !is_from_allowed(s, f.value))
+            return STATUS_SENDER_NOT_YOURS;
+    return STATUS_OK;
+}
+
+/* A list that must not expand this message refuses it for all recipients: none that was accepted at RCPT is dropped in silence. */
+static enum status check(struct session *s, const struct body_facts *facts)
+{
+    struct transaction *t = s->transaction;
+    for (uint32_t i = 0; i < t->part_count; i++) {
+        const struct part *p = &t->parts[i];
+        if (!p->message)
+            continue;
+        struct body_facts f = content_facts(t, p, facts);
+        slice header = slice_sub(spool_message_start(p->message), p->prefix.size, f.header_len);
+        if (p->list && route_list_refuses(p->list, t->reverse_path, header))
+            return STATUS_POST_REFUSED;
+        enum status status = check_header(s, header);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static void commit(struct session *s, struct part *p, const struct body_facts *facts)
+{
+    struct transaction *t = s->transaction;
+    const struct envelope envelope = {.reverse_path = p->list ? p->list->owner : t->reverse_path,
+                                      .flags = t->flags,
+                                      .recipient_count = p->count,
+                                      .recipients = p->recipients};
+    const struct spool_head head = {.id = p->id,
+                                    .arrival_s = t->arrival_s,
+                                    .facts = content_facts(t, p, facts),
+                                    .origin = {.client_name = session_name(s),
+                                               .client_ip = session_ip(s),
+                                               .helo = session_helo(s),
+                                               .protocol = session_protocol(s),
+                                               .login = s->route.login},
+                                    .envelope_count = 1,
+                                    .envelopes = &envelope};
+    log_message(s, p);
+    enum err e = spool_message_commit(&p->message, &head);
+    p->message = NULL;
+    if (e == ERR_OK)
+        t->storing->waits++;
+    else
+        t->storing->err = e;
+}
+
+static void refuse(struct session *s, const struct verdict *v)
+{
+    log_reject(s, "END-OF-MESSAGE", v, s->transaction->rcpt);
+    transaction_abort(s);
+    session_answer(s, v);
+}
+
+void store_message(struct session *s, const struct body_facts *facts)
+{
+    struct transaction *t = s->transaction;
+    content_finish(s);
+    struct verdict v = verdict_of(t->lost);
+    if (t->lost == ERR_OK)
+        v = status_verdict(check(s, facts));
+    if (t->lost != ERR_OK || !verdict_ok(&v)) {
+        refuse(s, &v);
+        return;
+    }
+    for (uint32_t i = 0; i < t->part_count; i++)
+        if (t->parts[i].message)
+            commit(s, &t->parts[i], facts);
+    struct storing *st = t->storing;
+    if (st->waits == 0) {
+        v = verdict_of(st->err);
+        refuse(s, &v);
+        return;
+    }
+    s->storing = st;
+    s->r->storing_count++;
+    t->storing = NULL;
+    transaction_abort(s); /* the writer has it all */
+    session_wait(s, WAIT_STORE, 0);
+}
+
+static void answer_queued(struct session *s, uint64_t id)
+{
+    char memory[64];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    buf_append(&b, SLICE("Ok: queued as "));
+    queue_id_print(&b, id);
+    struct verdict v = status_verdict_text(STATUS_QUEUED, buf_slice(&b));
+    s->counts.data_ok++;
+    session_answer(s, &v);
+}
+
+static void finish(struct storing *st)
+{
+    struct receiver *r = st->r;
+    struct session *s = st->session;
+    uint64_t id = st->id;
+    enum err err = st->err;
+    r->storing_count--;
+    storing_give_back(st);
+    if (!s) {
+        receiver_end_if_drained(r);
+        return;
+    }
+    s->storing = NULL;
+    if (err == ERR_OK) {
+        answer_queued(s, id);
+    } else {
+        struct verdict v = verdict_of(err);
+        session_answer(s, &v);
+    }
+    session_resume(s);
+}
+
+void store_done(struct receiver *r, const struct spool_done *done)
+{
+    struct storing *st = done->cookie;
+    if (done->err == ERR_OK) {
+        announce_message(r, done);
+    } else {
+        char id[QUEUE_ID_TEXT_MAX];
+        int n = (int)queue_id_write(id, st->id);
+        log_line(LOG_ERROR, "%.*s: not stored, refused: %s", n, id, err_text(done->err));
+        st->err = done->err;
+    }
+    if (done->closed_segment)
+        announce_closed(r, done->closed_segment);
+    if (--st->waits == 0)
+        finish(st);
+}

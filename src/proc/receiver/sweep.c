@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/* Deadlines of all sessions, looked at once a second while there are sessions. */
+#include "proc/receiver/state.h"
+
+#define SWEEP_MS 1000
+
+static void wait_over(struct session *s)
+{
+    switch (s->wait) {
+    case WAIT_PREGREET:
+        session_answer_status(s, STATUS_OK);
+        session_resume(s);
+        break;
+    case WAIT_HANDSHAKE:
+        s->broken = true;
+        session_resume(s);
+        break;
+    case WAIT_RESOLVE:
+    case WAIT_VERIFY:
+    case WAIT_LOGIN:
+        ask_failed(s);
+        break;
+    case WAIT_LOGIN_FAILED:
+        auth_penalty_over(s);
+        session_resume(s);
+        break;
+    case WAIT_NONE:
+    case WAIT_STORE:
+        break;
+    }
+}
+
+/* Draining: an idle session goes after the grace, any other at the end of the time. */
+static bool must_go(const struct session *s, int64_t now_ms)
+{
+    const struct receiver *r = s->r;
+    if (!r->draining)
+        return false;
+    bool idle = !s->transaction && s->wait == WAIT_NONE && now_ms - s->active_ms > r->drain_grace_ms;
+    return idle || now_ms > r->drain_until_ms;
+}
+
+static void sweep_one(struct session *s, int64_t now_ms)
+{
+    bool last = s->r->draining && now_ms > s->r->drain_until_ms + SWEEP_MS;
+    if (now_ms >= s->wait_until_ms) {
+        wait_over(s);
+    } else if (smtp_server_deadline(s->smtp) <= now_ms) {
+        smtp_server_tick(s->smtp, now_ms);
+        session_resume(s);
+    } else if (last && s->wait != WAIT_STORE) {
+        s->broken = true;
+        session_resume(s);
+    } else if (must_go(s, now_ms)) {
+        smtp_server_shutdown(s->smtp, now_ms);
+        session_resume(s);
+    }
+}
+
+void sessions_sweep_start(struct receiver *r)
+{
+    if (r->sweeping)
+        return;
+    r->sweeping = true;
+    loop_timer_start(r->sweep, SWEEP_MS);
+}
+
+void sessions_sweep(void *ctx)
+{
+    struct receiver *r = ctx;
+    int64_t now_ms = receiver_now_ms(r);
+    LIST_FOREACH(l, &r->sessions)
+        sweep_one(LIST_ENTRY(l, struct session, link), now_ms);
+    r->sweeping = false;
+    if (!list_empty(&r->sessions))
+        sessions_sweep_start(r);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/receiver/state.h"
+
+#define ARENA_MAX (16u << 20)
+#define ALL_ARENAS_MAX                                                                                                 \
+    (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
+
+static void refuse(struct session *s, const char *verb, enum status status, slice to)
+{
+    struct verdict v = status_verdict(status);
+    log_reject(s, verb, &v, to);
+    session_answer(s, &v);
+}
+
+static void count_memory(struct receiver *r, struct transaction *t)
+{
+    r->transaction_bytes += t->arena.used - t->counted;
+    t->counted = t->arena.used;
+}
+
+/* Bare names are completed, and the printed form is what the address looks into. */
+static enum err set_path(struct receiver *r, struct transaction *t, struct address path)
+{
+    char memory[1024];
+    buf b;
+    if (path.local.len > 0 && path.domain.len == 0)
+        path.domain = r->conf->route.origin;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    address_print(&b, path);
+    enum err e = buf_ok(&b) ? arena_copy(&t->arena, buf_slice(&b), &t->reverse_path) : ERR_NOMEM;
+    if (e != ERR_OK || t->reverse_path.len == 0)
+        return e;
+    size_t domain_at = t->reverse_path.len - path.domain.len;
+    t->path.local = slice_sub(t->reverse_path, 0, domain_at - 1);
+    t->path.domain = slice_skip(t->reverse_path, domain_at);
+    return ERR_OK;
+}
+
+static enum err begin(struct session *s, const struct smtp_server_event *e)
+{
+    struct transaction *t = calloc(1, sizeof(*t));
+    if (!t)
+        return ERR_NOMEM;
+    arena_init(&t->arena, ARENA_MAX);
+    s->transaction = t;
+    enum err err = set_path(s->r, t, e->path);
+    if (err != ERR_OK)
+        return err;
+    t->flags = e->envelope_flags;
+    t->trusted = route_session_trusted(s->r->routes, &s->route, t->path, NULL);
+    t->flags |= t->trusted ? ENVELOPE_TRUSTED : 0U;
+    return ERR_OK;
+}
+
+static enum status admit(struct session *s, const struct smtp_server_event *e)
+{
+    struct receiver *r = s->r;
+    if (announce_queue_busy(r))
+        return STATUS_QUEUE_BUSY;
+    if (spool_writer_room(r->writer, e->size) != ERR_OK)
+        return STATUS_INSUFFICIENT_SPACE;
+    enum status status = route_policy_mail(r->routes, &s->route, s->transaction->path);
+    if (status != STATUS_OK)
+        return status;
+    s->transaction->id = numbers_draw(r);
+    return s->transaction->id ? STATUS_OK : STATUS_LOCAL_ERROR;
+}
+
+void transaction_mail(struct session *s, const struct smtp_server_event *e)
+{
+    transaction_abort(s);
+    enum status status = begin(s, e) == ERR_OK ? admit(s, e) : STATUS_LOCAL_ERROR;
+    if (status != STATUS_OK) {
+        refuse(s, "MAIL", status, SLICE_NONE);
+        transaction_abort(s);
+        return;
+    }
+    s->counts.mail_ok++;
+    session_answer_status(s, STATUS_OK);
+}
+
+/* Goes on until the recipient is resolved or lookup has to be asked. */
+static void resolve(struct session *s)
+{
+    struct transaction *t = s->transaction;
+    for (;;) {
+        enum users_kind kind;
+        slice user;
+        enum resolve_step step = route_resolve_step(t->resolve, &kind, &user);
+        if (step == RESOLVE_ASK && ask_user(s, kind, user)) {
+            session_wait(s, WAIT_RESOLVE, RECEIVER_ANSWER_MS);
+            return;
+        }
+        if (step == RESOLVE_ASK) {
+            route_resolve_answer(t->resolve, RESOLVE_UNKNOWN);
+            continue;
+        }
+        const struct resolve_result *result = route_resolve_result(t->resolve);
+        enum status status = result->status;
+        if (step == RESOLVE_DONE)
+            status = parts_add(s->r, t, result) == ERR_OK ? STATUS_OK : STATUS_TOO_MANY_RECIPIENTS;
+        t->resolve = NULL;
+        count_memory(s->r, t);
+        if (status != STATUS_OK) {
+            refuse(s, "RCPT", status, t->rcpt);
+            return;
+        }
+        t->rcpt_count++;
+        s->counts.rcpt_ok++;
+        session_answer_status(s, STATUS_OK);
+        return;
+    }
+}
+
+static enum status rcpt_begin(struct session *s, const struct smtp_server_event *e)
+{
+    struct receiver *r = s->r;
+    struct transaction *t = s->transaction;
+    char memory[1024];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    address_print(&b, e->path);
+    if (arena_copy(&t->arena, buf_slice(&b), &t->rcpt) != ERR_OK || r->transaction_bytes > ALL_ARENAS_MAX)
+        return STATUS_TOO_MANY_RECIPIENTS;
+    enum status status = route_policy_rcpt(r->routes, &s->route, t->path, e->path);
+    if (status != STATUS_OK)
+        return status;
+    const struct resolve_request request = {.session = &s->route, .reverse_path = t->path, .recipient = e->path};
+    enum err err = route_resolve_begin(r->routes, &t->arena, &request, &t->resolve);
+    return err == ERR_OK ? STATUS_OK : STATUS_TOO_MANY_RECIPIENTS;
+}
+
+void transaction_rcpt(struct session *s, const struct smtp_server_event *e)
+{
+    enum status status = rcpt_begin(s, e);
+    if (status == STATUS_OK)
+        resolve(s);
+    else
+        refuse(s, "RCPT", status, s->transaction->rcpt);
+}
+
+void transaction_rcpt_answered(struct session *s, enum resolve_answer answer)
+{
+    route_resolve_answer(s->transaction->resolve, answer);
+    resolve(s);
+}
+
+void transaction_abort(struct session *s)
+{
+    struct transaction *t = s->transaction;
+    if (!t)
+        return;
+    s->transaction = NULL;
+    s->congested = false;
+    content_abort(t);
+    table_deinit(&t->seen);
+    s->r->transaction_bytes -= t->counted;
+    arena_deinit(&t->arena);
+    free(t);
+}

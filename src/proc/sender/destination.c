@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/sender/state.h"
+
+#define IDLE_DESTINATION_MS (10 * 60 * 1000)
+#define DESTINATION_ARENA_MAX 65536u
+#define TARGET_ARENA_MAX 262144u
+#define SESSIONS_MAX 2000u
+
+static enum err copy_hop(struct destination *d, const struct next_hop *hop)
+{
+    d->hop = *hop;
+    enum err e = arena_copy(&d->arena, hop->host, &d->hop.host);
+    if (e == ERR_OK)
+        e = arena_copy(&d->arena, hop->unix_path, &d->hop.unix_path);
+    if (e == ERR_OK)
+        e = arena_copy(&d->arena, hop->domain, &d->hop.domain);
+    return e;
+}
+
+/* The password is read once a destination and process, as whom we run: config check has seen that it can be. */
+static void read_password(struct sender *s, struct destination *d)
+{
+    const struct route_override *o = d->hop.override;
+    if (!o || o->login.len == 0)
+        return;
+    for (size_t i = 0; i < s->password_count; i++) {
+        if (s->passwords[i].override == o) {
+            d->login = o->login;
+            d->password = s->passwords[i].password;
+        }
+    }
+}
+
+static struct destination *destination_new(struct sender *s, const struct next_hop *hop, slice key)
+{
+    struct destination *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    list_init(&d->jobs);
+    list_init(&d->sessions);
+    arena_init(&d->arena, DESTINATION_ARENA_MAX);
+    arena_init(&d->target_arena, TARGET_ARENA_MAX);
+    slice kept;
+    if (arena_copy(&d->arena, key, &kept) != ERR_OK || copy_hop(d, hop) != ERR_OK ||
+        table_put(&s->destination_by_key, kept, d) != ERR_OK) {
+        arena_deinit(&d->arena);
+        free(d);
+        return NULL;
+    }
+    d->key = kept;
+    read_password(s, d);
+    list_push(&s->destinations, &d->link);
+    return d;
+}
+
+struct destination *sender_destination_get(struct sender *s, const struct next_hop *hop, uint32_t connections)
+{
+    char memory[512];
+    buf key;
+    buf_init_fixed(&key, memory, sizeof memory);
+    route_next_key(&key, hop);
+    struct destination *d = table_get(&s->destination_by_key, buf_slice(&key));
+    if (!d)
+        d = destination_new(s, hop, buf_slice(&key));
+    if (d) {
+        d->connections = connections ? connections : 1;
+        d->used_ms = loop_now_ms(s->child.loop);
+    }
+    return d;
+}
+
+static bool more_sessions(const struct sender *s, const struct destination *d)
+{
+    /* A session that is being opened will take one of the waiting jobs; more of them are opened only for jobs beyond those, two for each. */
+    if (d->session_count > 0 && loop_now_ms(s->child.loop) < d->no_more_until_ms)
+        return false;
+    return d->job_count > d->opening * 2 && d->session_count < d->connections && s->session_count < SESSIONS_MAX;
+}
+
+void sender_destination_pump(struct sender *s, struct destination *d)
+{
+    LIST_FOREACH(l, &d->sessions) {
+        if (d->idle == 0 || d->job_count == 0)
+            break;
+        struct session *x = LIST_ENTRY(l, struct session, link);
+        if (x->idle)
+            sender_session_next(s, x);
+    }
+    if (d->job_count == 0 || !sender_targets_ready(s, d))
+        return;
+    while (more_sessions(s, d)) {
+        uint32_t before = d->session_count;
+        sender_session_open(s, d, d->target_first, false);
+        if (d->session_count == before)
+            break;
+    }
+}
+
+static void down_send(struct sender *s, uint32_t number, const struct verdict *v, slice host, bool remote)
+{
+    struct hub_peer *queue = ipc_hub_find(s->child.hub, PROCESS_QUEUE);
+    if (!queue)
+        return;
+    struct ipc_message m = {.type = IPC_destination_down, .fd = -1};
+    m.u.destination_down.destination = number;
+    m.u.destination_down.remote = remote;
+    CHILD_VERDICT_SET(m.u.destination_down, v);
+    m.u.destination_down.host = host;
+    ipc_hub_send(s->child.hub, queue, &m);
+}
+
+static void log_down(const struct destination *d, const struct verdict *v, slice host)
+{
+    char memory[1024];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof memory);
+    status_print(&b, v);
+    log_line(LOG_INFO, "destination %.*s: status=deferred (%.*s%s%.*s)", SLICE_ARG(d->key), SLICE_ARG(host),
+             host.len ? ": " : "", SLICE_ARG(buf_slice(&b)));
+}
+
+void sender_destination_down(struct sender *s, struct destination *d, const struct verdict *v, slice host, bool remote)
+{
+    bool permanent = verdict_class(v) == VERDICT_PERMANENT;
+    d->targets_until_ms = 0;
+    d->target_first = 0;
+    if (d->job_count > 0)
+        log_down(d, v, host);
+    for (struct job *j = sender_job_next(d); j; j = sender_job_next(d)) {
+        if (permanent) {
+            for (uint32_t i = 0; i < j->recipient_count; i++)
+                sender_job_result_set(j, i, v, remote);
+            sender_job_report(s, j, NULL);
+            continue;
+        }
+        down_send(s, j->queue_destination, v, host, remote);
+        sender_job_return(s, j);
+    }
+}
+
+static void destination_free(struct sender *s, struct destination *d)
+{
+    (void)table_remove(&s->destination_by_key, d->key);
+    list_remove(&d->link);
+    arena_deinit(&d->arena);
+    arena_deinit(&d->target_arena);
+    free(d);
+}
+
+void sender_destination_sweep(struct sender *s)
+{
+    int64_t now_ms = loop_now_ms(s->child.loop);
+    LIST_FOREACH(l, &s->destinations) {
+        struct destination *d = LIST_ENTRY(l, struct destination, link);
+        if (d->asking && now_ms > d->asking_until_ms) {
+            struct verdict v = status_verdict(STATUS_DNS_TEMPORARY);
+            d->asking = 0;
+            sender_destination_down(s, d, &v, SLICE_NONE, false);
+        }
+        if (d->session_count == 0 && d->job_count == 0 && !d->asking && now_ms - d->used_ms > IDLE_DESTINATION_MS)
+            destination_free(s, d);
+    }
+}
+
+void sender_destination_close_all(struct sender *s)
+{
+    LIST_FOREACH(l, &s->destinations)
+        destination_free(s, LIST_ENTRY(l, struct destination, link));
+    table_deinit(&s->destination_by_key);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/sender/sender.h"
+
+#include "proc/sender/state.h"
+
+#define SWEEP_MS 250
+#define OUT_MAX (1u * 1024 * 1024)
+#define PASSWORD_MAX 4096u
+
+static struct sender sender;
+
+struct sender *sender_get(void)
+{
+    return &sender;
+}
+
+static void peer_up(void *ctx, struct hub_peer *p)
+{
+    struct sender *s = ctx;
+    if (p->kind == PROCESS_QUEUE)
+        sender_jobs_hello(s, p);
+    else if (p->kind == PROCESS_LOOKUP)
+        sender_targets_ask_again(s);
+}
+
+static void peer_down(void *ctx, struct hub_peer *p, bool dead)
+{
+    (void)ctx;
+    (void)p;
+    (void)dead;
+}
+
+static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
+{
+    struct sender *s = ctx;
+    (void)p;
+    if (m->type == IPC_job)
+        sender_job_take(s, &m->u.job);
+    else if (m->type == IPC_answer_mx)
+        sender_targets_answer(s, &m->u.answer_mx);
+}
+
+/* What waits goes back to the queue; what is being sent is sent. */
+static void drain(void *ctx, int64_t limit_ms)
+{
+    struct sender *s = ctx;
+    (void)limit_ms;
+    s->child.draining = true;
+    LIST_FOREACH(l, &s->destinations) {
+        struct destination *d = LIST_ENTRY(l, struct destination, link);
+        for (struct job *j = sender_job_next(d); j; j = sender_job_next(d))
+            sender_job_return(s, j);
+    }
+    LIST_FOREACH(l, &s->sessions) {
+        struct session *x = LIST_ENTRY(l, struct session, all);
+        if (x->idle)
+            sender_session_next(s, x);
+    }
+}
+
+static void master_gone(void *ctx)
+{
+    struct sender *s = ctx;
+    child_stop(&s->child, 0);
+}
+
+static void sweep(void *ctx)
+{
+    struct sender *s = ctx;
+    loop_timer_start(s->sweep, SWEEP_MS);
+    sender_session_sweep(s);
+    sender_destination_sweep(s);
+    if (s->child.draining && list_empty(&s->jobs))
+        child_stop(&s->child, 0);
+}
+
+/* While we are still who may read them. */
+static enum err passwords_read(struct sender *s)
+{
+    const struct route_tables *t = &s->conf->route;
+    arena_init(&s->secrets, 1u * 1024 * 1024);
+    s->passwords = calloc(t->override_count ? t->override_count : 1, sizeof *s->passwords);
+    if (!s->passwords)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < t->override_count; i++) {
+        const struct route_override *o = &t->overrides[i];
+        if (o->login.len == 0 || o->password_file.len == 0)
+            continue;
+        buf b;
+        buf_init(&b, PASSWORD_MAX);
+        struct password *p = &s->passwords[s->password_count];
+        enum err e = os_file_read(AT_FDCWD, o->password_file, &b);
+        if (e == ERR_OK)
+            e = arena_copy(&s->secrets, slice_trim(buf_slice(&b)), &p->password);
+        buf_deinit(&b);
+        if (e != ERR_OK) {
+            log_line(LOG_ERROR, "password file %.*s: %s: mail for this route waits", SLICE_ARG(o->password_file),
+                     err_text(e));
+            continue;
+        }
+        p->override = o;
+        s->password_count++;
+    }
+    return ERR_OK;
+}
+
+static enum err tls_open(struct sender *s)
+{
+    buf why;
+    buf_init(&why, 1024);
+    enum err e = tls_client_open(false, &s->tls_open, &why);
+    if (e == ERR_OK)
+        e = tls_client_open(true, &s->tls_verify, &why);
+    if (e != ERR_OK)
+        log_line(LOG_ERROR, "TLS for outgoing mail: %.*s", SLICE_ARG(buf_slice(&why)));
+    buf_deinit(&why);
+    return e;
+}
+
+static enum err start(struct sender *s, const struct child_start *start_with)
+{
+    enum err e = passwords_read(s);
+    if (e == ERR_OK)
+        e = tls_open(s);
+    if (e == ERR_OK)
+        e = child_confine(&s->child, PROCESS_NO_CAPS);
+    if (e == ERR_OK)
+        e = spool_reader_open(start_with->spool_fd, &s->reader);
+    if (e == ERR_OK)
+        e = route_index_open(&s->conf->route, start_with->hash_key, &s->routes);
+    if (e == ERR_OK)
+        e = loop_timer_open(s->child.loop, sweep, s, &s->sweep);
+    if (e == ERR_OK)
+        loop_timer_start(s->sweep, SWEEP_MS);
+    return e;
+}
+
+int sender_main(const struct child_start *start_with)
+{
+    static const struct ipc_hub_ops ops = {
+        .peer_up = peer_up,
+        .peer_down = peer_down,
+        .message = message,
+        .drain = drain,
+        .master_gone = master_gone,
+    };
+    struct sender *s = &sender;
+    s->conf = start_with->conf;
+    list_init(&s->destinations);
+    list_init(&s->sessions);
+    list_init(&s->jobs);
+    table_init(&s->destination_by_key, start_with->hash_key, false, 1u << 24);
+    buf_init(&s->out, OUT_MAX);
+    sender_targets_self_init(s);
+    enum err e = child_begin(&s->child, start_with, "smtp", &ops, s);
+    if (e == ERR_OK)
+        e = start(s, start_with);
+    if (e != ERR_OK) {
+        log_line(LOG_ERROR, "the sender cannot start: %s", err_text(e));
+        log_close();
+        return 1;
+    }
+    child_ready(&s->child);
+    int status = child_run(&s->child);
+    LIST_FOREACH(l, &s->sessions)
+        sender_session_close(s, LIST_ENTRY(l, struct session, all));
+    sender_destination_close_all(s);
+    return status;
+}

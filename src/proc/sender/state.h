@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+/* What the files of the process sender share. A job (some recipients of one message for one destination) waits at its destination until a session takes it. A destination has its targets, the
+ * addresses to try in order, and its sessions; a session is one connection with one engine, and carries job after job. Whatever happens to a session, its job is either reported,
+ * put back to wait for another session, or given back to the queue; the queue owns the schedule. */
+#ifndef PROC_SENDER_STATE_H
+#define PROC_SENDER_STATE_H
+
+#include "child/child.h"
+#include "route/route.h"
+#include "smtp/smtp.h"
+
+#define TARGETS_MAX 32u
+#define RECIPIENTS_MAX 1000u
+
+struct job_result {
+    struct verdict verdict; /* text in the job's arena */
+    bool set, remote;
+};
+
+struct job {
+    struct list link; /* destination.jobs, or alone when a session has it */
+    struct list all;  /* sender.jobs: for HELLO */
+    struct arena arena;
+    uint64_t number;
+    struct spool_place place;
+    int64_t arrival_s, dispatch_us, taken_us;
+    uint32_t queue_destination; /* the queue's number: for destination_down */
+    uint32_t *recipients;
+    uint32_t recipient_count;
+    uint32_t target_first;      /* targets before it have failed this job */
+    struct job_result *results; /* one a recipient, in their order */
+};
+
+struct destination {
+    struct list link;    /* sender.destinations */
+    slice key;           /* in arena */
+    struct arena arena;  /* what hop points to */
+    struct next_hop hop; /* slices in the arena; override and owner are the configuration's */
+    slice login, password;
+    struct list jobs; /* that wait */
+    uint32_t job_count;
+    struct list sessions;
+    uint32_t session_count, opening, idle;
+    uint32_t connections; /* most at once */
+    struct arena target_arena;
+    struct mx_target *targets;
+    size_t target_count;
+    struct socket_address unix_target;
+    int64_t targets_until_ms; /* when they must be asked for anew; 0: none yet */
+    uint32_t target_first;    /* those before it have failed since they were asked for */
+    uint64_t asking;          /* token of the question under way, 0 none */
+    int64_t asking_until_ms;
+    struct verdict failure; /* the last session's, in failure_memory */
+    char failure_memory[512], failure_host[320];
+    slice failure_from;
+    bool failure_remote;
+    int64_t used_ms;
+    int64_t no_more_until_ms; /* the host refused one session while others went on: it has its limit */
+};
+
+enum session_state { SESSION_CONNECTING, SESSION_HANDSHAKE, SESSION_TALKING, SESSION_OVER };
+
+struct session {
+    struct list link; /* destination.sessions */
+    struct list all;  /* sender.sessions: for deadlines */
+    struct destination *destination;
+    struct net_connection *connection;
+    struct smtp_client *client;
+    struct smtp_client_options options;
+    uint32_t target;
+    char host[320]; /* "name[ip]:port" for logs */
+    slice host_text;
+    enum session_state state;
+    int64_t deadline_ms; /* of connecting and handshakes; of idleness when idle */
+    int64_t begun_us, ready_us, started_us;
+    struct job *job;
+    struct smtp_client_message message; /* of the job; its arrays are in the job's arena */
+    uint32_t *map;                      /* message's recipients -> the job's */
+    struct spool_entry *entry;
+    uint64_t body_at;
+    buf pending; /* input that the engine did not take yet */
+    bool idle, plain_only, body_open, ended;
+    bool broken;      /* a write failed: the sweep drives the engine to its end */
+    uint32_t carried; /* messages so far */
+};
+
+/* A login's password, read while we still could. */
+struct password {
+    const struct route_override *override;
+    slice password;
+};
+
+struct sender {
+    struct child child;
+    const struct conf *conf;
+    struct route_index *routes;
+    struct spool_reader *reader;
+    struct tls_client *tls_open, *tls_verify;
+    struct list destinations, sessions, jobs;
+    struct table destination_by_key;
+    uint32_t session_count;
+    uint64_t token;
+    struct loop_timer *sweep;
+    struct mx_self self;
+    struct mx_address self_addresses[64];
+    struct password *passwords;
+    size_t password_count;
+    struct arena secrets;
+    buf out; /* one session's output while it is driven */
+};
+
+/* job.c */
+void sender_job_take(struct sender *s, const struct ipc_job *j);
+void sender_job_result_set(struct job *j, uint32_t index, const struct verdict *v, bool remote);
+/* Tells the queue all results (recipients without one stay open) and forgets the job. host: who said it. */
+void sender_job_report(struct sender *s, struct job *j, const struct session *from);
+void sender_job_return(struct sender *s, struct job *j);
+void sender_job_wait(struct destination *d, struct job *j);
+struct job *sender_job_next(struct destination *d);
+void sender_jobs_hello(struct sender *s, struct hub_peer *queue);
+
+/* destination.c */
+/* NULL without memory. */
+struct destination *sender_destination_get(struct sender *s, const struct next_hop *hop, uint32_t connections);
+/* Opens sessions, asks for targets, whatever its jobs need now. */
+void sender_destination_pump(struct sender *s, struct destination *d);
+/* No target is left: jobs go back, the queue backs off. */
+void sender_destination_down(struct sender *s, struct destination *d, const struct verdict *v, slice host, bool remote);
+void sender_destination_sweep(struct sender *s);
+void sender_destination_close_all(struct sender *s);
+
+/* target.c */
+/* True when targets are there; else they have been asked for, or the destination is down by now. */
+bool sender_targets_ready(struct sender *s, struct destination *d);
+void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a);
+void sender_targets_self_init(struct sender *s);
+/* A new lookup process knows nothing of questions that were under way. */
+void sender_targets_ask_again(struct sender *s);
+
+/* session.c */
+void sender_session_open(struct sender *s, struct destination *d, uint32_t target, bool plain_only);
+void sender_session_drive(struct sender *s, struct session *x);
+/* A job waits and this session is free. */
+void sender_session_next(struct sender *s, struct session *x);
+void sender_session_sweep(struct sender *s);
+void sender_session_close(struct sender *s, struct session *x);
+/* The sender that callbacks of connections belong to: one a process. */
+struct sender *sender_get(void);
+
+/* transfer.c */
+bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j);
+void sender_transfer_body(struct sender *s, struct session *x);
+void sender_transfer_recipient(struct session *x, const struct smtp_client_event *e);
+/* The message has its verdicts: report, or try the next target with what failed for want of a connection. */
+void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum smtp_client_phase phase);
+
+/* report.c */
+void sender_report_log(const struct job *j, uint32_t index, const struct session *from, const struct spool_head *head);
+
+#endif

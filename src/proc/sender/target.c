@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: ISC */
+/* Where to connect: a fixed address, a unix socket, or what lookup answers for a host or for a domain's MX. */
+#include "proc/sender/state.h"
+
+#define TARGETS_MS (5 * 60 * 1000)
+#define ASK_MS (60 * 1000)
+#define HOSTS_MAX 32u
+#define PORT_SMTP 25
+
+static void targets_set(struct sender *s, struct destination *d)
+{
+    d->targets_until_ms = loop_now_ms(s->child.loop) + TARGETS_MS;
+    d->target_first = 0;
+    d->asking = 0;
+}
+
+static bool literal(struct sender *s, struct destination *d, slice host)
+{
+    uint8_t ip[16];
+    size_t len;
+    if (address_ip_parse(host, ip, &len) != ERR_OK)
+        return false;
+    arena_reset(&d->target_arena);
+    d->targets = arena_array(&d->target_arena, 1, sizeof *d->targets);
+    d->target_count = d->targets ? 1 : 0;
+    if (d->targets) {
+        d->targets[0].name = host;
+        memcpy(d->targets[0].address.ip, ip, len);
+        d->targets[0].address.ip_len = (uint8_t)len;
+    }
+    targets_set(s, d);
+    return true;
+}
+
+static void ask(struct sender *s, struct destination *d)
+{
+    struct hub_peer *lookup = ipc_hub_find(s->child.hub, PROCESS_LOOKUP);
+    d->asking = ++s->token;
+    d->asking_until_ms = loop_now_ms(s->child.loop) + ASK_MS;
+    if (!lookup)
+        return; /* It is being restarted: peer_up asks again. */
+    struct ipc_message m = {.fd = -1};
+    if (d->hop.host.len > 0) {
+        m.type = IPC_ask_host;
+        m.u.ask_host.token = d->asking;
+        m.u.ask_host.name = d->hop.host;
+    } else {
+        m.type = IPC_ask_mx;
+        m.u.ask_mx.token = d->asking;
+        m.u.ask_mx.domain = d->hop.domain;
+    }
+    ipc_hub_send(s->child.hub, lookup, &m);
+}
+
+void sender_targets_ask_again(struct sender *s)
+{
+    LIST_FOREACH(l, &s->destinations) {
+        struct destination *d = LIST_ENTRY(l, struct destination, link);
+        if (d->asking)
+            ask(s, d);
+    }
+}
+
+bool sender_targets_ready(struct sender *s, struct destination *d)
+{
+    if (d->targets_until_ms > loop_now_ms(s->child.loop) && d->target_count > 0)
+        return true;
+    if (d->asking)
+        return false;
+    if (d->hop.unix_path.len > 0) {
+        if (d->hop.unix_path.len >= sizeof d->unix_target.path)
+            return false;
+        d->unix_target = (struct socket_address){0};
+        memcpy(d->unix_target.path, d->hop.unix_path.ptr, d->hop.unix_path.len);
+        d->target_count = 1;
+        targets_set(s, d);
+        return true;
+    }
+    slice fixed = d->hop.host.len > 0 ? d->hop.host : d->hop.domain;
+    if (literal(s, d, fixed))
+        return d->target_count > 0;
+    ask(s, d);
+    return false;
+}
+
+/* Takes n bytes off the front; an answer of our own process is still only input. */
+static bool take(slice *in, size_t n, slice *out_r)
+{
+    if (in->len < n)
+        return false;
+    *out_r = slice_sub(*in, 0, n);
+    *in = slice_skip(*in, n);
+    return true;
+}
+
+static bool take_u16(slice *in, uint16_t *v_r)
+{
+    slice raw;
+    if (!take(in, 2, &raw))
+        return false;
+    *v_r = get_u16(raw.ptr);
+    return true;
+}
+
+static bool host_read(slice *in, struct arena *arena, struct mx_host *host)
+{
+    uint16_t name_len, count;
+    slice name, raw;
+    if (!take_u16(in, &host->preference) || !take_u16(in, &name_len) || !take(in, name_len, &name) ||
+        !take_u16(in, &count))
+        return false;
+    struct mx_address *addresses = arena_array(arena, count ? count : 1, sizeof *addresses);
+    if (!addresses || arena_copy(arena, name, &host->name) != ERR_OK)
+        return false;
+    for (uint16_t i = 0; i < count; i++) {
+        if (!take(in, 1, &raw))
+            return false;
+        uint8_t len = (uint8_t)raw.ptr[0];
+        if ((len != 4 && len != 16) || !take(in, len, &raw))
+            return false;
+        memcpy(addresses[i].ip, raw.ptr, len);
+        addresses[i].ip_len = len;
+    }
+    host->addresses = addresses;
+    host->address_count = count;
+    return true;
+}
+
+/* A fixed host (a gateway, a smarthost) may be anywhere, on loopback too, and may be ourselves: the admin wrote it. */
+static enum status fixed_order(const struct mx_host *hosts, size_t count, struct destination *d)
+{
+    d->target_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < hosts[i].address_count && d->target_count < TARGETS_MAX; k++)
+            d->targets[d->target_count++] = (struct mx_target){d->hop.host, hosts[i].addresses[k]};
+    }
+    return d->target_count > 0 ? STATUS_OK : STATUS_HOST_UNKNOWN;
+}
+
+static enum status order(struct sender *s, struct destination *d, slice in)
+{
+    struct mx_host hosts[HOSTS_MAX];
+    size_t count = 0;
+    while (in.len > 0 && count < HOSTS_MAX && host_read(&in, &d->target_arena, &hosts[count]))
+        count++;
+    d->targets = arena_array(&d->target_arena, TARGETS_MAX, sizeof *d->targets);
+    if (!d->targets)
+        return STATUS_DNS_TEMPORARY;
+    if (d->hop.host.len > 0)
+        return fixed_order(hosts, count, d);
+    uint32_t seed;
+    os_random(&seed, sizeof seed);
+    struct mx_order to = {.targets = d->targets, .max = TARGETS_MAX};
+    enum status status = mx_order(hosts, count, &s->self, seed, &to);
+    d->target_count = status == STATUS_OK ? to.count : 0;
+    return status;
+}
+
+static enum status judge(struct sender *s, struct destination *d, const struct ipc_answer_mx *a)
+{
+    arena_reset(&d->target_arena);
+    d->target_count = 0;
+    switch ((enum lookup_status)a->status) {
+    case LOOKUP_FOUND:
+        return order(s, d, a->hosts);
+    case LOOKUP_NONE:
+        /* A smarthost that cannot be found is our own fault, not the recipient's. */
+        return d->hop.host.len > 0 ? STATUS_DNS_TEMPORARY : STATUS_HOST_UNKNOWN;
+    case LOOKUP_NULL_MX:
+        return STATUS_NULL_MX;
+    case LOOKUP_TEMPORARY:
+        break;
+    }
+    return STATUS_DNS_TEMPORARY;
+}
+
+void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a)
+{
+    struct destination *d = NULL;
+    LIST_FOREACH(l, &s->destinations) {
+        struct destination *at = LIST_ENTRY(l, struct destination, link);
+        if (at->asking == a->token)
+            d = at;
+    }
+    if (!d)
+        return;
+    enum status status = judge(s, d, a);
+    d->asking = 0;
+    if (status == STATUS_OK) {
+        targets_set(s, d);
+        sender_destination_pump(s, d);
+        return;
+    }
+    struct verdict v = status_verdict(status);
+    /* A fixed host without an address may have one tomorrow. */
+    if (d->hop.host.len > 0 && verdict_class(&v) == VERDICT_PERMANENT)
+        v = status_verdict(STATUS_DNS_TEMPORARY);
+    sender_destination_down(s, d, &v, SLICE_NONE, false);
+}
+
+/* We are whatever our mx listeners on port 25 answer at. */
+void sender_targets_self_init(struct sender *s)
+{
+    struct socket_address own[64];
+    size_t n = socket_own_addresses(own, 64);
+    s->self.hostname = s->conf->route.hostname;
+    s->self.addresses = s->self_addresses;
+    for (size_t i = 0; i < s->conf->listener_count; i++) {
+        const struct conf_listener *l = &s->conf->listeners[i];
+        if (l->role != CONF_LISTEN_MX || l->port != PORT_SMTP)
+            continue;
+        bool all = slice_equal(l->host, SLICE("*"));
+        struct socket_address one;
+        if (!all && socket_address_parse(l->host, l->port, &one) != ERR_OK)
+            continue;
+        const struct socket_address *from = all ? own : &one;
+        for (size_t k = 0; k < (all ? n : 1) && s->self.address_count < 64; k++) {
+            struct mx_address *to = &s->self_addresses[s->self.address_count++];
+            memcpy(to->ip, from[k].ip, from[k].ip_len);
+            to->ip_len = from[k].ip_len;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: ISC */
+/* Destinations: their ready queues, windows and back-off, and the turn that they take. */
+#include <assert.h>
+
+#include "sched/state.h"
+
+#define WINDOW_FIRST 4u
+/* Jobs handed out ahead for each connection, so that a session finds the next mail waiting when it has sent one. */
+#define JOBS_A_CONNECTION 8u
+
+struct sched_destination *sched_destination(const struct sched *s, uint32_t handle)
+{
+    assert(handle && handle <= s->destinations.used);
+    return slab_at(&s->destinations, handle);
+}
+
+uint32_t sched_destination_find(const struct sched *s, slice key)
+{
+    return (uint32_t)(uintptr_t)table_get(&s->destination_by_key, key);
+}
+
+static uint32_t window_max(const struct sched *s)
+{
+    return s->options.connections * JOBS_A_CONNECTION;
+}
+
+static uint32_t window_first(const struct sched *s)
+{
+    return window_max(s) < WINDOW_FIRST ? window_max(s) : WINDOW_FIRST;
+}
+
+/* A destination that has no mail and no back-off to remember gives its place to the next one, so that addresses chosen by strangers cannot fill the memory. */
+static void destination_forget(struct sched *s, uint32_t handle)
+{
+    struct sched_destination *d = sched_destination(s, handle);
+    (void)table_remove(&s->destination_by_key, slice_str(d->key));
+    free(d->key);
+    slab_free(&s->destinations, handle);
+}
+
+/* Called where a new one is needed: looks at a few places in turn, so the work a call is bounded. */
+static void destinations_sweep(struct sched *s)
+{
+    uint32_t idle = 0;
+    if (s->destinations.count < 1024)
+        return;
+    for (uint32_t i = 0; i < 8; i++) {
+        s->sweep_at = s->sweep_at % s->destinations.used + 1;
+        const struct sched_destination *d = sched_destination(s, s->sweep_at);
+        if (d->key && d->part_count == 0 && d->leased == 0 && d->state == SCHED_UP && !d->active) {
+            destination_forget(s, s->sweep_at);
+            idle++;
+        }
+        if (idle >= 2)
+            return;
+    }
+}
+
+enum err sched_destination_get(struct sched *s, slice key, uint8_t kind, uint32_t *handle_r)
+{
+    uint32_t handle = sched_destination_find(s, key);
+    if (handle) {
+        *handle_r = handle;
+        return ERR_OK;
+    }
+    destinations_sweep(s);
+    char *copy = malloc(key.len + 1);
+    handle = copy ? slab_alloc(&s->destinations) : 0;
+    if (!handle)
+        goto fail;
+    memcpy(copy, key.ptr, key.len);
+    copy[key.len] = '\0';
+    if (table_put(&s->destination_by_key, slice_of(copy, key.len), (void *)(uintptr_t)handle) != ERR_OK)
+        goto fail;
+    *sched_destination(s, handle) =
+        (struct sched_destination){.key = copy, .kind = kind, .window = window_first(s), .state = SCHED_UP};
+    *handle_r = handle;
+    return ERR_OK;
+fail:
+    if (handle)
+        slab_free(&s->destinations, handle);
+    free(copy);
+    return ERR_NOMEM;
+}
+
+uint32_t sched_destination_next(const struct sched *s, uint32_t after)
+{
+    for (uint32_t h = after + 1; h <= s->destinations.used; h++) {
+        if (((struct sched_destination *)slab_at(&s->destinations, h))->key)
+            return h;
+    }
+    return 0;
+}
+
+void state_active_update(struct sched *s, uint32_t handle)
+{
+    struct sched_destination *d = sched_destination(s, handle);
+    bool able = d->ready_count > 0 && d->state != SCHED_DOWN && d->leased < d->window;
+    if (able == d->active)
+        return;
+    d->active = able;
+    if (able && !s->active_head) {
+        d->active_prev = d->active_next = handle;
+        s->active_head = handle;
+    } else if (able) {
+        struct sched_destination *head = sched_destination(s, s->active_head);
+        d->active_prev = head->active_prev;
+        d->active_next = s->active_head;
+        sched_destination(s, head->active_prev)->active_next = handle;
+        head->active_prev = handle;
+    } else {
+        sched_destination(s, d->active_prev)->active_next = d->active_next;
+        sched_destination(s, d->active_next)->active_prev = d->active_prev;
+        if (s->active_head == handle)
+            s->active_head = d->active_next == handle ? 0 : d->active_next;
+    }
+}
+
+void state_ready_push(struct sched *s, uint32_t handle, bool front)
+{
+    struct sched_part *p = sched_part(s, handle);
+    struct sched_destination *d = sched_destination(s, p->destination);
+    p->state = SCHED_READY;
+    p->prev = front ? 0 : d->ready_last;
+    p->next = front ? d->ready_first : 0;
+    if (p->prev)
+        sched_part(s, p->prev)->next = handle;
+    else
+        d->ready_first = handle;
+    if (p->next)
+        sched_part(s, p->next)->prev = handle;
+    else
+        d->ready_last = handle;
+    d->ready_count++;
+    state_active_update(s, p->destination);
+}
+
+void state_ready_remove(struct sched *s, uint32_t handle)
+{
+    struct sched_part *p = sched_part(s, handle);
+    struct sched_destination *d = sched_destination(s, p->destination);
+    if (p->prev)
+        sched_part(s, p->prev)->next = p->next;
+    else
+        d->ready_first = p->next;
+    if (p->next)
+        sched_part(s, p->next)->prev = p->prev;
+    else
+        d->ready_last = p->prev;
+    p->prev = p->next = 0;
+    d->ready_count--;
+    state_active_update(s, p->destination);
+}
+
+void state_wait(struct sched *s, uint32_t handle, uint32_t until_s)
+{
+    struct sched_part *p = sched_part(s, handle);
+    p->state = SCHED_WAITING;
+    p->next_s = until_s;
+    /* Without memory for the heap the part is tried again too early rather than never. */
+    if (heap_push(&s->waiting, (struct heap_item){until_s, handle}) != ERR_OK)
+        state_ready_push(s, handle, false);
+}
+
+void state_wait_end(struct sched *s, uint32_t handle)
+{
+    struct sched_part *p = sched_part(s, handle);
+    if (p->heap_at)
+        heap_remove(&s->waiting, p->heap_at);
+}
+
+void state_lease_end(struct sched *s, uint32_t handle)
+{
+    uint32_t destination = sched_part(s, handle)->destination;
+    sched_destination(s, destination)->leased--;
+    s->leased--;
+    state_active_update(s, destination);
+}
+
+uint32_t sched_dispatch(struct sched *s)
+{
+    if (!s->active_head || s->leased >= s->options.jobs_max)
+        return 0;
+    const struct sched_destination *d = sched_destination(s, s->active_head);
+    s->active_head = d->active_next;
+    uint32_t handle = d->ready_first;
+    sched_part_lease(s, handle);
+    return handle;
+}
+
+static void due(struct sched *s, uint32_t name)
+{
+    if (!(name & HEAP_DESTINATION)) {
+        state_ready_push(s, name, false);
+        return;
+    }
+    uint32_t handle = name & ~HEAP_DESTINATION;
+    struct sched_destination *d = sched_destination(s, handle);
+    d->state = SCHED_PROBING;
+    d->window = 1;
+    state_active_update(s, handle);
+}
+
+int64_t sched_tick(struct sched *s, int64_t now_s)
+{
+    while (s->waiting.count > 0 && (int64_t)s->waiting.items[1].time_s <= now_s) {
+        uint32_t name = s->waiting.items[1].name;
+        heap_remove(&s->waiting, 1);
+        due(s, name);
+    }
+    return s->waiting.count > 0 ? (int64_t)s->waiting.items[1].time_s : INT64_MAX;
+}
+
+int64_t sched_destination_down(struct sched *s, uint32_t handle, int64_t now_s, slice reason)
+{
+    struct sched_destination *d = sched_destination(s, handle);
+    /* Many jobs of one session report the same failure: only the first counts. */
+    if (d->state == SCHED_DOWN)
+        return d->retry_s;
+    size_t i = d->fails < s->options.retry_count ? d->fails : s->options.retry_count - 1;
+    if (d->fails < UINT16_MAX)
+        d->fails++;
+    d->retry_s = (uint32_t)(now_s + s->options.retry_s[i]);
+    uint32_t text = reasons_take(&s->reasons, reason);
+    reasons_drop(&s->reasons, d->reason);
+    d->reason = text;
+    d->state = SCHED_DOWN;
+    if (heap_push(&s->waiting, (struct heap_item){d->retry_s, handle | HEAP_DESTINATION}) != ERR_OK)
+        d->state = SCHED_PROBING;
+    d->window = 1;
+    state_active_update(s, handle);
+    return d->retry_s;
+}
+
+void sched_destination_ok(struct sched *s, uint32_t handle)
+{
+    struct sched_destination *d = sched_destination(s, handle);
+    if (d->state == SCHED_DOWN && d->heap_at)
+        heap_remove(&s->waiting, d->heap_at);
+    d->state = SCHED_UP;
+    d->fails = 0;
+    reasons_drop(&s->reasons, d->reason);
+    d->reason = 0;
+    if (d->window < window_first(s))
+        d->window = window_first(s);
+    else if (d->window < window_max(s))
+        d->window++;
+    state_active_update(s, handle);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: ISC */
+/* The index of all mail in the queue and its schedule. A message has one part for each destination that it goes to; a part is what is dispatched, deferred, held. A
+ * destination is a next hop (or a local delivery) with its queue of ready parts, its window of jobs under way and its back-off: a dead destination is one retry record, not
+ * one a message. Handles are 32 bits, 0 is none; about 110 bytes a message with one recipient.
+ *
+ * Does no I/O and keeps no time: the caller passes now_s (unix time), writes outcomes to the spool, and tells results. Nothing is freed behind the caller's
+ * back: sched_part_finish tells when a message has no part left, sched_message_remove lets it go. */
+#ifndef SCHED_INDEX_H
+#define SCHED_INDEX_H
+
+#include "mail/mail.h"
+#include "sched/slab.h"
+
+struct sched;
+
+struct sched_options {
+    const int64_t *retry_s; /* waits between attempts; the last repeats; must outlive the index */
+    size_t retry_count;
+    uint32_t connections; /* of a destination at once */
+    uint32_t jobs_max;    /* under way altogether */
+};
+
+enum sched_message_flags {
+    SCHED_BOUNCE = 1,  /* null reverse-path of our own making: gives up sooner */
+    SCHED_TRUSTED = 2, /* may be warned of delay */
+    SCHED_WARNED = 4,
+    SCHED_MOVED = 8,      /* is in the long-lived segments */
+    SCHED_LARGE = 16,     /* has a large-body file */
+    SCHED_HELD = 32,      /* by an admin or its delivery */
+    SCHED_NULL_PATH = 64, /* null reverse-path: no bounce, no warning */
+};
+
+struct sched_message {
+    uint64_t id;
+    uint64_t segment;
+    uint32_t offset, length, epoch;
+    uint32_t arrival_s; /* unix time, until 2106 */
+    uint32_t first_part;
+    uint32_t size; /* of the content, for listings; stops at 4 GiB */
+    uint16_t copy;
+    uint8_t flags; /* enum sched_message_flags */
+    uint8_t marks; /* the caller's */
+};
+
+enum sched_part_state { SCHED_READY = 1, SCHED_LEASED, SCHED_WAITING, SCHED_PART_HELD, SCHED_ENDING };
+
+struct sched_part {
+    uint32_t message, next_in_message;
+    uint32_t destination;
+    uint32_t prev, next; /* in the destination's ready list */
+    uint32_t heap_at;    /* place in the heap of waiting ones, 0 none */
+    uint32_t next_s;     /* when WAITING */
+    uint32_t reason;     /* handle of a reason, 0 none */
+    uint16_t tries;
+    uint8_t state; /* enum sched_part_state */
+    bool many;     /* recipients points to an array; else `one` is it */
+    union {
+        uint32_t one;
+        uint32_t *list; /* list[0] is the count */
+    } recipients;
+};
+
+enum sched_destination_state {
+    SCHED_UP,
+    SCHED_DOWN /* until retry_s */,
+    SCHED_PROBING /* one job to see whether it works again */
+};
+
+struct sched_destination {
+    char *key; /* NUL-terminated, as route_next_key */
+    uint32_t ready_first, ready_last, ready_count;
+    uint32_t part_count; /* of any state */
+    uint32_t leased;
+    uint32_t window;                   /* jobs at once at this moment */
+    uint32_t active_prev, active_next; /* in the ring of those that can dispatch */
+    uint32_t heap_at;
+    uint32_t retry_s; /* when DOWN */
+    uint32_t reason;
+    uint16_t fails;
+    uint8_t state; /* enum sched_destination_state */
+    uint8_t kind;  /* the caller's */
+    bool active;
+};
+
+must_check enum err sched_open(const struct sched_options *o, struct hash_key key, struct sched **s_r);
+void sched_close(struct sched **s);
+
+/* ERR_EXISTS: *handle_r is the one that is there (the caller compares copy numbers). ERR_NOMEM. */
+must_check enum err sched_message_add(struct sched *s, const struct sched_message *m, uint32_t *handle_r);
+uint32_t sched_message_find(const struct sched *s, uint64_t id);
+struct sched_message *sched_message(const struct sched *s, uint32_t handle);
+uint32_t sched_message_count(const struct sched *s);
+/* For a message without parts (nothing was to be done for it). */
+void sched_message_remove(struct sched *s, uint32_t handle);
+/* Iteration: the first live handle above `after`; 0 at the end. Live messages may be removed meanwhile. */
+uint32_t sched_message_next(const struct sched *s, uint32_t after);
+
+/* Interns the key. ERR_NOMEM. */
+must_check enum err sched_destination_get(struct sched *s, slice key, uint8_t kind, uint32_t *handle_r);
+uint32_t sched_destination_find(const struct sched *s, slice key);
+struct sched_destination *sched_destination(const struct sched *s, uint32_t handle);
+uint32_t sched_destination_next(const struct sched *s, uint32_t after);
+
+/* A new part: READY, or HELD. ERR_NOMEM. */
+must_check enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination, const uint32_t *recipients,
+                                   uint32_t count, uint32_t *handle_r);
+struct sched_part *sched_part(const struct sched *s, uint32_t handle);
+uint32_t sched_part_recipients(const struct sched *s, uint32_t handle, const uint32_t **list_r);
+/* The part of a message that has this recipient, or 0. */
+uint32_t sched_part_of(const struct sched *s, uint32_t message, uint32_t recipient);
+/* Takes one recipient out of a part; the number left. */
+uint32_t sched_part_drop(struct sched *s, uint32_t handle, uint32_t recipient);
+
+/* The next part to dispatch: it is LEASED from now on. 0: none. Destinations take turns. */
+uint32_t sched_dispatch(struct sched *s);
+/* Iteration over parts as over messages. */
+uint32_t sched_part_next(const struct sched *s, uint32_t after);
+/* Moves what is due to ready. Returns when to call again (unix time), INT64_MAX if nothing waits. */
+int64_t sched_tick(struct sched *s, int64_t now_s);
+
+/* A leased part comes back untouched, to the front of its queue. */
+void sched_part_return(struct sched *s, uint32_t handle);
+/* A leased part was tried in vain: waits until the schedule's next time, which is returned; tries goes up. */
+int64_t sched_part_defer(struct sched *s, uint32_t handle, int64_t now_s, slice reason);
+/* As recovered: waits until next_s after so many tries. */
+void sched_part_restore(struct sched *s, uint32_t handle, uint16_t tries, int64_t next_s, slice reason);
+/* An admin: READY now whatever it waited for; its destination too. */
+void sched_part_retry(struct sched *s, uint32_t handle);
+void sched_part_hold(struct sched *s, uint32_t handle); /* not when LEASED: held when it comes back */
+void sched_part_release(struct sched *s, uint32_t handle);
+/* Leased or not: nothing more is tried while its outcome is on its way to the disk. */
+void sched_part_end(struct sched *s, uint32_t handle);
+/* All its recipients are done and that is durable: the part is gone; true when it was the message's last (the message stays, without parts, for sched_message_remove). */
+bool sched_part_finish(struct sched *s, uint32_t handle);
+/* A READY part is under way already: known from the HELLO of a process that had the job before a restart. */
+void sched_part_lease(struct sched *s, uint32_t handle);
+/* To another destination (the route changed). ERR_NOMEM. */
+must_check enum err sched_part_reroute(struct sched *s, uint32_t handle, uint32_t destination);
+
+/* No host of it answers: no dispatch until the time that is returned. */
+int64_t sched_destination_down(struct sched *s, uint32_t handle, int64_t now_s, slice reason);
+/* A job went through to a mail server: back-off is over, the window grows. */
+void sched_destination_ok(struct sched *s, uint32_t handle);
+
+/* When this part is tried next: its own time or its destination's; now_s when ready. */
+int64_t sched_part_time(const struct sched *s, uint32_t handle, int64_t now_s);
+/* Its own last reason, or its destination's; may be empty. */
+slice sched_part_reason(const struct sched *s, uint32_t handle);
+uint32_t sched_jobs(const struct sched *s);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtp/client.h"
+
+#include <assert.h>
+
+#include "smtp/client_state.h"
+
+enum { OUTPUT_KEPT = 1024, SECOND = 1000, MINUTE = 60 * SECOND };
+
+static void on_nothing(struct smtp_client *c, const struct smtp_reply *r)
+{
+    (void)r;
+    smtp_client_fail_status(c, STATUS_PEER_GARBAGE, SLICE("The next host spoke out of turn"));
+}
+
+static void on_quit(struct smtp_client *c, const struct smtp_reply *r)
+{
+    (void)r;
+    smtp_client_push(c, SMTP_CLIENT_CLOSED);
+    smtp_client_expect(c, SMTP_EXPECT_OVER);
+}
+
+/* Timeouts of RFC 5321 section 4.5.3.2; where it has none, ours. 0: none. */
+static const struct expectation {
+    void (*on_reply)(struct smtp_client *c, const struct smtp_reply *r);
+    enum smtp_client_phase phase;
+    int64_t timeout_ms;
+} expectations[SMTP_EXPECT_COUNT] = {
+    [SMTP_EXPECT_GREETING] = {smtp_client_on_greeting, SMTP_PHASE_GREETING, 5 * MINUTE},
+    [SMTP_EXPECT_EHLO] = {smtp_client_on_ehlo, SMTP_PHASE_EHLO, 5 * MINUTE},
+    [SMTP_EXPECT_HELO] = {smtp_client_on_helo, SMTP_PHASE_EHLO, 5 * MINUTE},
+    [SMTP_EXPECT_STARTTLS] = {smtp_client_on_starttls, SMTP_PHASE_STARTTLS, 2 * MINUTE},
+    [SMTP_EXPECT_HANDSHAKE] = {on_nothing, SMTP_PHASE_STARTTLS, 2 * MINUTE},
+    [SMTP_EXPECT_AUTH_USER] = {smtp_client_on_auth_user, SMTP_PHASE_AUTH, 2 * MINUTE},
+    [SMTP_EXPECT_AUTH_PASSWORD] = {smtp_client_on_auth_password, SMTP_PHASE_AUTH, 2 * MINUTE},
+    [SMTP_EXPECT_AUTH_END] = {smtp_client_on_auth_end, SMTP_PHASE_AUTH, 2 * MINUTE},
+    [SMTP_EXPECT_NOTHING] = {on_nothing, SMTP_PHASE_IDLE, 0},
+    [SMTP_EXPECT_MAIL] = {smtp_client_on_mail, SMTP_PHASE_MAIL, 5 * MINUTE},
+    [SMTP_EXPECT_RCPT] = {smtp_client_on_rcpt, SMTP_PHASE_RCPT, 5 * MINUTE},
+    [SMTP_EXPECT_DATA] = {smtp_client_on_data, SMTP_PHASE_DATA, 2 * MINUTE},
+    [SMTP_EXPECT_CONTENT] = {smtp_client_on_content, SMTP_PHASE_BODY, 3 * MINUTE},
+    [SMTP_EXPECT_END] = {smtp_client_on_end, SMTP_PHASE_END, 10 * MINUTE},
+    [SMTP_EXPECT_EMPTY_END] = {smtp_client_on_empty_end, SMTP_PHASE_DATA, 10 * MINUTE},
+    [SMTP_EXPECT_RSET] = {smtp_client_on_rset, SMTP_PHASE_IDLE, 2 * MINUTE},
+    [SMTP_EXPECT_QUIT] = {on_quit, SMTP_PHASE_QUIT, 30 * SECOND},
+    [SMTP_EXPECT_OVER] = {on_nothing, SMTP_PHASE_QUIT, 0},
+};
+
+enum err smtp_client_open(const struct smtp_client_options *o, int64_t now_ms, struct smtp_client **client_r)
+{
+    struct arena memory;
+    arena_init(&memory, sizeof(struct smtp_client) + 64);
+    struct smtp_client *c = arena_alloc(&memory, sizeof *c);
+    if (!c) {
+        arena_deinit(&memory);
+        return ERR_NOMEM;
+    }
+    c->o = *o;
+    c->memory = memory;
+    c->now_ms = now_ms;
+    smtp_reply_reader_init(&c->reader);
+    buf_init(&c->out, SMTP_CLIENT_OUTPUT_MAX);
+    smtp_client_expect(c, SMTP_EXPECT_GREETING);
+    *client_r = c;
+    return ERR_OK;
+}
+
+/* A password may lie anywhere in the memory that out has had. */
+static void wipe_output(struct smtp_client *c)
+{
+    volatile char *p = c->out.ptr;
+    for (size_t i = 0; i < c->out.cap; i++)
+        p[i] = 0;
+    buf_release(&c->out);
+    c->secret_sent = false;
+}
+
+void smtp_client_close(struct smtp_client **client)
+{
+    struct smtp_client *c = *client;
+    *client = NULL;
+    if (!c)
+        return;
+    wipe_output(c);
+    smtp_reply_reader_deinit(&c->reader);
+    struct arena memory = c->memory;
+    arena_deinit(&memory);
+}
+
+static void set_deadline(struct smtp_client *c)
+{
+    int64_t timeout = expectations[c->expect].timeout_ms;
+    int64_t percent = c->o.timeout_scale_percent > 0 ? c->o.timeout_scale_percent : 100;
+    c->deadline_ms = timeout > 0 ? c->now_ms + timeout * percent / 100 : INT64_MAX;
+}
+
+void smtp_client_expect(struct smtp_client *c, enum smtp_expect expect)
+{
+    c->expect = expect;
+    set_deadline(c);
+}
+
+static struct smtp_client_queued *push(struct smtp_client *c, enum smtp_client_event_kind kind)
+{
+    assert(c->queue_count < SMTP_CLIENT_QUEUE);
+    struct smtp_client_queued *q = &c->queue[(c->queue_head + c->queue_count) % SMTP_CLIENT_QUEUE];
+    c->queue_count++;
+    *q = (struct smtp_client_queued){.kind = kind, .phase = expectations[c->expect].phase};
+    return q;
+}
+
+void smtp_client_push(struct smtp_client *c, enum smtp_client_event_kind kind)
+{
+    (void)push(c, kind);
+}
+
+void smtp_client_tell(struct smtp_client *c, size_t index, const struct verdict *v)
+{
+    struct smtp_client_queued *q = push(c, SMTP_CLIENT_RECIPIENT);
+    q->index = (uint32_t)index;
+    q->verdict = *v;
+    q->remote = true;
+    c->recipients[index] = SMTP_RCPT_TOLD;
+}
+
+void smtp_client_tell_all(struct smtp_client *c, unsigned states, const struct verdict *v, bool remote)
+{
+    struct smtp_client_queued *q = push(c, SMTP_CLIENT_RECIPIENT);
+    q->all = true;
+    q->states = (uint8_t)states;
+    q->verdict = *v;
+    q->remote = remote;
+}
+
+void smtp_client_fail(struct smtp_client *c, const struct verdict *v, bool remote)
+{
+    if (c->expect == SMTP_EXPECT_OVER)
+        return;
+    if (c->message) {
+        smtp_client_tell_all(c, 1U << SMTP_RCPT_OPEN | 1U << SMTP_RCPT_ACCEPTED, v, remote);
+        smtp_client_push(c, SMTP_CLIENT_MESSAGE_DONE);
+        c->message = NULL;
+    }
+    struct smtp_client_queued *q = push(c, SMTP_CLIENT_FAILED);
+    q->verdict = *v;
+    q->remote = remote;
+    smtp_client_expect(c, SMTP_EXPECT_OVER);
+}
+
+void smtp_client_fail_status(struct smtp_client *c, enum status status, slice text)
+{
+    struct verdict v = text.len > 0 ? status_verdict_text(status, text) : status_verdict(status);
+    smtp_client_fail(c, &v, false);
+}
+
+void smtp_client_ready(struct smtp_client *c)
+{
+    smtp_client_expect(c, SMTP_EXPECT_NOTHING);
+    smtp_client_push(c, SMTP_CLIENT_READY);
+}
+
+void smtp_client_line(struct smtp_client *c, slice verb, slice argument)
+{
+    buf_append(&c->out, verb);
+    buf_append(&c->out, argument);
+    buf_append(&c->out, SLICE("\r\n"));
+}
+
+void smtp_client_check_output(struct smtp_client *c)
+{
+    if (buf_ok(&c->out))
+        return;
+    buf_release(&c->out); /* half a command is not sent */
+    c->no_memory = true;
+    smtp_client_fail_status(c, STATUS_LOCAL_ERROR, SLICE_NONE);
+}
+
+static void take_reply(struct smtp_client *c, const struct smtp_reply *r)
+{
+    if (r->code == 421 && c->expect != SMTP_EXPECT_QUIT) {
+        struct verdict v = status_verdict_of_reply(r->code, r->text);
+        smtp_client_fail(c, &v, true);
+        return;
+    }
+    expectations[c->expect].on_reply(c, r);
+}
+
+enum err smtp_client_feed(struct smtp_client *c, int64_t now_ms, slice in, size_t *used_r)
+{
+    slice rest = in;
+    c->now_ms = now_ms;
+    if (c->o.implicit_tls && !c->secured)
+        smtp_client_fail_status(c, STATUS_TLS_FAILED, SLICE_NONE);
+    while (rest.len > 0 && c->queue_count == 0 && c->expect != SMTP_EXPECT_OVER) {
+        struct smtp_reply reply;
+        if (c->expect == SMTP_EXPECT_HANDSHAKE) {
+            smtp_client_fail_early(c);
+            break;
+        }
+        enum smtp_reply_result result = smtp_reply_read(&c->reader, &rest, &reply);
+        c->more_input = rest.len > 0;
+        if (result == SMTP_REPLY_DONE)
+            take_reply(c, &reply);
+        else if (result == SMTP_REPLY_BAD)
+            smtp_client_fail_status(c, STATUS_PEER_GARBAGE, SLICE_NONE);
+        smtp_client_check_output(c);
+    }
+    *used_r = c->expect == SMTP_EXPECT_OVER ? in.len : in.len - rest.len;
+    return c->no_memory ? ERR_NOMEM : ERR_OK;
+}
+
+/* The next recipient that an entry for all of them is about, or count. */
+static size_t next_of_all(const struct smtp_client *c, const struct smtp_client_queued *q)
+{
+    size_t i = q->index;
+    while (i < c->count && !(q->states >> c->recipients[i] & 1))
+        i++;
+    return i;
+}
+
+bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_r)
+{
+    while (c->queue_count > 0) {
+        struct smtp_client_queued *q = &c->queue[c->queue_head];
+        size_t index = q->all ? next_of_all(c, q) : q->index;
+        bool told = q->all && index == c->count;
+        if (told || !q->all) {
+            c->queue_head = (uint8_t)((c->queue_head + 1) % SMTP_CLIENT_QUEUE);
+            c->queue_count--;
+        }
+        if (told)
+            continue;
+        if (q->all) {
+            q->index = (uint32_t)index + 1;
+            c->recipients[index] = SMTP_RCPT_TOLD;
+        }
+        *event_r = (struct smtp_client_event){q->kind, (uint32_t)index, q->verdict, q->remote, q->phase};
+        return true;
+    }
+    return false;
+}
+
+slice smtp_client_output(const struct smtp_client *c)
+{
+    return buf_slice(&c->out);
+}
+
+void smtp_client_sent(struct smtp_client *c, size_t n)
+{
+    buf_consume(&c->out, n);
+    if (c->out.len > 0)
+        return;
+    if (c->secret_sent)
+        wipe_output(c);
+    else if (c->out.cap > OUTPUT_KEPT)
+        buf_release(&c->out);
+}
+
+void smtp_client_quit(struct smtp_client *c, int64_t now_ms)
+{
+    assert(!c->message);
+    c->now_ms = now_ms;
+    if (c->expect == SMTP_EXPECT_OVER)
+        return;
+    smtp_client_line(c, SLICE("QUIT"), SLICE_NONE);
+    smtp_client_expect(c, SMTP_EXPECT_QUIT);
+}
+
+void smtp_client_secured(struct smtp_client *c, int64_t now_ms, bool verified)
+{
+    bool asked = c->expect == SMTP_EXPECT_HANDSHAKE;
+    assert(asked || c->expect == SMTP_EXPECT_GREETING || c->expect == SMTP_EXPECT_OVER);
+    c->now_ms = now_ms;
+    c->secured = true;
+    c->verified = verified;
+    if (asked) /* RFC 3207 section 4.2: what was offered in the clear is forgotten */
+        smtp_client_introduce(c);
+}
+
+void smtp_client_lost(struct smtp_client *c, enum err why)
+{
+    enum status status = why == ERR_TLS       ? STATUS_TLS_FAILED
+                         : why == ERR_TIMEOUT ? STATUS_PEER_TIMEOUT
+                                              : STATUS_CONNECTION_LOST;
+    if (c->expect == SMTP_EXPECT_QUIT)
+        on_quit(c, NULL);
+    else if (c->expect == SMTP_EXPECT_END)
+        smtp_client_fail_status(c, status, SLICE("No reply to the end of the message; it may arrive twice"));
+    else
+        smtp_client_fail_status(c, status, SLICE_NONE);
+}
+
+int64_t smtp_client_deadline(const struct smtp_client *c)
+{
+    return c->deadline_ms;
+}
+
+void smtp_client_tick(struct smtp_client *c, int64_t now_ms)
+{
+    c->now_ms = now_ms;
+    if (now_ms >= c->deadline_ms)
+        smtp_client_lost(c, ERR_TIMEOUT);
+}
+
+enum smtp_client_phase smtp_client_phase(const struct smtp_client *c)
+{
+    return expectations[c->expect].phase;
+}
+
+bool smtp_client_pipelining(const struct smtp_client *c)
+{
+    return smtp_offer_has(&c->offer, SMTP_PIPELINING);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtp/session.h"
+
+enum { GRACE_DEFAULT_MS = 60000 };
+
+void smtp_content_begin(struct smtp_server *s)
+{
+    if (s->in == SMTP_IN_CLOSED)
+        return;
+    s->in = SMTP_IN_CONTENT;
+    smtp_dot_init(&s->dot);
+    body_scan_init(&s->scan);
+    s->content_size = 0;
+    s->content_wire = 0;
+    s->content_refused = STATUS_OK;
+    s->content_since_ms = s->now_ms;
+    s->content_piece_ms = s->now_ms;
+}
+
+/* The rest is swallowed to its true end: read as commands, it would be an attacker's. */
+static void content_refuse(struct smtp_server *s, enum status why)
+{
+    if (s->content_refused == STATUS_OK)
+        s->content_refused = why;
+    smtp_session_reset(s);
+}
+
+static void content_end(struct smtp_server *s)
+{
+    s->in = SMTP_IN_COMMAND;
+    s->messages++;
+    s->facts = body_scan_end(&s->scan);
+    if (s->content_refused == STATUS_OK && s->o->hops > 0 && s->facts.received > s->o->hops)
+        content_refuse(s, STATUS_TOO_MANY_HOPS);
+    if (s->content_refused == STATUS_OK) {
+        smtp_session_ask(s, SMTP_SERVER_BODY_END, SLICE_NONE);
+        return;
+    }
+    struct verdict v = status_verdict(s->content_refused);
+    smtp_session_reply_message(s, &v);
+    if (s->content_refused == STATUS_BARE_NEWLINE)
+        smtp_session_end(s, SLICE("bare newline"));
+}
+
+static void content_run(struct smtp_server *s, slice run)
+{
+    if (s->dot.bare && s->o->bare_newline_reject)
+        content_refuse(s, STATUS_BARE_NEWLINE);
+    s->content_size += run.len;
+    if (s->o->max_size > 0 && s->content_size > s->o->max_size)
+        content_refuse(s, STATUS_MESSAGE_TOO_BIG);
+    if (s->content_refused != STATUS_OK)
+        return;
+    body_scan_feed(&s->scan, run);
+    smtp_session_push(s, SMTP_SERVER_BODY, run);
+}
+
+void smtp_content_take(struct smtp_server *s, slice *in)
+{
+    size_t before = in->len;
+    slice run = SLICE_NONE;
+    enum smtp_dot_result result = smtp_dot_read(&s->dot, in, &run);
+    s->content_wire += before - in->len;
+    s->content_piece_ms = s->now_ms;
+    if (result == SMTP_DOT_RUN)
+        content_run(s, run);
+    else if (result == SMTP_DOT_END)
+        content_end(s);
+}
+
+/* When the average would fall below the least rate. */
+static int64_t rate_deadline(const struct smtp_server *s)
+{
+    int64_t grace = s->o->data_grace_ms > 0 ? s->o->data_grace_ms : GRACE_DEFAULT_MS;
+    if (s->o->min_rate == 0)
+        return INT64_MAX;
+    uint64_t earned =
+        s->content_wire / s->o->min_rate * 1000 + s->content_wire % s->o->min_rate * 1000 / s->o->min_rate;
+    if (earned > INT64_MAX / 4)
+        return INT64_MAX;
+    return s->content_since_ms + ((int64_t)earned > grace ? (int64_t)earned : grace);
+}
+
+int64_t smtp_content_deadline(const struct smtp_server *s)
+{
+    int64_t silence = s->o->data_timeout_ms > 0 ? s->content_piece_ms + s->o->data_timeout_ms : INT64_MAX;
+    int64_t rate = rate_deadline(s);
+    return silence < rate ? silence : rate;
+}
+
+void smtp_content_expire(struct smtp_server *s)
+{
+    if (s->now_ms >= rate_deadline(s))
+        smtp_session_fail(s, STATUS_TOO_SLOW, SLICE_NONE, SLICE("too slow"));
+    else
+        smtp_session_fail(s, STATUS_TIMEOUT, SLICE_NONE, SLICE("timeout"));
+}
+
+void smtp_content_answer(struct smtp_server *s, const struct verdict *v)
+{
+    s->dialogue = SMTP_READY;
+    if (verdict_ok(v))
+        s->errors = 0;
+    smtp_session_reply_message(s, v);
+}

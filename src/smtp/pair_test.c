@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtp/pair_test.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#pragma GCC diagnostic ignored "-Wmissing-braces" /* gcc 12 wants them around compound literals */
+
+static uint32_t random_next(uint32_t *seed)
+{
+    *seed = *seed * 1664525U + 1013904223U;
+    return *seed >> 8;
+}
+
+static void random_content(uint32_t *seed, buf *text)
+{
+    static const slice bits[] = {SLICE("\r\n"),
+                                 SLICE("."),
+                                 SLICE("an ordinary line of text, as mail has them\r\n"),
+                                 SLICE("\r\n.\r\n"),
+                                 SLICE("Received: x\r\n"),
+                                 SLICE("\0"),
+                                 SLICE("\xc3\xa9"),
+                                 SLICE("\r"),
+                                 SLICE("\n"),
+                                 SLICE("\n.\n"),
+                                 SLICE("\r.\r")};
+    uint32_t kinds = random_next(seed) % 3 == 0 ? 11 : random_next(seed) % 2 ? 7 : 4;
+    size_t len = random_next(seed) % 20 == 0 ? random_next(seed) % 60000 : random_next(seed) % 400;
+    while (text->len < len)
+        buf_append(text, bits[random_next(seed) % kinds]);
+}
+
+/* Messages of any content come out as they were stored (after normalisation), whatever the cuts, with and without pipelining and TLS. */
+static void test_any_content_arrives(void **state)
+{
+    (void)state;
+    uint32_t seed = 3;
+    for (int round = 0; round < 400; round++) {
+        struct pair p = {.seed = random_next(&seed)};
+        struct talk_message m[3];
+        buf content[3], wanted;
+        buf_init(&wanted, 1 << 20);
+        for (size_t i = 0; i < 3; i++) {
+            buf_init(&content[i], 1 << 20);
+            random_content(&seed, &content[i]);
+            m[i] = (struct talk_message){SLICE("a@b.example"),
+                                         {SLICE("c@d.example"), SLICE("bad@d.example"), SLICE("\"x y\"@d.example")},
+                                         buf_slice(&content[i]),
+                                         0,
+                                         random_next(&seed) % 3 ? random_next(&seed) % 900 + 1 : 0,
+                                         false};
+            pair_normalise(buf_slice(&content[i]), &wanted);
+            buf_append(&wanted, SLICE("\n--\n"));
+        }
+        pair_run(&p, &(struct smtp_server_options){.starttls = round % 2, .bare_newline_reject = true},
+                 &(struct smtp_client_options){.tls = SMTP_CLIENT_TLS_MAY}, m, 3);
+        assert_int_equal(p.server.messages, 3);
+        assert_true(slice_equal(buf_slice(&p.server.taken), buf_slice(&wanted)));
+        slice log = buf_slice(&p.client.log);
+        assert_true(slice_ends_nocase(log, SLICE("done\nclosed\n")));
+        assert_true(slice_find(log, SLICE("rcpt 1 they: 550 5.1.1 User unknown\n")) >= 0);
+        assert_true(slice_find(log, SLICE("rcpt 2 they: 250 2.0.0 Ok: queued as 7K3QX2M9\n")) >= 0);
+        pair_close(&p);
+        for (size_t i = 0; i < 3; i++)
+            buf_deinit(&content[i]);
+        buf_deinit(&wanted);
+    }
+}
+
+/* What one engine normalised goes out of the other one stuffed: a line that became a dot ends nothing at the next hop. */
+static void test_normalised_dot_line_survives_the_next_hop(void **state)
+{
+    (void)state;
+    struct drive first;
+    drive_open(&first, &(struct smtp_server_options){0});
+    drive_read(&first,
+               SLICE("HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\na\n.\r\nMAIL FROM:<evil@b>\r\n.\r\n"));
+    assert_int_equal(first.messages, 1);
+    assert_int_equal(first.facts.leading_dots, 1);
+    slice stored = slice_sub(buf_slice(&first.taken), 0, first.taken.len - 4);
+    struct talk_message m = {SLICE("a@b"), {SLICE("c@d")}, stored, 0, 0, false};
+    struct pair p = {.seed = 1};
+    pair_run(&p, &(struct smtp_server_options){0}, &(struct smtp_client_options){0}, &m, 1);
+    assert_int_equal(p.server.messages, 1);
+    assert_true(slice_equal(buf_slice(&p.server.taken), buf_slice(&first.taken)));
+    pair_close(&p);
+    drive_close(&first);
+}
+
+static void test_refusals_and_logins(void **state)
+{
+    (void)state;
+    struct {
+        struct smtp_server_options server;
+        struct smtp_client_options client;
+        const char *log;
+    } rows[] = {
+        {{.max_size = 10},
+         {0},
+         "rcpt 0 we: 552 5.3.4 Message too big\nrcpt 1 we: 552 5.3.4 Message too big\ndone\nclosed\n"},
+        {{.max_recipients = 1},
+         {0},
+         "rcpt 1 they: 452 4.5.3 Too many recipients\nrcpt 0 they: 250 2.0.0 Ok: queued as 7K3QX2M9\ndone\nclosed\n"},
+        {{.max_messages = 0, .auth_mechanisms = SLICE("PLAIN LOGIN"), .starttls = true, .auth_required = true},
+         {.tls = SMTP_CLIENT_TLS_REQUIRE, .login = SLICE("alice"), .password = SLICE("secret")},
+         "rcpt 0 they: 250 2.0.0 Ok: queued as 7K3QX2M9\nrcpt 1 they: 250 2.0.0 Ok: queued as "
+         "7K3QX2M9\ndone\nclosed\n"},
+        {{.auth_mechanisms = SLICE("LOGIN"), .starttls = true, .auth_required = true},
+         {.tls = SMTP_CLIENT_TLS_REQUIRE, .login = SLICE("alice"), .password = SLICE("secret")},
+         "rcpt 0 they: 250 2.0.0 Ok: queued as 7K3QX2M9\nrcpt 1 they: 250 2.0.0 Ok: queued as "
+         "7K3QX2M9\ndone\nclosed\n"},
+        {{.auth_mechanisms = SLICE("PLAIN"), .starttls = true, .auth_required = true},
+         {.tls = SMTP_CLIENT_TLS_REQUIRE, .login = SLICE("alice"), .password = SLICE("wrong")},
+         "failed in phase 3 we: 451 4.7.8 The next host did not take our login: 535 5.7.8 Authentication credentials "
+         "invalid\n"},
+        {{.auth_required = true},
+         {0},
+         "rcpt 0 they: 530 5.7.0 Authentication required\nrcpt 1 they: 530 5.7.0 Authentication "
+         "required\ndone\nclosed\n"},
+        {{.max_errors = 1, .auth_required = true},
+         {0},
+         "rcpt 0 they: 421 4.7.0 Too many errors, closing connection\nrcpt 1 they: 421 4.7.0 Too many errors, closing "
+         "connection\ndone\n"
+         "failed in phase 5 they: 421 4.7.0 Too many errors, closing connection\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct talk_message m = {
+            SLICE("a@b.example"), {SLICE("c@d.example"), SLICE("e@d.example")}, SLICE("0123456789\r\n"), 0, 0, false};
+        struct pair p = {.seed = (uint32_t)i};
+        pair_run(&p, &rows[i].server, &rows[i].client, &m, 1);
+        if (!slice_equal(buf_slice(&p.client.log), slice_str(rows[i].log)))
+            fail_msg("row %zu: wanted\n%s\ngot\n%.*s", i, rows[i].log, SLICE_ARG(buf_slice(&p.client.log)));
+        pair_close(&p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_content_arrives),
+        cmocka_unit_test(test_normalised_dot_line_survives_the_next_hop),
+        cmocka_unit_test(test_refusals_and_logins),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtp/server.h"
+
+#include <assert.h>
+
+#include "smtp/reply.h"
+#include "smtp/session.h"
+#include "smtp/verbs.h"
+
+enum { SCRATCH_MAX = 8192, OUTPUT_KEPT = 1024 };
+
+enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms, struct smtp_server **server_r)
+{
+    struct arena memory;
+    arena_init(&memory, sizeof(struct smtp_server) + 64);
+    struct smtp_server *s = arena_alloc(&memory, sizeof *s);
+    if (!s) {
+        arena_deinit(&memory);
+        return ERR_NOMEM;
+    }
+    s->o = o;
+    s->memory = memory;
+    s->in = SMTP_IN_COMMAND;
+    s->dialogue = SMTP_NEW;
+    s->now_ms = now_ms;
+    s->since_ms = now_ms;
+    arena_init(&s->scratch, SCRATCH_MAX);
+    buf_init(&s->line, SMTP_LINE_KEPT_MAX);
+    buf_init(&s->secret, SMTP_LINE_KEPT_MAX);
+    buf_init(&s->out, SMTP_OUTPUT_MAX);
+    smtp_session_ask(s, SMTP_SERVER_CONNECT, SLICE_NONE);
+    *server_r = s;
+    return ERR_OK;
+}
+
+void smtp_server_close(struct smtp_server **server)
+{
+    struct smtp_server *s = *server;
+    *server = NULL;
+    if (!s)
+        return;
+    smtp_session_wipe(&s->line);
+    smtp_session_wipe(&s->secret);
+    buf_deinit(&s->out);
+    arena_deinit(&s->scratch);
+    struct arena memory = s->memory;
+    arena_deinit(&memory);
+}
+
+static bool reads(const struct smtp_server *s)
+{
+    return !s->waits && s->queue_count < SMTP_QUEUE_PAUSE && s->out.len < SMTP_OUTPUT_PAUSE;
+}
+
+enum err smtp_server_feed(struct smtp_server *s, int64_t now_ms, slice in, size_t *used_r)
+{
+    slice rest = in;
+    s->now_ms = now_ms;
+    /* events of an earlier feed look into an earlier input: they are pulled first */
+    bool pulled = s->queue_count == 0;
+    while (pulled && rest.len > 0 && reads(s) && s->in < SMTP_IN_TLS) {
+        if (s->in == SMTP_IN_CONTENT)
+            smtp_content_take(s, &rest);
+        else
+            smtp_line_take(s, &rest);
+        smtp_session_boundary(s);
+    }
+    /* nothing from before the handshake is ever read as if it came after (CVE-2011-0411) */
+    if (s->in >= SMTP_IN_TLS)
+        rest.len = 0;
+    *used_r = in.len - rest.len;
+    return s->no_memory ? ERR_NOMEM : ERR_OK;
+}
+
+bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r)
+{
+    if (s->queue_count == 0)
+        return false;
+    struct smtp_queued q = s->queue[s->queue_head];
+    s->queue_head = (uint8_t)((s->queue_head + 1) % SMTP_QUEUE);
+    s->queue_count--;
+    *event_r = (struct smtp_server_event){.kind = q.kind, .text = q.text};
+    switch (q.kind) {
+    case SMTP_SERVER_HELO:
+        event_r->esmtp = s->esmtp;
+        break;
+    case SMTP_SERVER_MAIL:
+        event_r->size = s->size;
+        event_r->envelope_flags = s->envelope_flags;
+        event_r->path = s->path;
+        break;
+    case SMTP_SERVER_RCPT:
+        event_r->path = s->path;
+        break;
+    case SMTP_SERVER_AUTH:
+    case SMTP_SERVER_AUTH_RESPONSE:
+        event_r->mechanism = s->asked;
+        event_r->initial = s->initial;
+        break;
+    case SMTP_SERVER_BODY_END:
+        event_r->facts = &s->facts;
+        break;
+    default:
+        break;
+    }
+    return true;
+}
+
+/* RFC 2034 section 3: neither the greeting nor a refusal in its place has an enhanced code. */
+static void answer_connect(struct smtp_server *s, const struct verdict *v)
+{
+    char text[1024];
+    buf b;
+    buf_init_fixed(&b, text, sizeof text);
+    buf_append(&b, slice_sub(s->o->hostname, 0, SMTP_NAME_MAX));
+    buf_append_char(&b, ' ');
+    buf_append(&b, verdict_ok(v) ? SLICE("ESMTP Thurn") : slice_sub(v->text, 0, sizeof text / 2));
+    s->bare_replies = true;
+    smtp_session_ok(s, verdict_ok(v) ? 220 : v->code, buf_slice(&b));
+    if (!verdict_ok(v))
+        smtp_session_end(s, SLICE("refused"));
+}
+
+static void answer_plain(struct smtp_server *s, const struct verdict *v)
+{
+    smtp_session_reply(s, v);
+}
+
+/* Ordered as enum smtp_server_event_kind; NULL: an event without answer. */
+static void (*const answers[])(struct smtp_server *s, const struct verdict *v) = {
+    [SMTP_SERVER_CONNECT] = answer_connect,
+    [SMTP_SERVER_HELO] = smtp_verb_helo_answer,
+    [SMTP_SERVER_MAIL] = smtp_verb_mail_answer,
+    [SMTP_SERVER_RCPT] = smtp_verb_rcpt_answer,
+    [SMTP_SERVER_DATA] = smtp_verb_data_answer,
+    [SMTP_SERVER_BODY_END] = smtp_content_answer,
+    [SMTP_SERVER_AUTH] = smtp_verb_auth_answer,
+    [SMTP_SERVER_AUTH_RESPONSE] = smtp_verb_auth_answer,
+    [SMTP_SERVER_VRFY] = answer_plain,
+    [SMTP_SERVER_EXPN] = answer_plain,
+    [SMTP_SERVER_CLOSE] = NULL,
+};
+
+void smtp_server_answer(struct smtp_server *s, int64_t now_ms, const struct verdict *v)
+{
+    s->now_ms = now_ms;
+    if (s->in == SMTP_IN_CLOSED)
+        return;
+    assert(smtp_server_waits(s) && answers[s->waits_for]);
+    s->waits = false;
+    answers[s->waits_for](s, v);
+    s->bare_replies = false;
+    smtp_session_boundary(s);
+}
+
+void smtp_server_trust(struct smtp_server *s)
+{
+    s->trusted = true;
+}
+
+void smtp_server_start_secured(struct smtp_server *s)
+{
+    s->secured = true;
+}
+
+bool smtp_server_is_secured(const struct smtp_server *s)
+{
+    return s->secured;
+}
+
+/* The event that asks is the last in the queue: before it was pulled, nobody can know the answer. */
+bool smtp_server_waits(const struct smtp_server *s)
+{
+    return s->waits && s->queue_count == 0;
+}
+
+slice smtp_server_output(const struct smtp_server *s)
+{
+    return buf_slice(&s->out);
+}
+
+void smtp_server_sent(struct smtp_server *s, size_t n)
+{
+    buf_consume(&s->out, n);
+    if (s->out.len == 0 && s->out.cap > OUTPUT_KEPT)
+        buf_release(&s->out);
+}
+
+int64_t smtp_server_deadline(const struct smtp_server *s)
+{
+    if (s->waits || s->in == SMTP_IN_CLOSED)
+        return INT64_MAX;
+    if (s->in == SMTP_IN_CONTENT)
+        return smtp_content_deadline(s);
+    return s->o->command_timeout_ms > 0 ? s->since_ms + s->o->command_timeout_ms : INT64_MAX;
+}
+
+void smtp_server_tick(struct smtp_server *s, int64_t now_ms)
+{
+    s->now_ms = now_ms;
+    if (now_ms < smtp_server_deadline(s))
+        return;
+    if (s->in == SMTP_IN_CONTENT)
+        smtp_content_expire(s);
+    else
+        smtp_session_fail(s, STATUS_TIMEOUT, SLICE_NONE, SLICE("timeout"));
+}
+
+void smtp_server_shutdown(struct smtp_server *s, int64_t now_ms)
+{
+    s->now_ms = now_ms;
+    s->shutting_down = true;
+    smtp_session_boundary(s);
+}
+
+void smtp_server_lost(struct smtp_server *s)
+{
+    bool handed_over = s->waits && s->waits_for == SMTP_SERVER_BODY_END;
+    bool begun = s->waits && s->waits_for == SMTP_SERVER_MAIL;
+    if (handed_over)
+        s->dialogue = SMTP_READY;
+    else if (begun)
+        s->dialogue = SMTP_TRANSACTION;
+    smtp_session_end(s, SLICE("lost"));
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* Inside of the server engine (server.h is its face): the session's state, and the few steps that verbs, content and login are made of. Events
+ * wait in a short queue until the caller pulls them; at most one of them needs an answer, and its details lie in the session, not in the caller's
+ * input: so an answer may come long after the input is gone. Only BODY looks into the input. */
+#ifndef SMTP_SESSION_H
+#define SMTP_SESSION_H
+
+#include "smtp/dot.h"
+#include "smtp/server.h"
+
+enum {
+    SMTP_COMMAND_LINE_DEFAULT = 2048,
+    SMTP_AUTH_LINE_MAX = 12288,      /* RFC 4954 section 4 */
+    SMTP_LINE_KEPT_MAX = 16384,      /* whatever max_line says */
+    SMTP_LINE_SWALLOW_MAX = 1 << 20, /* of a line that is too long, before the session ends */
+    SMTP_OUTPUT_MAX = 64 << 10,
+    SMTP_OUTPUT_PAUSE = 32 << 10, /* more than this unsent: nothing is read */
+    SMTP_QUEUE = 8,
+    SMTP_QUEUE_PAUSE = 3, /* a step adds three events at the most, tick and lost two */
+    SMTP_HELD = 544,      /* bytes of an argument kept for an event */
+    SMTP_NAME_MAX = 255,
+};
+
+/* What bytes from the client are. */
+enum smtp_phase_in { SMTP_IN_COMMAND, SMTP_IN_AUTH, SMTP_IN_CONTENT, SMTP_IN_TLS, SMTP_IN_CLOSED };
+
+/* Where the dialogue is; bits of these are a verb's legal states. */
+enum smtp_dialogue { SMTP_NEW = 1, SMTP_READY = 2, SMTP_TRANSACTION = 4, SMTP_ANY = 7 };
+
+struct smtp_queued {
+    enum smtp_server_event_kind kind;
+    slice text;
+};
+
+struct smtp_server {
+    const struct smtp_server_options *o;
+    struct arena memory;  /* holds this struct */
+    struct arena scratch; /* what unquoting a path needs, until the next command */
+    enum smtp_phase_in in;
+    enum smtp_dialogue dialogue;
+    bool waits;
+    enum smtp_server_event_kind waits_for;
+    bool secured, trusted, authenticated, shutting_down, no_memory;
+    bool bare_replies; /* replies to this command have no enhanced codes */
+    bool esmtp;        /* the last HELO was EHLO */
+
+    uint32_t errors, messages, recipients, recipients_refused;
+    int64_t now_ms, since_ms; /* since_ms: the last reply */
+
+    buf line;          /* a line's beginning, while it is incomplete */
+    size_t line_total; /* bytes of it, kept or not */
+    bool line_too_long, line_http;
+    char line_before; /* its last byte of an earlier piece */
+
+    struct smtp_dot dot;
+    struct body_scan scan;
+    struct body_facts facts;
+    uint64_t content_size, content_wire;
+    int64_t content_since_ms, content_piece_ms;
+    enum status content_refused; /* STATUS_OK: not refused */
+
+    struct smtp_queued queue[SMTP_QUEUE];
+    uint8_t queue_head, queue_count;
+    struct address path;
+    uint64_t size;
+    uint32_t envelope_flags;
+    slice asked; /* argument of HELO, mechanism of AUTH; looks into held */
+    bool initial;
+    buf secret; /* a decoded response of AUTH */
+
+    buf out;
+    char held[SMTP_HELD];
+};
+
+/* Queues an event; one that needs an answer stops reading. */
+void smtp_session_push(struct smtp_server *s, enum smtp_server_event_kind kind, slice text);
+void smtp_session_ask(struct smtp_server *s, enum smtp_server_event_kind kind, slice text);
+/* Replies, counts errors, ends the session on 421. The error that is one too many is answered with 421 instead. */
+void smtp_session_reply(struct smtp_server *s, const struct verdict *v);
+/* The same for the verdict on a message, which is always told: a 421 in its place would bring a refused message back. */
+void smtp_session_reply_message(struct smtp_server *s, const struct verdict *v);
+void smtp_session_status(struct smtp_server *s, enum status status);
+void smtp_session_say(struct smtp_server *s, enum status status, slice text);
+/* A success or intermediate reply of the engine's own: 2xx gets x.0.0. */
+void smtp_session_ok(struct smtp_server *s, uint16_t code, slice text);
+/* Replies with a 421 row and closes; why is for the log. */
+void smtp_session_fail(struct smtp_server *s, enum status status, slice text, slice why);
+/* No reply any more: RESET for an open transaction, then CLOSE. */
+void smtp_session_end(struct smtp_server *s, slice why);
+/* Forgets an open transaction, with its RESET event. */
+void smtp_session_reset(struct smtp_server *s);
+/* Where a shutdown takes effect: between two commands. */
+void smtp_session_boundary(struct smtp_server *s);
+/* Keeps a copy of text (at most SMTP_HELD bytes) until the event is answered. */
+slice smtp_session_hold(struct smtp_server *s, slice text);
+/* Overwrites what the compiler might think dead, and gives the memory back. */
+void smtp_session_wipe(buf *b);
+
+/* content.c: bytes between 354 and the end of data. */
+void smtp_content_begin(struct smtp_server *s);
+void smtp_content_take(struct smtp_server *s, slice *in);
+int64_t smtp_content_deadline(const struct smtp_server *s);
+/* Its deadline is over. */
+void smtp_content_expire(struct smtp_server *s);
+void smtp_content_answer(struct smtp_server *s, const struct verdict *v);
+/* line.c: bytes that are commands or responses of AUTH. */
+void smtp_line_take(struct smtp_server *s, slice *in);
+/* command.c: one command line without its end. */
+void smtp_command_run(struct smtp_server *s, slice line);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtp/verbs.h"
+
+#include "smtp/extensions.h"
+
+static bool identity_valid(slice name)
+{
+    uint8_t ip[16];
+    size_t len;
+    if (name.len > SMTP_NAME_MAX)
+        return false;
+    return address_domain_valid(name, false) || address_ip_parse(name, ip, &len) == ERR_OK;
+}
+
+/* RFC 5321 section 4.1.4: again at any time, and the same as RSET when it is. */
+static void introduce(struct smtp_server *s, slice argument, bool esmtp)
+{
+    if (!identity_valid(argument)) {
+        smtp_session_say(s, STATUS_BAD_SYNTAX, SLICE("Bad hostname"));
+        return;
+    }
+    smtp_session_reset(s);
+    s->esmtp = esmtp;
+    s->asked = smtp_session_hold(s, argument);
+    smtp_session_ask(s, SMTP_SERVER_HELO, s->asked);
+}
+
+void smtp_verb_helo(struct smtp_server *s, slice argument)
+{
+    introduce(s, argument, false);
+}
+
+void smtp_verb_ehlo(struct smtp_server *s, slice argument)
+{
+    introduce(s, argument, true);
+}
+
+static void append_offer(const struct smtp_server *s, buf *b)
+{
+    for (size_t i = 0; i < SMTP_EXTENSION_COUNT; i++) {
+        const struct smtp_extension *x = smtp_extension_at((enum smtp_extension_id)i);
+        if (!x->offered(s))
+            continue;
+        buf_append_char(b, '\n');
+        buf_append(b, x->keyword);
+        if (x->arguments)
+            x->arguments(s, b);
+    }
+}
+
+void smtp_verb_helo_answer(struct smtp_server *s, const struct verdict *v)
+{
+    if (!verdict_ok(v)) {
+        smtp_session_reply(s, v);
+        return;
+    }
+    char text[2048];
+    buf b;
+    buf_init_fixed(&b, text, sizeof text);
+    buf_append(&b, slice_sub(s->o->hostname, 0, SMTP_NAME_MAX));
+    buf_append(&b, SLICE(" Hello "));
+    buf_append(&b, s->asked);
+    if (s->esmtp)
+        append_offer(s, &b);
+    s->dialogue = SMTP_READY;
+    smtp_session_ok(s, 250, buf_slice(&b));
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/* The verbs of the server, one table row each (verbs.c): where they are legal, whether they take an argument, what runs, what HELP says. A verb that needs
+ * the caller's decision has a second function for the answer. A verb that is more than a few lines has a file of its own, verb_NAME.c. */
+#ifndef SMTP_VERBS_H
+#define SMTP_VERBS_H
+
+#include "smtp/session.h"
+
+enum smtp_verb_argument { SMTP_ARGUMENT_NONE, SMTP_ARGUMENT_OPTIONAL, SMTP_ARGUMENT_REQUIRED };
+
+struct smtp_verb {
+    slice name;
+    uint8_t states;                                     /* enum smtp_dialogue, or-ed */
+    uint8_t argument;                                   /* enum smtp_verb_argument */
+    bool bare_replies;                                  /* without enhanced codes, RFC 2034 section 3 */
+    bool after_login;                                   /* refused before login where login is required */
+    slice out_of_order;                                 /* the 503's text where it is not legal */
+    void (*run)(struct smtp_server *s, slice argument); /* NULL: known and not implemented, 502 */
+    slice help;                                         /* lines joined by LF; empty: not listed */
+};
+
+/* The row, or NULL. */
+const struct smtp_verb *smtp_verb_find(slice name);
+/* The i-th row, or NULL at the end. */
+const struct smtp_verb *smtp_verb_at(size_t i);
+/* True for a line that a web browser would begin with: the session is closed at once. */
+bool smtp_verb_closes(slice line);
+void smtp_verb_refuse_http(struct smtp_server *s);
+
+/* One more parameter of MAIL or RCPT: value is empty when there was no "=". Returns STATUS_OK or why not. */
+struct smtp_parameter {
+    slice name;
+    enum status (*take)(struct smtp_server *s, slice value);
+};
+
+/* Reads " NAME=VALUE NAME" by the tables of what is offered; replies and returns false when it refuses. */
+bool smtp_parameters_take(struct smtp_server *s, slice rest, bool rcpt);
+
+void smtp_verb_ehlo(struct smtp_server *s, slice argument);
+void smtp_verb_helo(struct smtp_server *s, slice argument);
+void smtp_verb_helo_answer(struct smtp_server *s, const struct verdict *v);
+void smtp_verb_mail(struct smtp_server *s, slice argument);
+void smtp_verb_mail_answer(struct smtp_server *s, const struct verdict *v);
+void smtp_verb_rcpt(struct smtp_server *s, slice argument);
+void smtp_verb_rcpt_answer(struct smtp_server *s, const struct verdict *v);
+void smtp_verb_data(struct smtp_server *s, slice argument);
+void smtp_verb_data_answer(struct smtp_server *s, const struct verdict *v);
+void smtp_verb_auth(struct smtp_server *s, slice argument);
+void smtp_verb_auth_response(struct smtp_server *s, slice line);
+void smtp_verb_auth_answer(struct smtp_server *s, const struct verdict *v);
+void smtp_verb_starttls(struct smtp_server *s, slice argument);
+void smtp_verb_help(struct smtp_server *s, slice argument);
+
+#endif

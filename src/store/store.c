@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/store.h"
+
+#include <stdlib.h>
+
+#include "store/state.h"
+
+#define BUSY_MS 5000
+#define SCHEMA_VERSION 1
+#define PATH_MAX_BYTES 4096
+#define TEXT_MAX (2 * (STORE_ADDRESS_MAX + STORE_NAME_MAX))
+
+static const char schema[] = "CREATE TABLE IF NOT EXISTS account ("
+                             " address TEXT PRIMARY KEY, full_name TEXT NOT NULL, password TEXT NOT NULL,"
+                             " created_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+                             "PRAGMA user_version = 1;";
+
+static const char *const texts[STORE_STATEMENT_COUNT] = {
+    [STORE_ADD] = "INSERT INTO account (address, full_name, password, created_s) VALUES (?1, ?2, ?3, ?4)",
+    [STORE_PASSWORD] = "UPDATE account SET password = ?2 WHERE address = ?1",
+    [STORE_REMOVE] = "DELETE FROM account WHERE address = ?1",
+    [STORE_FIND] = "SELECT address, full_name, created_s FROM account WHERE address = ?1",
+    [STORE_NEXT] = "SELECT address, full_name, created_s FROM account WHERE address > ?1 ORDER BY address LIMIT 1",
+    [STORE_HASH] = "SELECT password FROM account WHERE address = ?1",
+};
+
+enum err store_err(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return ERR_OK;
+    case SQLITE_CONSTRAINT:
+        return ERR_EXISTS;
+    case SQLITE_NOMEM:
+        return ERR_NOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_AGAIN;
+    case SQLITE_FULL:
+        return ERR_NOSPACE;
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+        return ERR_PERMISSION;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return ERR_CORRUPT;
+    default:
+        return ERR_IO;
+    }
+}
+
+enum err store_statement(struct store *s, enum store_statement which, sqlite3_stmt **statement_r)
+{
+    sqlite3_stmt **kept = &s->statements[which];
+    if (!*kept) {
+        int code = sqlite3_prepare_v3(s->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, kept, NULL);
+        if (code != SQLITE_OK)
+            return store_err(code);
+    }
+    (void)sqlite3_reset(*kept);
+    (void)sqlite3_clear_bindings(*kept);
+    *statement_r = *kept;
+    return ERR_OK;
+}
+
+/* Made here and not by SQLite, so that its mode is 0600 from the beginning and a link is not followed. */
+static enum err find_file(slice path, bool create)
+{
+    int fd = -1;
+    enum err e = os_open(AT_FDCWD, path, O_RDWR | (create ? O_CREAT : 0), 0600, &fd);
+    os_close(&fd);
+    return e;
+}
+
+static enum err read_version(struct store *s, int *version_r)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *version_r = sqlite3_column_int(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return store_err(code);
+}
+
+static enum err set_up(struct store *s, buf *why)
+{
+    int version = 0;
+    enum err e =
+        store_err(sqlite3_exec(s->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL));
+    if (e == ERR_OK)
+        e = read_version(s, &version);
+    if (e == ERR_OK && version > SCHEMA_VERSION) {
+        buf_append(why, SLICE("it was written by a newer version"));
+        return ERR_UNSUPPORTED;
+    }
+    if (e == ERR_OK && version < SCHEMA_VERSION)
+        e = store_err(sqlite3_exec(s->db, schema, NULL, NULL, NULL));
+    if (e != ERR_OK)
+        buf_append(why, slice_str(sqlite3_errmsg(s->db)));
+    return e;
+}
+
+enum err store_open(slice path, bool create, struct store **store_r, buf *why)
+{
+    char name[PATH_MAX_BYTES];
+    buf b;
+    buf_init_fixed(&b, name, sizeof name);
+    buf_append(&b, path);
+    buf_append_char(&b, 0);
+    enum err e = buf_ok(&b) ? find_file(path, create) : ERR_LIMIT;
+    struct store *s = e == ERR_OK ? calloc(1, sizeof *s) : NULL;
+    if (!s) {
+        e = e == ERR_OK ? ERR_NOMEM : e;
+        buf_append(why, slice_str(err_text(e)));
+        return e;
+    }
+    buf_init(&s->text, TEXT_MAX);
+    e = store_err(
+        sqlite3_open_v2(name, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL));
+    if (e == ERR_OK) {
+        (void)sqlite3_busy_timeout(s->db, BUSY_MS);
+        e = set_up(s, why);
+    } else {
+        buf_append(why, slice_str(sqlite3_errmsg(s->db)));
+    }
+    if (e != ERR_OK) {
+        store_close(&s);
+        return e;
+    }
+    *store_r = s;
+    return ERR_OK;
+}
+
+void store_close(struct store **s)
+{
+    if (!*s)
+        return;
+    for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++)
+        (void)sqlite3_finalize((*s)->statements[i]);
+    (void)sqlite3_close((*s)->db);
+    buf_deinit(&(*s)->text);
+    free(*s);
+    *s = NULL;
+}

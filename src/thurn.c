@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: ISC */
+/* The one program: `thurn SUBCOMMAND`, and what only this place may know: which function each subcommand and each kind of process is. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "cmd/cmd.h"
+#include "proc/console/console.h"
+#include "proc/deliver/deliver.h"
+#include "proc/lookup/lookup.h"
+#include "proc/master/master.h"
+#include "proc/queue/queue.h"
+#include "proc/receiver/receiver.h"
+#include "proc/sender/sender.h"
+#include "sched/sched.h"
+
+#define EXIT_USAGE 64
+#define NAME_MAX_BYTES 32
+
+struct subcommand {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+static const struct subcommand subcommands[] = {
+    {"serve", cmd_serve, "run the mail server in the foreground"},
+    {"reload", cmd_reload, "make the running server read its configuration again"},
+};
+#define SUBCOMMAND_COUNT (sizeof subcommands / sizeof subcommands[0])
+
+static int start_server(const struct cmd_server *server)
+{
+    struct master_options options = {
+        .load = server->load,
+        .ready = server->ready,
+        .ctx = server->ctx,
+        .shared = {limits_region_size(), LIMITS_COLUMNS, limits_region_init, limits_column_clear},
+        .entries = {[PROCESS_RECEIVER] = receiver_main,
+                    [PROCESS_QUEUE] = queue_main,
+                    [PROCESS_SENDER] = sender_main,
+                    [PROCESS_DELIVER] = deliver_main,
+                    [PROCESS_LOOKUP] = lookup_main,
+                    [PROCESS_CONSOLE] = console_main},
+    };
+    return master_run(&options);
+}
+
+static void print_help(FILE *to)
+{
+    (void)fprintf(to, "usage: thurn SUBCOMMAND [-c FILE] ...\n\n");
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+        (void)fprintf(to, "  %-8s %s\n", subcommands[i].name, subcommands[i].help);
+    (void)fprintf(to,
+                  "\n`thurn SUBCOMMAND --help` says more. FILE is /etc/thurn/thurn.toml unless -c names another.\n");
+}
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* Levenshtein's distance; large when a is too long to be a slip of the hand. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NAME_MAX_BYTES + 1], a_len = strlen(a), b_len = strlen(b);
+    if (a_len > NAME_MAX_BYTES || b_len > NAME_MAX_BYTES)
+        return NAME_MAX_BYTES;
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t before = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t above = row[j];
+            row[j] = smallest(row[j] + 1, row[j - 1] + 1, before + (a[i - 1] != b[j - 1]));
+            before = above;
+        }
+    }
+    return row[b_len];
+}
+
+static int unknown(const char *name)
+{
+    const char *best = NULL;
+    size_t least = 3;
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
+        size_t d = distance(name, subcommands[i].name);
+        if (d < least) {
+            least = d;
+            best = subcommands[i].name;
+        }
+    }
+    (void)fprintf(stderr, "thurn: unknown subcommand \"%s\"", name);
+    if (best)
+        (void)fprintf(stderr, "; did you mean \"%s\"?", best);
+    (void)fprintf(stderr, "\n`thurn --help` lists them.\n");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    process_title_init(argc, argv);
+    (void)signal(SIGPIPE, SIG_IGN);
+    cmd_server_by(start_server);
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)puts("thurn " THURN_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
+        if (strcmp(argv[1], subcommands[i].name) == 0)
+            return subcommands[i].run(argc - 1, argv + 1);
+    }
+    return unknown(argv[1]);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/* Content through the dot reader in one piece, cut at every byte, and byte by byte: the same comes out. Content through the stuffer: what it
+ * writes has strict line ends and one end, and the reader gives it back normalised. */
+#include "smtp/dot.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct outcome {
+    buf content;
+    size_t end; /* bytes used when the end came, 0: it did not */
+    bool bare;
+};
+
+static void take(struct smtp_dot *d, slice part, size_t offset, struct outcome *o)
+{
+    slice rest = part, run;
+    enum smtp_dot_result r;
+    while ((r = smtp_dot_read(d, &rest, &run)) == SMTP_DOT_RUN)
+        buf_append(&o->content, run);
+    if (r == SMTP_DOT_END)
+        o->end = offset + (part.len - rest.len);
+}
+
+static void read_pieces(slice in, size_t first, size_t piece, struct outcome *o)
+{
+    struct smtp_dot d;
+    smtp_dot_init(&d);
+    buf_clear(&o->content);
+    o->end = 0;
+    for (size_t from = 0, n = first; from < in.len && o->end == 0; from += n, n = piece)
+        take(&d, slice_sub(in, from, from + n < in.len ? from + n : in.len), from, o);
+    o->bare = d.bare;
+}
+
+static void compare(const struct outcome *a, const struct outcome *b)
+{
+    if (!slice_equal(buf_slice(&a->content), buf_slice(&b->content)) || a->end != b->end || a->bare != b->bare)
+        abort();
+}
+
+static void stuff(slice in, size_t piece, buf *wire)
+{
+    struct smtp_stuffer s;
+    smtp_stuffer_init(&s);
+    for (size_t from = 0; from < in.len; from += piece)
+        smtp_stuffer_write(&s, slice_sub(in, from, from + piece < in.len ? from + piece : in.len), wire);
+    smtp_stuffer_end(&s, wire);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct outcome whole, cut;
+    buf wire, again;
+    slice in = slice_of(data, size);
+    if (size > 4096)
+        return 0;
+    buf_init(&whole.content, 1 << 16);
+    buf_init(&cut.content, 1 << 16);
+    buf_init(&wire, 1 << 16);
+    buf_init(&again, 1 << 16);
+    read_pieces(in, size + 1, size + 1, &whole);
+    for (size_t i = 1; i < size && size <= 300; i++) {
+        read_pieces(in, i, size, &cut);
+        compare(&whole, &cut);
+    }
+    read_pieces(in, 1, 1, &cut);
+    compare(&whole, &cut);
+
+    stuff(in, size + 1, &wire);
+    stuff(in, 1, &again);
+    if (!slice_equal(buf_slice(&wire), buf_slice(&again)))
+        abort();
+    read_pieces(buf_slice(&wire), wire.len, wire.len, &cut);
+    if (cut.bare || cut.end != wire.len)
+        abort();
+    buf_deinit(&whole.content);
+    buf_deinit(&cut.content);
+    buf_deinit(&wire);
+    buf_deinit(&again);
+    return 0;
+}

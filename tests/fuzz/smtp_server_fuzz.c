@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* A client's bytes into the server engine, in one piece, byte by byte, and cut at every byte: the same events, replies and messages come out. The
+ * first byte chooses options; the session ends where TLS begins. */
+#include "smtp/drive_test.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct smtp_server_options choose(uint8_t bits)
+{
+    struct smtp_server_options o = {.max_line = 64, .max_recipients = 3, .hops = 2};
+    o.bare_newline_reject = bits & 1;
+    o.strict_paths = bits >> 1 & 1;
+    o.starttls = bits >> 2 & 1;
+    o.auth_required = bits >> 3 & 1;
+    o.auth_plaintext_ok = bits >> 4 & 1;
+    o.max_size = bits >> 5 & 1 ? 40 : 0;
+    o.max_errors = bits >> 6 & 1 ? 3 : 0;
+    o.max_messages = bits >> 6 & 1 ? 2 : 0;
+    o.auth_mechanisms = bits >> 7 & 1 ? SLICE("PLAIN LOGIN") : SLICE_NONE;
+    return o;
+}
+
+static void run(struct drive *d, const struct smtp_server_options *o, slice in, size_t first, size_t piece)
+{
+    drive_open(d, o);
+    drive_read(d, slice_sub(in, 0, first));
+    drive_read_cut(d, slice_skip(in, first), piece);
+    if (d->tls) {
+        drive_secured(d);
+        drive_read(d, SLICE("EHLO after\r\nNOOP\r\n"));
+    }
+    if (!d->closed) {
+        smtp_server_lost(d->server);
+        drive_events(d);
+        assert(d->closed);
+    }
+}
+
+static void compare(const struct drive *a, const struct drive *b)
+{
+    if (!slice_equal(buf_slice(&a->log), buf_slice(&b->log)) ||
+        !slice_equal(buf_slice(&a->replies), buf_slice(&b->replies)) ||
+        !slice_equal(buf_slice(&a->taken), buf_slice(&b->taken)))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct drive whole, cut;
+    if (size == 0 || size > 2048)
+        return 0;
+    struct smtp_server_options o = choose(data[0]);
+    slice in = slice_of(data + 1, size - 1);
+    run(&whole, &o, in, in.len, 1);
+    run(&cut, &o, in, 0, 1);
+    compare(&whole, &cut);
+    drive_close(&cut);
+    size_t step = in.len / 40 + 1;
+    for (size_t i = 1; i < in.len; i += step) {
+        run(&cut, &o, in, i, in.len);
+        compare(&whole, &cut);
+        drive_close(&cut);
+    }
+    drive_close(&whole);
+    return 0;
+}
