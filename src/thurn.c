@@ -41,7 +41,7 @@ static int start_server(const struct cmd_server *server)
                     [PROCESS_QUEUE] = queue_main,
                     [PROCESS_SENDER] = sender_main,
                     [PROCESS_DELIVER] = deliver_main,
-                     [PROCESS_LOOKUP] = lookup_main,
+                    [PROCESS_LOOKUP] = lookup_main,
                     [PROCESS_CONSOLE] = console_main},
     };
     return master_run(&options);

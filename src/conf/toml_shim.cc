@@ -5,12 +5,16 @@
 #define TOML_EXCEPTIONS 1
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 16
-/* Without its asserts toml++ takes for granted what they say. */
 #undef NDEBUG
+/* toml++ 3.3 asserts at several places where it should speak of an error ("[[[x]]]", "[1 }"), and without its asserts it takes for granted what they say.
+ * A document must not end this process, so they throw. */
+[[noreturn]] void toml_gave_up();
+#define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : toml_gave_up())
 #include "conf/toml_tree.h"
 
+#include "conf/toml_scan.h"
+
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <new>
 #include <string_view>
@@ -20,8 +24,8 @@
 namespace
 {
 
-/* More parts of a key than this are refused before toml++ sees them: it frees its tables by recursion. */
-constexpr unsigned key_parts_max = 64;
+struct gave_up {
+};
 
 struct builder {
     const toml_memory *memory;
@@ -147,63 +151,66 @@ toml_node *convert(builder &b, const toml::node &from, const toml::key *key, uns
     return b.outcome == TOML_OK ? to : nullptr;
 }
 
-/* Counts the dots between two signs that end a key, line by line, outside of quotes. */
-void check_key_parts(builder &b, std::string_view document)
+bool gives_up(std::string_view document)
 {
-    unsigned line = 1, parts = 0;
-    char quote = 0;
-    for (size_t i = 0; i < document.size(); i++) {
-        char c = document[i];
-        if (c == '\n') {
-            line++;
-            parts = 0;
-            quote = 0;
-        } else if (quote) {
-            i += quote == '"' && c == '\\' && i + 1 < document.size() && document[i + 1] != '\n';
-            quote = c == quote ? 0 : quote;
-        } else if (c == '"' || c == '\'') {
-            quote = c;
-        } else if (std::strchr("=,[]{}#", c)) {
-            parts = 0;
-        } else if (c == '.' && ++parts > key_parts_max) {
-            return fail(b, {line, 1}, "a key has more than 64 parts");
-        }
+    try {
+        static_cast<void>(toml::parse(document));
+    } catch (const gave_up &) {
+        return true;
+    } catch (const toml::parse_error &) {
+        return false;
     }
+    return false;
 }
 
-bool begins_key(char c)
+toml_place place_after(std::string_view before)
 {
-    return isalnum(static_cast<unsigned char>(c)) || static_cast<unsigned char>(c) >= 0x80 || strchr("\"'_-]", c);
+    size_t newline = before.rfind('\n');
+    toml_place place{1, 1};
+    place.line += static_cast<uint32_t>(std::count(before.begin(), before.end(), '\n'));
+    for (char c : before.substr(newline == before.npos ? 0 : newline + 1))
+        place.column += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    return place;
 }
 
-/* toml++ 3.3 ends the process, by an assert, at a table's header whose brackets are followed by no name ("[[["); so such lines do not get there. */
-void check_headers(builder &b, std::string_view document)
+/* The sign at which toml++ gave up is the last one of the shortest beginning at which it does. */
+void fail_where_given_up(builder &b, std::string_view document)
 {
-    for (uint32_t number = 1; !document.empty(); number++) {
-        std::string_view line = document.substr(0, document.find('\n'));
-        size_t at = line.find_first_not_of(" \t");
-        if (at != line.npos && line[at] == '[') {
-            at = line.find_first_not_of(" \t", at + (line.substr(at, 2) == "[[" ? 2 : 1));
-            if (at == line.npos || line[at] == 0 || !begins_key(line[at]))
-                fail(b, {number, static_cast<uint32_t>(std::min(at, line.size()) + 1)}, "a table needs a name");
-        }
-        document.remove_prefix(std::min(document.size(), line.size() + 1));
+    size_t fine = 0, bad = document.size();
+    while (bad - fine > 1) {
+        size_t middle = fine + (bad - fine) / 2;
+        (gives_up(document.substr(0, middle)) ? bad : fine) = middle;
     }
+    fail(b, place_after(document.substr(0, fine)), "syntax error");
 }
 
 void parse(builder &b, std::string_view document, const toml_node **root)
 {
-    check_key_parts(b, document);
-    check_headers(b, document);
-    if (b.outcome != TOML_OK)
-        return;
-    toml::table result = toml::parse(document);
-    const toml_node *made = convert(b, result, nullptr, 0);
-    if (made)
-        *root = made;
+    toml_scan_result scan = toml_scan(document.data(), document.size());
+    if (scan.text) /* what is wrong before that place is told instead */
+        document = document.substr(0, scan.offset);
+    toml_place end = place_after(document);
+    try {
+        toml::table result = toml::parse(document);
+        const toml_node *made = scan.text ? nullptr : convert(b, result, nullptr, 0);
+        if (made)
+            *root = made;
+    } catch (const toml::parse_error &e) {
+        if (!scan.text || e.source().begin.line < end.line)
+            fail(b, place_of(e.source()), e.description());
+    } catch (const gave_up &) {
+        fail_where_given_up(b, document);
+    }
+    if (scan.text)
+        fail(b, end, scan.text);
 }
 
 } // namespace
+
+void toml_gave_up()
+{
+    throw gave_up{};
+}
 
 extern "C" toml_outcome toml_tree_parse(const char *content, size_t len, const toml_memory *memory,
                                         const toml_node **root_r, toml_error *error_r)
@@ -215,8 +222,6 @@ extern "C" toml_outcome toml_tree_parse(const char *content, size_t len, const t
     }
     try {
         parse(b, std::string_view(content, len), root_r);
-    } catch (const toml::parse_error &e) {
-        fail(b, place_of(e.source()), e.description());
     } catch (...) {
         b.outcome = TOML_NO_MEMORY;
     }

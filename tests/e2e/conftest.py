@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Fixtures of the end-to-end tests. Run with Debian's /usr/bin/python3; THURN names another binary than build/thurn."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ sys.path.insert(0, HERE)
 from harness import account, certs, exim, namespace, nameserver, postfix, sink, thurn  # noqa: E402
 
 TEST_LIMIT = 120
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +41,10 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def top():
     """A folder that the ordinary user may enter (pytest's own are closed to it)."""
-    path = tempfile.mkdtemp(prefix="thurn-e2e-")
+    path = tempfile.mkdtemp(prefix="te2e-")
     os.chmod(path, 0o755)
     yield path
-    if not os.listdir(path) or not os.environ.get("KEEP"):
+    if not os.environ.get("KEEP"):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -68,11 +70,12 @@ def authority(top):
 @pytest.fixture
 def work(top, request):
     """This test's own folder, handed to the ordinary user."""
-    path = tempfile.mkdtemp(prefix=request.node.name.replace("[", "-").replace("/", "-").rstrip("]") + "-", dir=top)
-    os.chmod(path, 0o755)
+    path = os.path.join(top, f"t{next(_numbers)}")  # short: socket paths below it have 107 characters at most
+    os.mkdir(path, 0o755)
+    print(f"this test's files were in {path} (KEEP=1 keeps them)")
     account.give(path)
     yield path
-    if not getattr(request.node, "failed", False) and not os.environ.get("KEEP"):
+    if not os.environ.get("KEEP"):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -91,8 +94,11 @@ def closing():
 
 
 @pytest.fixture
-def serve(binary, work, request):
-    """serve({changes to thurn.CONFIG}, ...) starts a server; at the end each that still runs must stop cleanly."""
+def serve(binary, work, request, closing):
+    """serve({changes to thurn.CONFIG}, ...) starts a server; at the end each that still runs must stop cleanly.
+
+    It asks for `closing` so that peers and namespaces end after it.
+    """
     servers = []
 
     def make(config=None, *, start=True, folder="thurn", **more):
@@ -123,16 +129,6 @@ def net(closing):
     """A network namespace with 10.77.0.1 to .20 and fd77::1 to ::14 on it."""
     _need_namespaces()
     return closing(namespace.Namespace(f"thurn-{os.getpid()}-{next(_numbers)}"))
-
-
-def _counter():
-    number = 0
-    while True:
-        number += 1
-        yield number
-
-
-_numbers = _counter()
 
 
 @pytest.fixture

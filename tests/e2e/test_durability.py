@@ -57,6 +57,8 @@ class Load:
         for thread in self.threads:
             thread.join(20)
 
+    close = stop
+
 
 def numbers(raws):
     return {int(n) for raw in raws for n in re.findall(rb"(?m)^X-Number: (\d+)\r?$", raw)}
@@ -79,9 +81,9 @@ def mailserver(serve, make_sink, **more):
 
 
 @pytest.mark.parametrize("kind", [k for k in process.KINDS if k != "master"])
-def test_kill_each_process(serve, make_sink, kind):
+def test_kill_each_process(serve, make_sink, closing, kind):
     thurn, sink = mailserver(serve, make_sink, root=account.is_root())
-    load = Load(thurn, ["alice@example.org", "bob@example.net"])
+    load = closing(Load(thurn, ["alice@example.org", "bob@example.net"]))
     for _ in range(3):
         load.more(15)
         victims = wait.until(lambda: thurn.pids(kind), f"a {kind} process")
@@ -94,9 +96,9 @@ def test_kill_each_process(serve, make_sink, kind):
 
 
 @pytest.mark.parametrize("what", ["all", "master"])
-def test_kill_all(serve, make_sink, what):
+def test_kill_all(serve, make_sink, closing, what):
     thurn, sink = mailserver(serve, make_sink)
-    load = Load(thurn, ["alice@example.org", "bob@example.net"])
+    load = closing(Load(thurn, ["alice@example.org", "bob@example.net"]))
     for _ in range(4):
         load.more(25)
         if what == "all":

@@ -63,5 +63,5 @@ OPEN = {
 def test_open_relay_configuration_refused(serve, name):
     thurn = serve({"relay": {"network": OPEN[name]}}, start=False)
     done = thurn.command("check", expect=78)
-    assert "error:" in done.stderr and "relay" in done.stderr
+    assert "error:" in done.stderr and next(iter(OPEN[name])) in done.stderr
     thurn.command("serve", expect=78)

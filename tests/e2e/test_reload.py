@@ -127,3 +127,9 @@ def _greets(thurn, number):
             return talk.greeting.code == 220
     except OSError:
         return False
+
+
+def test_reload_says_what_changed(serve):
+    thurn = serve()
+    thurn.change({"relay": {"network": {"10.1.2.0/24": {"senders": ["@example.org"]}}}})
+    assert "NEW: 10.1.2.0/24 may relay" in thurn.command("reload").stdout

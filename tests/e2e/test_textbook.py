@@ -210,3 +210,49 @@ def test_sessions_per_address(serve):
 def _greets(thurn):
     with thurn.dial() as talk:
         return talk.greeting.code == 220
+
+
+def test_pregreet(serve):
+    thurn = serve({"limits": {"pregreet": "1s"}})
+    with thurn.dial() as patient:
+        assert patient.greeting.code == 220
+        patient.ehlo()
+        patient.mail("a@example.com", "alice@example.org")
+    with thurn.dial(greeting=False) as hasty:
+        hasty.send("EHLO hasty.example.com\r\nMAIL FROM:<a@example.com>\r\n")
+        assert hasty.read().code in (421, 521, 554)
+        assert hasty.at_end()
+    thurn.landed("alice")
+
+
+def test_web_browsers_are_sent_away(serve):
+    """A request that a browser was tricked into: whatever it carries is never run as commands."""
+    thurn = serve()
+    for verb in (b"GET / HTTP/1.1", b"POST / HTTP/1.1", b"CONNECT mail.example.org:25 HTTP/1.1"):
+        with thurn.dial() as talk:
+            talk.send(verb + b"\r\nHost: mail.example.org\r\n\r\nHELO x.example.com\r\nMAIL FROM:<a@example.com>\r\n")
+            assert b"Sender ok" not in talk.drained()
+    with thurn.dial() as talk:
+        talk.ehlo()
+
+
+def test_own_names(serve):
+    """root, postmaster, abuse and mailer-daemon of the host have a home, and bare names mean the origin."""
+    thurn = serve({"origin": "example.org"})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        for name in ("root", "postmaster", "abuse", "mailer-daemon"):
+            talk.mail("a@example.com", f"{name}@mail.example.org", body=f"Subject: {name}\r\n\r\nx\r\n".encode())
+        talk.mail("a@example.com", "bob")
+    assert len(thurn.landed("alice", 4)) == 4 and len(thurn.landed("bob")) == 1
+    thurn.command("send", "--from", "root", "--to", "bob", "-", stdin="Subject: cron\n\nx\n")
+    assert mailbox.parsed(thurn.landed("bob", 2)[1])["Return-Path"] == "<root@example.org>"
+
+
+def test_connections_per_minute(serve):
+    thurn = serve({"limits": {"connections_per_minute": 5}})
+    codes = []
+    for _ in range(8):
+        with thurn.dial() as talk:
+            codes.append(talk.greeting.code)
+    assert codes[:5] == [220] * 5 and codes[-1] == 421

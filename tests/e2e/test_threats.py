@@ -165,7 +165,8 @@ def test_tls_closed_in_the_middle_of_data(serve, authority, intact):
 
 
 SHELL = [";touch {m};", "$(touch$IFS{m})", "`touch$IFS{m}`", "|touch$IFS{m}", "${run{/bin/touch{m}}}", "a;touch${IFS}{m}",
-         "-oQ{m}", "--{m}", "../../../../../../{m}", "..", "alice/../bob", "/{m}", "alice+/../../x", "%n%n%s%s", "{user}", "{local}"]
+         "-oQ{m}", "--{m}", "../../../../../../{m}", "..", "alice/../bob", "/{m}", "alice+/../../x", "%n%n%s%s",
+         "{user}", "{local}"]
 
 
 def test_shell_syntax_in_an_address(serve):
@@ -173,7 +174,7 @@ def test_shell_syntax_in_an_address(serve):
                                "box.example": {"deliver": "maildir:{dir}/mail/{domain}/{user}", "users": ["alice"],
                                                "subaddress": "+"}},
                     "limits": {"errors": 0}}, start=False)
-    marker = os.path.join(server.folder, "mail", "pwned")
+    marker = f"/tmp/p{os.getpid()}"  # short, for a local part has 64 octets at most
     server.file("pipe.sh", f"#!/bin/sh\ncat >> {server.folder}/mail/taken\n", 0o755)
     server.start()
     taken = 0
@@ -199,7 +200,7 @@ def test_shell_syntax_in_an_address(serve):
             assert file.read().count("Subject: one") == taken
     assert not os.path.exists(marker)
     for top, folders, files in os.walk(os.path.join(server.folder, "mail")):
-        assert "pwned" not in top + " ".join(folders + files)
+        assert os.path.basename(marker) not in top + " ".join(folders + files)
 
 
 CONTROL = "550 5.1.1 \x1b[2Jgone\x07 \x00nul \x7f\x9b no\ttab"
@@ -388,10 +389,11 @@ def test_nul_and_8bit_in_commands(serve, intact):
             assert 500 <= talk.cmd(line).code <= 559, talk.transcript()
             talk.cmd("RSET", 250)
         for line in (b"EHLO a\0b", b"HELO \xff.example.com", b"EHLO x\x1b[2J"):
-            assert talk.cmd(line).code in (250, 501), talk.transcript()
+            assert talk.cmd(line).code in (250, 500, 501), talk.transcript()
         talk.ehlo()
         talk.cmd("MAIL FROM:<x@example.com>", 250)
-        for line in (b"RCPT TO:<alice\0@example.org>", b"RCPT TO:<alice@example.org\0.example.net>", b"RCPT TO:<al\xefice@example.org>"):
+        for line in (b"RCPT TO:<alice\0@example.org>", b"RCPT TO:<alice@example.org\0.example.net>",
+                     b"RCPT TO:<al\xefice@example.org>"):
             assert talk.cmd(line).code in (500, 501, 550, 553), talk.transcript()
         talk.cmd("RCPT TO:<alice@example.org>", 250)
         talk.data(b"Subject: nul\r\n\r\nbefore\0after \xe4\xff\r\nend\r\n", (250, 550, 554))

@@ -4,7 +4,13 @@
 /* the document */
 {"hostname = \n", "t.toml:1:12: error: Error while parsing key-value pair: expected value, saw '\\n'", NULL},
 {HEAD "x = \"\xff\"\n", "t.toml:3:5: error: Encountered invalid utf-8 sequence", NULL},
-{HEAD "[[[x]]]\n", "t.toml:3:3: error: a table needs a name", NULL},
+{HEAD "[[[x]]]\n", "t.toml:3:3: error: syntax error", NULL},
+{HEAD "x = [1, }\n", "t.toml:3:9: error: syntax error", NULL},
+{HEAD "x = \n" "\xc3\xa9 = 1\n", "t.toml:3:5: error: Error while parsing key-value pair: expected value, saw '\\n'", NULL},
+{HEAD "\xc3\xa9 = 1\n", "t.toml:3:1: error: a character that is not ASCII must stand in quotes", NULL},
+{HEAD "user = \"x\" \xc2\xa0\n", "t.toml:3:12: error: a character that is not ASCII must stand in quotes", NULL},
+{HEAD "x = \"\"\"a\\\n  \xc3\xa9\"\"\"\n", "t.toml:3:10: error: a line of a string must not end in a backslash", NULL},
+{HEAD "a.b.c = 1\na.b.c = 2\n", "t.toml:4:9: error: Error while parsing key-value pair: cannot redefine existing integer 'a.b.c'", NULL},
 /* keys */
 {HEAD "hostnme = 1\n", "t.toml:3:1: error: unknown key \"hostnme\"", "hostname"},
 {HEAD "zzzzzzzzz = 1\n", "t.toml:3:1: error: unknown key \"zzzzzzzzz\"", NULL},

@@ -176,8 +176,8 @@ static void turn(struct master *m)
     }
     int64_t now = os_now_ms();
     master_seats_tick(m, now);
-    master_retire_tick(m, now);
     master_reload_tick(m, now);
+    master_retire_tick(m, now);
     if (!m->announced && m->stop == STOP_NOT && master_seats_ready(m)) {
         m->announced = true;
         log_line(LOG_INFO, "ready: generation %u, %zu receivers", m->current->number,

@@ -233,6 +233,8 @@ static enum err spool_open(struct queue *q, const struct child_start *start)
     if (e == ERR_OK)
         e = loop_watch_open(q->child.loop, spool_writer_wake_fd(q->writer), writer_wakes, q, &q->writer_watch);
     if (e == ERR_OK)
+        loop_watch_set(q->writer_watch, true, false);
+    if (e == ERR_OK)
         e = spool_reader_open(start->spool_fd, &q->reader);
     return e;
 }

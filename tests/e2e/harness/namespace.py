@@ -42,9 +42,9 @@ class Namespace:
             file.write(f"nameserver {self.V4}1\noptions timeout:1 attempts:2\n")
         batch = ["link set lo up"]
         batch += [f"addr add {self.V4}{n}/24 dev lo" for n in range(1, addresses + 1)]
-        batch += [f"-6 addr add {self.V6}{n:x}/64 dev lo nodad" for n in range(1, addresses + 1)]
-        for line in batch:
-            self._ip("-n", name, *line.split())
+        batch += [f"addr add {self.V6}{n:x}/64 dev lo nodad" for n in range(1, addresses + 1)]
+        subprocess.run(["ip", "-n", name, "-batch", "-"], input="\n".join(batch), text=True,
+                       check=True, capture_output=True, timeout=20)
         self.run("sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=0")
 
     @staticmethod

@@ -84,6 +84,11 @@ class Session:
 
     # --- the session ---
 
+    @staticmethod
+    def refused(reply):
+        """Does this answer, text or bytes, refuse? A scripted oddity counts as taken."""
+        return (reply if isinstance(reply, str) else reply.decode("latin-1"))[:1] in ("4", "5")
+
     def answer(self, stage, argument, usual):
         scripted = self.sink.scripted(stage, self, argument)
         return usual if scripted is None else scripted
@@ -144,7 +149,7 @@ class Session:
         found = re.match(r"(?i)FROM:<([^>]*)>\s*(.*)", argument)
         self.message = Message(found.group(1), found.group(2)) if found else Message(argument, "")
         reply = self.answer("mail", argument, "250 2.1.0 Ok")
-        if not str(reply).startswith("2"):
+        if reply is DROP or self.refused(reply):
             self.message = None
         self.say(reply)
 
@@ -152,10 +157,11 @@ class Session:
         found = re.match(r"(?i)TO:<([^>]*)>\s*(.*)", argument)
         address = found.group(1) if found else argument
         reply = self.answer("rcpt", address, "250 2.1.5 Ok")
-        if str(reply).startswith("2") and self.message:
-            self.message.recipients.append(address)
-        elif str(reply).startswith("2"):
-            reply = "503 5.5.1 MAIL first"
+        if reply is not DROP and not self.refused(reply):
+            if self.message:
+                self.message.recipients.append(address)
+            else:
+                reply = "503 5.5.1 MAIL first"
         self.say(reply)
 
     def _data(self, argument):
@@ -164,14 +170,14 @@ class Session:
             return
         reply = self.answer("data", argument, "354 go on")
         self.say(reply)
-        if not (reply if isinstance(reply, str) else reply.decode("latin-1")).startswith("354"):
+        if not (reply if isinstance(reply, str) else reply.decode("latin-1")).startswith("3"):
             self.message = None
             return
         self.message.data = self.body(self.sink.die_after)
         self.message.session = self
         for target in self.message.recipients if self.sink.lmtp else [None]:
             end = self.answer("end", target, f"250 2.0.0 Ok: sunk {len(self.sink.messages)}")
-            if (end if isinstance(end, str) else "").startswith("2") and self.message not in self.messages:
+            if end is not DROP and not self.refused(end) and self.message not in self.messages:
                 self.messages.append(self.message)
                 self.sink.took(self.message)
             self.say(end)

@@ -2,6 +2,7 @@
 """Runs `thurn serve` on a configuration of its own, and `thurn COMMAND -c` against it."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -21,11 +22,20 @@ CONFIG = {
 }
 
 
+_ports = itertools.cycle(range(10000 + os.getpid() * 97 % 20000, 32000))
+
+
 def free_port(host="127.0.0.1"):
+    """A port that nobody listens on, below those that the kernel gives to clients, and another one each time."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    for port in itertools.islice(_ports, 1000):
+        with socket.socket(family) as probe:
+            try:
+                probe.bind((host, port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no free port")
 
 
 def _placed(tree, folder):

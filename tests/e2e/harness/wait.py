@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: ISC
 """Bounded polling. A test never sleeps for a fixed time and never waits without an end."""
 
+import os
 import time
 
-LIMIT = 20.0
+LIMIT = float(os.environ.get("WAIT_LIMIT", "20"))
+TOLD = 6000
 PAUSE = 0.03
 
 
@@ -16,7 +18,7 @@ def until(probe, what, limit=LIMIT):
             return got
         if time.monotonic() > end:
             said = what() if callable(what) else what
-            raise AssertionError(f"waited {limit:.0f} s in vain for {said}")
+            raise AssertionError(f"waited {limit:.0f} s in vain for {said[-TOLD:]}")
         time.sleep(PAUSE)
 
 

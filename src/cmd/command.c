@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+#include "cmd/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MESSAGES_MAX (1u << 20)
+#define WORDS_MAX 8192
+
+bool command_option(struct command *c, int option, const char *value)
+{
+    static const char *const colors[] = {"auto", "always", "never"};
+    if (option == 'c')
+        c->conf_path = value;
+    else if (option == 'h')
+        c->help = true;
+    else if (option != 'C')
+        return false;
+    for (size_t i = 0; option == 'C'; i++) {
+        if (i == sizeof colors / sizeof colors[0])
+            return false;
+        if (strcmp(value, colors[i]) == 0) {
+            c->color = (enum command_color)i;
+            break;
+        }
+    }
+    return true;
+}
+
+bool command_colored(const struct command *c, int fd)
+{
+    if (c->color != COMMAND_COLOR_AUTO)
+        return c->color == COMMAND_COLOR_ALWAYS;
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(fd) == 1 && !(no_color && *no_color) && terminal && strcmp(terminal, "dumb") != 0;
+}
+
+int command_load(const struct command *c, struct conf **conf_r)
+{
+    const char *path = c->conf_path ? c->conf_path : COMMAND_CONF;
+    buf messages;
+    buf_init(&messages, MESSAGES_MAX);
+    enum err e = conf_load(path, command_colored(c, STDERR_FILENO), &messages, conf_r);
+    if (e != ERR_OK) {
+        (void)fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&messages)));
+        if (messages.len == 0)
+            command_say("%s: %s", path, err_text(e));
+    }
+    buf_deinit(&messages);
+    return e == ERR_OK ? 0 : EX_CONFIG;
+}
+
+void command_say(const char *format, ...)
+{
+    char memory[WORDS_MAX], line_memory[2 * WORDS_MAX];
+    buf words, line;
+    va_list args;
+    buf_init_fixed(&words, memory, sizeof memory);
+    buf_init_fixed(&line, line_memory, sizeof line_memory);
+    va_start(args, format);
+    buf_vprintf(&words, format, args);
+    va_end(args);
+    buf_append_escaped(&line, buf_slice(&words));
+    (void)fprintf(stderr, "thurn: %.*s\n", SLICE_ARG(buf_slice(&line)));
+}
+
+int command_print(const buf *b)
+{
+    size_t written = fwrite(b->ptr, 1, b->len, stdout);
+    if (written == b->len && fflush(stdout) == 0 && buf_ok(b))
+        return 0;
+    command_say("cannot write to standard output");
+    return EX_IOERR;
+}

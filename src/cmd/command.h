@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/* Inside the room only: what subcommands have in common. Where the configuration is and how its faults are told, colours, words on standard
+ * error. Exit statuses are those of sysexits.h. Nothing here writes to standard output. */
+#ifndef CMD_COMMAND_H
+#define CMD_COMMAND_H
+
+#include <getopt.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "cmd/cmd.h"
+
+#define COMMAND_CONF "/etc/thurn/thurn.toml"
+/* Rows of a struct option: every subcommand has these. --color's value is read by command_option. */
+#define COMMAND_OPTIONS                                                                                                \
+    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {"color", required_argument, NULL, 'C'}
+#define COMMAND_OPTIONS_SHORT "c:h"
+
+enum command_color { COMMAND_COLOR_AUTO, COMMAND_COLOR_ALWAYS, COMMAND_COLOR_NEVER };
+
+struct command {
+    const char *conf_path; /* NULL: not given */
+    enum command_color color;
+    bool help;
+};
+
+/* Takes what getopt_long returned, when it is one of COMMAND_OPTIONS and its value is good; else false. */
+bool command_option(struct command *c, int option, const char *value);
+/* May what goes to this descriptor be coloured? Not on what is no terminal, nor with NO_COLOR, unless asked for. */
+bool command_colored(const struct command *c, int fd);
+/* 0, or what to exit with: then why is on standard error. Warnings are left to `thurn check`. */
+int command_load(const struct command *c, struct conf **conf_r);
+/* One line "thurn: ..." on standard error, escaped. */
+void command_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* All of b on standard output; EX_IOERR when that failed, else 0. */
+int command_print(const buf *b);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: ISC */
+#include "cmd/command.h"
+
+#include <string.h>
+
+#include "cmd/columns.h"
+#include "cmd/terminal.h"
+#include "store/store.h"
+
+#define PASSWORD_MAX_BYTES 1024
+#define ARENA_MAX (64u * 1024)
+#define OUT_MAX (64u << 20)
+#define ADDRESS_MAX 320
+#define PATH_MAX_BYTES 4096
+#define STATE_MODE 0711
+
+struct user_request {
+    struct command command;
+    const char *full_name;
+    bool json;
+    const struct conf *conf;
+    struct store *store;
+    slice address; /* lower case */
+};
+
+static int usage(FILE *to)
+{
+    (void)fprintf(to, "usage: thurn user add ADDRESS [--name \"Full Name\"] [-c FILE]\n"
+                      "       thurn user passwd ADDRESS [-c FILE]\n"
+                      "       thurn user list [--json] [-c FILE]\n"
+                      "       thurn user remove ADDRESS [-c FILE]\n"
+                      "Accounts: they sign in with their whole ADDRESS. The password is asked for twice on a terminal, and is\n"
+                      "one line of standard input otherwise. Removing an account leaves its mailbox as it is.\n");
+    return to == stdout ? 0 : EX_USAGE;
+}
+
+static int say_failed(const struct user_request *r, enum err e)
+{
+    slice a = r->address;
+    switch (e) {
+    case ERR_OK:
+        return 0;
+    case ERR_EXISTS:
+        command_say("there is an account %.*s already (`thurn user passwd` changes its password)", SLICE_ARG(a));
+        return EX_DATAERR;
+    case ERR_NOTFOUND:
+        command_say("there is no account %.*s", SLICE_ARG(a));
+        return EX_NOUSER;
+    case ERR_SYNTAX:
+        command_say("a password must not be empty, nor have a NUL in it");
+        return EX_DATAERR;
+    case ERR_LIMIT:
+        command_say("the password or the name is too long");
+        return EX_DATAERR;
+    default:
+        command_say("accounts: %s", err_text(e));
+        return e == ERR_PERMISSION ? EX_NOPERM : EX_TEMPFAIL;
+    }
+}
+
+/* Root makes the folder, hands it to `user` and becomes that user: whatever is made after that belongs to it. */
+static int hand_over(const struct conf *conf)
+{
+    struct arena arena;
+    struct os_user user;
+    struct os_file_stamp stamp;
+    arena_init(&arena, ARENA_MAX);
+    enum err e = os_user_by_name(conf->user, &arena, &user);
+    if (e != ERR_OK) {
+        command_say("user \"%.*s\": %s", SLICE_ARG(conf->user), err_text(e));
+        arena_deinit(&arena);
+        return EX_CONFIG;
+    }
+    e = os_file_stamp(AT_FDCWD, conf->state_dir, true, &stamp);
+    if (e == ERR_OK && stamp.uid == 0)
+        e = os_chown(AT_FDCWD, conf->state_dir, user.uid, user.gid);
+    if (e == ERR_OK)
+        e = process_become(&user, PROCESS_NO_CAPS);
+    arena_deinit(&arena);
+    if (e != ERR_OK)
+        command_say("cannot hand \"%.*s\" to user \"%.*s\": %s", SLICE_ARG(conf->state_dir), SLICE_ARG(conf->user), err_text(e));
+    return e == ERR_OK ? 0 : EX_NOPERM;
+}
+
+static int prepare_folder(const struct conf *conf)
+{
+    enum err e = os_mkdir_all(conf->state_dir, STATE_MODE);
+    if (e != ERR_OK) {
+        command_say("folder \"%.*s\": %s", SLICE_ARG(conf->state_dir), err_text(e));
+        return e == ERR_PERMISSION ? EX_NOPERM : EX_CANTCREAT;
+    }
+    return os_uid() == 0 ? hand_over(conf) : 0;
+}
+
+/* 0 with store NULL: there is none, and it was not to be made. */
+static int open_store(struct user_request *r, bool create)
+{
+    char path[PATH_MAX_BYTES], memory[512];
+    buf b, why;
+    int status = create ? prepare_folder(r->conf) : 0;
+    if (status != 0)
+        return status;
+    buf_init_fixed(&b, path, sizeof path);
+    buf_printf(&b, "%.*s/accounts.db", SLICE_ARG(r->conf->state_dir));
+    buf_init_fixed(&why, memory, sizeof memory);
+    enum err e = store_open(buf_slice(&b), create, &r->store, &why);
+    if (e == ERR_OK || (e == ERR_NOTFOUND && !create))
+        return 0;
+    command_say("accounts \"%.*s\": %.*s", SLICE_ARG(buf_slice(&b)), SLICE_ARG(buf_slice(&why)));
+    return e == ERR_PERMISSION ? EX_NOPERM : EX_TEMPFAIL;
+}
+
+static bool domain_is_ours(const struct conf *conf, slice domain)
+{
+    for (size_t i = 0; i < conf->route.domain_count; i++) {
+        if (slice_equal_nocase(conf->route.domains[i].name, domain))
+            return true;
+    }
+    return false;
+}
+
+static int do_add(struct user_request *r, slice password)
+{
+    slice name = r->full_name ? slice_str(r->full_name) : SLICE_NONE;
+    for (size_t i = 0; i < name.len; i++) {
+        if ((unsigned char)name.ptr[i] < 0x20 || name.ptr[i] == 0x7f) {
+            command_say("a name must not have control characters in it");
+            return EX_DATAERR;
+        }
+    }
+    return say_failed(r, store_account_add(r->store, r->address, name, password));
+}
+
+static int do_password(struct user_request *r, slice password)
+{
+    return say_failed(r, store_account_password(r->store, r->address, password));
+}
+
+static int with_password(struct user_request *r, int (*act)(struct user_request *r, slice password))
+{
+    char memory[PASSWORD_MAX_BYTES];
+    buf password;
+    buf_init_fixed(&password, memory, sizeof memory);
+    enum err e = terminal_read_password(r->address, &password);
+    int status = EX_DATAERR;
+    if (e == ERR_OK)
+        status = act(r, buf_slice(&password));
+    else if (e == ERR_SYNTAX)
+        command_say("the two passwords differ; nothing has changed");
+    else
+        command_say("no password came: %s; nothing has changed", err_text(e));
+    explicit_bzero(memory, sizeof memory);
+    return status;
+}
+
+static int add(struct user_request *r)
+{
+    ptrdiff_t at = slice_rfind_char(r->address, '@');
+    slice domain = slice_skip(r->address, (size_t)at + 1);
+    if (!domain_is_ours(r->conf, domain)) {
+        command_say("%.*s: there is no [domain.\"%.*s\"] in the configuration", SLICE_ARG(r->address), SLICE_ARG(domain));
+        return EX_DATAERR;
+    }
+    int status = open_store(r, true);
+    return status == 0 ? with_password(r, do_add) : status;
+}
+
+static int change_password(struct user_request *r)
+{
+    struct store_account account;
+    int status = open_store(r, false);
+    if (status != 0)
+        return status;
+    enum err e = r->store ? store_account_find(r->store, r->address, &account) : ERR_NOTFOUND;
+    return e == ERR_OK ? with_password(r, do_password) : say_failed(r, e);
+}
+
+static int remove_account(struct user_request *r)
+{
+    int status = open_store(r, false);
+    if (status != 0)
+        return status;
+    return say_failed(r, r->store ? store_account_remove(r->store, r->address) : ERR_NOTFOUND);
+}
+
+static void append_json(buf *out, const struct store_account *a)
+{
+    buf_append(out, SLICE("{\"address\": "));
+    buf_append_json(out, a->address);
+    buf_append(out, SLICE(", \"name\": "));
+    buf_append_json(out, a->full_name);
+    buf_append(out, SLICE(", \"created\": \""));
+    date_print_rfc3339(out, a->created_s);
+    buf_append(out, SLICE("\"}\n"));
+}
+
+static void append_row(struct columns *c, const struct store_account *a)
+{
+    char memory[32];
+    buf when;
+    buf_init_fixed(&when, memory, sizeof memory);
+    date_print_rfc3339(&when, a->created_s);
+    columns_add(c, a->address);
+    columns_add(c, slice_sub(buf_slice(&when), 0, 10));
+    columns_add(c, a->full_name);
+}
+
+static int list(struct user_request *r)
+{
+    static const struct column titles[] = {{"ADDRESS", false, false, 0}, {"CREATED", false, false, 0}, {"NAME", false, true, 0}};
+    struct store_account a;
+    struct columns table;
+    char last_memory[ADDRESS_MAX];
+    buf last, out;
+    int status = open_store(r, false);
+    if (status != 0 || !r->store)
+        return status;
+    buf_init_fixed(&last, last_memory, sizeof last_memory);
+    buf_init(&out, OUT_MAX);
+    columns_init(&table, titles, 3, terminal_width());
+    enum err e;
+    while ((e = store_account_next(r->store, buf_slice(&last), &a)) == ERR_OK) {
+        buf_clear(&last);
+        buf_append(&last, a.address);
+        if (r->json)
+            append_json(&out, &a);
+        else
+            append_row(&table, &a);
+    }
+    if (!r->json && last.len > 0)
+        columns_print(&table, &out);
+    status = command_print(&out);
+    columns_deinit(&table);
+    buf_deinit(&out);
+    return e == ERR_NOTFOUND ? status : say_failed(r, e);
+}
+
+struct verb {
+    const char *name;
+    int (*run)(struct user_request *r);
+    bool takes_address;
+};
+
+static const struct verb verbs[] = {
+    {"add", add, true}, {"passwd", change_password, true}, {"list", list, false}, {"remove", remove_account, true}};
+
+static const struct verb *verb_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    }
+    return NULL;
+}
+
+/* Into memory, in lower case. */
+static bool read_address(struct user_request *r, const char *text, char memory[ADDRESS_MAX])
+{
+    struct arena arena;
+    struct address a;
+    buf b;
+    arena_init(&arena, ARENA_MAX);
+    buf_init_fixed(&b, memory, ADDRESS_MAX);
+    bool good = address_parse(slice_str(text), ADDRESS_STRICT, &arena, &a) == ERR_OK && a.domain.len > 0;
+    if (good)
+        address_print(&b, a);
+    for (size_t i = 0; i < b.len; i++)
+        memory[i] = ascii_lower(memory[i]);
+    r->address = buf_slice(&b);
+    arena_deinit(&arena);
+    if (!good || !buf_ok(&b))
+        command_say("\"%s\" is not an address like alice@example.org", text);
+    return good && buf_ok(&b);
+}
+
+static int run(struct user_request *r, const struct verb *verb, const char *address)
+{
+    char memory[ADDRESS_MAX];
+    struct conf *conf = NULL;
+    if (verb->takes_address && !read_address(r, address, memory))
+        return EX_USAGE;
+    int status = command_load(&r->command, &conf);
+    if (status != 0)
+        return status;
+    r->conf = conf;
+    status = verb->run(r);
+    store_close(&r->store);
+    conf_close(&conf);
+    return status;
+}
+
+int cmd_user(int argc, char **argv)
+{
+    static const struct option options[] = {
+        COMMAND_OPTIONS, {"name", required_argument, NULL, 'n'}, {"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    struct user_request r = {.json = false};
+    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
+        if (o == 'n')
+            r.full_name = optarg;
+        else if (o == 'j')
+            r.json = true;
+        else if (!command_option(&r.command, o, optarg))
+            return usage(stderr);
+    }
+    if (r.command.help)
+        return usage(stdout);
+    const struct verb *verb = optind < argc ? verb_find(argv[optind]) : NULL;
+    if (!verb || argc - optind != 1 + verb->takes_address)
+        return usage(stderr);
+    return run(&r, verb, argv[optind + 1]);
+}
