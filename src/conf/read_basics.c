@@ -28,6 +28,17 @@ static void missing(struct reader *r, const char *key)
     messages_error(&r->m, top_place, "\"%s\" is missing", key);
 }
 
+static void check_user(struct reader *r, const struct toml_node *node)
+{
+    struct os_user user;
+    enum err e = os_user_by_name(toml_text(node), r->arena, &user);
+    if (e == ERR_OK && user.uid == 0)
+        messages_error(&r->m, node->place, "\"user\" must not be root: processes give its powers up");
+    else if (e != ERR_OK)
+        messages_error(&r->m, node->place, "\"user\": there is no user \"%.*s\" on this system",
+                       SLICE_ARG(toml_text(node)));
+}
+
 static void read_user(struct reader *r)
 {
     const struct toml_node *node = r->top.user;
@@ -36,8 +47,8 @@ static void read_user(struct reader *r)
         return;
     if (node->text_len == 0 || node->text_len > 32 || slice_find_char(toml_text(node), '/') >= 0)
         messages_error(&r->m, node->place, "\"user\" must be the name of a system user");
-    else if (slice_equal(toml_text(node), SLICE("root")))
-        messages_error(&r->m, node->place, "\"user\" must not be root: processes give its powers up");
+    else if (!slice_equal(toml_text(node), fallback(SECTION_TOP, "user")))
+        check_user(r, node); /* the default is looked for by whoever needs it, written or not */
 }
 
 void read_basics(struct reader *r)

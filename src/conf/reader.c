@@ -153,7 +153,7 @@ static bool stamp_of(struct reader *r, struct toml_place place, slice path, stru
     if (e == ERR_OK && stamp_r->is_regular)
         return true;
     slice why = e == ERR_OK ? SLICE("is not a regular file") : slice_str(err_text(e));
-    messages_error_in(&r->m, place, path, 0, why);
+    messages_error(&r->m, place, "%.*s: %.*s", SLICE_ARG(path), SLICE_ARG(why));
     return false;
 }
 
@@ -182,7 +182,7 @@ void reader_check_file(struct reader *r, struct toml_place place, slice path, bo
     int fd;
     enum err e = os_open_follow(AT_FDCWD, path, O_RDONLY, 0, &fd);
     if (e != ERR_OK) {
-        messages_error_in(&r->m, place, path, 0, slice_str(err_text(e)));
+        messages_error(&r->m, place, "%.*s: %s", SLICE_ARG(path), err_text(e));
         return;
     }
     os_close(&fd);

@@ -64,6 +64,7 @@
 {"hostname = \"a.example\"\npostmaster = \"a b@c.example\"\n", "t.toml:2:14: error: \"a b@c.example\" is not an address", NULL},
 {HEAD "state_dir = \"thurn\"\n", "t.toml:3:13: error: \"state_dir\" must be an absolute path, not \"thurn\"", NULL},
 {HEAD "user = \"root\"\n", "t.toml:3:8: error: \"user\" must not be root: processes give its powers up", NULL},
+{HEAD "user = \"no-such-user-here\"\n", "t.toml:3:8: error: \"user\": there is no user \"no-such-user-here\" on this system", NULL},
 {HEAD "origin = \"\"\n", "t.toml:3:10: error: \"\" is not a domain name", NULL},
 /* listeners and TLS */
 {HEAD "[listen]\nmx = [\"*\"]\n", "t.toml:4:7: error: \"*\" needs a port between 1 and 65535", NULL},
@@ -78,8 +79,8 @@
 {HEAD "[listen]\nsubmission = [\"*:465 tls\"]\n", "t.toml:4:15: error: \"*:465 tls\" needs a certificate: [tls] with cert and key", NULL},
 {HEAD "[tls]\ncert = \"@@/cert\"\n", "t.toml:3:2: error: [tls] needs both \"cert\" and \"key\"", NULL},
 {HEAD "[tls]\ncert = \"@@/cert\"\nkey = \"@@/key\"\n[tls.\"x.example\"]\nkey = \"@@/key\"\n", "t.toml:6:6: error: [tls.\"x.example\"] needs both \"cert\" and \"key\"", NULL},
-{HEAD "[tls]\ncert = \"@@/none\"\nkey = \"@@/key\"\n", "@@/none: error: not found", NULL},
-{HEAD "[tls]\ncert = \"@@\"\nkey = \"@@/key\"\n", "@@: error: is not a regular file", NULL},
+{HEAD "[tls]\ncert = \"@@/none\"\nkey = \"@@/key\"\n", "t.toml:4:8: error: @@/none: not found", NULL},
+{HEAD "[tls]\ncert = \"@@\"\nkey = \"@@/key\"\n", "t.toml:4:8: error: @@: is not a regular file", NULL},
 /* domains */
 {HEAD "[domain.\"bad_domain..x\"]\ndeliver = \"mx:\"\n", "t.toml:3:9: error: \"bad_domain..x\" is not a domain name", NULL},
 {HEAD "[domain]\nx = 1\n", "t.toml:4:1: error: \"x\" in [domain] must be a table like [domain.\"example.org\"]", NULL},
@@ -111,8 +112,8 @@
 {HEAD "[domain.\"d.example\"]\ndeliver = \"mx:\"\nusers = [\"a@e.example\"]\n", "t.toml:5:10: error: \"a@e.example\" is of another domain than d.example", NULL},
 /* files */
 {DOMAIN "aliases = \"@@/broken\"\n", "@@/broken:2: error: expected \"name: target, target\"", NULL},
-{DOMAIN "aliases = \"@@/none\"\n", "@@/none: error: not found", NULL},
-{DOMAIN "aliases = \"@@\"\n", "@@: error: is not a regular file", NULL},
+{DOMAIN "aliases = \"@@/none\"\n", "t.toml:6:11: error: @@/none: not found", NULL},
+{DOMAIN "aliases = \"@@\"\n", "t.toml:6:11: error: @@: is not a regular file", NULL},
 {DOMAIN "aliases = \"aliases\"\n", "t.toml:6:11: error: \"aliases\" must be an absolute path, not \"aliases\"", NULL},
 {DOMAIN "aliases = \"@@/loop\"\n", "@@/loop:1: error: includes are nested too deep", NULL},
 {DOMAIN "[list.\"l@example.org\"]\nmembers = \"@@/bad-members\"\n", "@@/bad-members:2: error: not an address", NULL},
