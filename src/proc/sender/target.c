@@ -193,10 +193,12 @@ static enum status order(struct sender *s, struct destination *d, slice in)
     struct mx_host hosts[HOSTS_MAX];
     size_t count = 0;
     d->targets = arena_array(&d->target_arena, TARGETS_MAX, sizeof *d->targets);
-    while (in.len > 0 && count < HOSTS_MAX && host_read(&in, &d->target_arena, &hosts[count]))
-        count++;
-    if (!d->targets || (in.len > 0 && count < HOSTS_MAX))
+    if (!d->targets)
         return STATUS_DNS_TEMPORARY;
+    for (; in.len > 0 && count < HOSTS_MAX; count++) {
+        if (!host_read(&in, &d->target_arena, &hosts[count]))
+            return STATUS_DNS_TEMPORARY;
+    }
     if (d->hop.host.len > 0)
         return fixed_order(hosts, count, d);
     uint32_t seed;
