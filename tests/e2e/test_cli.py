@@ -315,15 +315,15 @@ def test_dev(binary, net, work):
     """In a namespace of its own, since its ports are fixed."""
     account.give(work)
     argv = net.argv(account.as_service([binary, "dev"]))
-    server = subprocess.Popen(argv, cwd=work, stdout=subprocess.PIPE, stderr=open(os.path.join(work, "log"), "wb"), text=True)
+    server = subprocess.Popen(argv, cwd=work, stdout=subprocess.PIPE, stderr=open(os.path.join(work, "log"), "wb"), bufsize=0)
     try:
-        lines = []
-        while not any("Mail" in line for line in lines):
-            assert select.select([server.stdout], [], [], 20)[0], f"said only {lines}"
-            line = server.stdout.readline()
-            assert line, open(os.path.join(work, "log")).read()
-            lines.append(line)
-        text = "".join(lines)
+        said = b""
+        while b"Faults" not in said:
+            assert select.select([server.stdout], [], [], 20)[0], f"said only {said}"
+            more = os.read(server.stdout.fileno(), 4096)
+            assert more, open(os.path.join(work, "log")).read()
+            said += more
+        text = said.decode()
         assert "smtp://127.0.0.1:1025" in text and "./thurn-dev/mail/" in text
         with net.entered():
             talk = Dialogue("127.0.0.1", 1025)
