@@ -22,12 +22,13 @@ struct development {
 static int usage(FILE *to)
 {
     (void)fprintf(
-        to, "usage: thurn dev [--port N]\n"
-            "A server to develop with: takes mail on 127.0.0.1 (port 1025) from anyone to anyone, and delivers all of\n"
-            "it into ./" DEVELOPMENT_FOLDER "/mail/DOMAIN/USER; nothing leaves. All it has is in ./" DEVELOPMENT_FOLDER
-            ".\n"
-            "Started by root, it runs as the owner of that folder (or as the user who called sudo, or nobody).\n"
-            "Recipients 4xx@ (as 451@) and 5xx@ (as 550@) are refused with that code, slow@ is answered late.\n");
+        to,
+        "usage: thurn dev [--port N]\n"
+        "A server to develop with: takes mail on 127.0.0.1 (port 1025) from anyone to anyone, and delivers all of\n"
+        "it into ./" DEVELOPMENT_FOLDER "/mail/DOMAIN/USER; nothing leaves. All it has is in ./" DEVELOPMENT_FOLDER
+        ".\n"
+        "Started by root, it runs as the owner of that folder (or as the user who called sudo, or nobody).\n"
+        "Recipients like 451@ and 550@ (4xx@, 5xx@) are refused with that code, slow@ is answered after 5 seconds.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

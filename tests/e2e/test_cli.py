@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_version(binary):
 def test_check_good(serve):
     thurn = serve(start=False)
     done = thurn.command("check")
-    assert "example.org" in done.stdout and "maildir:" in done.stdout
+    assert "example.org" in done.stdout and "Maildir " in done.stdout
     assert "error" not in done.stderr
 
 
@@ -334,6 +335,10 @@ def test_dev(binary, net, work):
             talk.cmd("MAIL FROM:<me@example.com>", 250)
             assert 400 <= talk.cmd("RCPT TO:<4xx@test.example>").code < 500
             talk.cmd("RCPT TO:<550@test.example>", 550)
+            began = time.monotonic()
+            talk.cmd("RCPT TO:<slow@test.example>", 250)
+            assert time.monotonic() - began >= 4
+            talk.cmd("RCPT TO:<451@test.example>", 451)
         mail = os.path.join(work, "thurn-dev", "mail")
 
         def landed():
