@@ -22,12 +22,13 @@ struct development {
 static int usage(FILE *to)
 {
     (void)fprintf(
-        to, "usage: thurn dev [--port N]\n"
-            "A server to develop with: takes mail on 127.0.0.1 (port 1025) from anyone to anyone, and delivers all of\n"
-            "it into ./" DEVELOPMENT_FOLDER "/mail/DOMAIN/USER; nothing leaves. All it has is in ./" DEVELOPMENT_FOLDER
-            ".\n"
-            "Started by root, it runs as the owner of that folder (or as the user who called sudo, or nobody).\n"
-            "Recipients 4xx@ (as 451@) and 5xx@ (as 550@) are refused with that code, slow@ is answered late.\n");
+        to,
+        "usage: thurn dev [--port N]\n"
+        "A server to develop with: takes mail on 127.0.0.1 (port 1025) from anyone to anyone, and delivers all of\n"
+        "it into ./" DEVELOPMENT_FOLDER "/mail/DOMAIN/USER; nothing leaves. All it has is in ./" DEVELOPMENT_FOLDER
+        ".\n"
+        "Started by root, it runs as the owner of that folder (or as the user who called sudo, or nobody).\n"
+        "Recipients like 451@ and 550@ (4xx@, 5xx@) are refused with that code, slow@ is answered after 5 seconds.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 
@@ -121,14 +122,19 @@ static enum err give_up_root(const struct os_file_stamp *folder)
     return e;
 }
 
+/* A link in its place is not followed: root would hand over what it leads to. */
 static enum err enter_folder(void)
 {
     struct os_file_stamp stamp;
+    int fd = -1;
     enum err e = os_mkdir_all(SLICE(DEVELOPMENT_FOLDER), 0755);
-    if (e == ERR_OK && chdir(DEVELOPMENT_FOLDER) != 0)
-        e = ERR_PERMISSION;
     if (e == ERR_OK)
-        e = os_file_stamp(AT_FDCWD, SLICE("."), false, &stamp);
+        e = os_open(AT_FDCWD, SLICE(DEVELOPMENT_FOLDER), O_RDONLY | O_DIRECTORY, 0, &fd);
+    if (e == ERR_OK)
+        e = os_fd_stamp(fd, &stamp);
+    if (e == ERR_OK && fchdir(fd) != 0)
+        e = ERR_PERMISSION;
+    os_close(&fd);
     if (e == ERR_OK && os_uid() == 0)
         e = give_up_root(&stamp);
     if (e == ERR_OK)
@@ -155,7 +161,8 @@ int cmd_dev(int argc, char **argv)
         return usage(stderr);
     enum err e = enter_folder();
     if (e != ERR_OK) {
-        command_say("folder \"" DEVELOPMENT_FOLDER "\": %s", err_text(e));
+        command_say("\"./" DEVELOPMENT_FOLDER "\": %s; it must be a folder that may be written to, and no link",
+                    err_text(e));
         return e == ERR_PERMISSION ? EX_NOPERM : EX_CANTCREAT;
     }
     struct cmd_server server = {load, say_ready, &d};
