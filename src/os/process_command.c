@@ -124,12 +124,11 @@ static bool place_descriptors(const struct process_command *c)
     return true;
 }
 
-/* Accounts of services often name a home that does not exist: their commands run in / then. */
 static _Noreturn void become_command(const struct process_command *c, const struct prepared *p, pid_t parent)
 {
     process_signals_reset();
     if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) == 0 && getppid() == parent && setpgid(0, 0) == 0 &&
-        place_descriptors(c) && (chdir(p->folder) == 0 || chdir("/") == 0) && set_limits(c))
+        place_descriptors(c) && chdir(p->folder) == 0 && set_limits(c))
         (void)execve("/bin/sh", p->argv, p->environment);
     _exit(EXIT_TEMPORARY);
 }
