@@ -5,7 +5,6 @@ import datetime
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import time
@@ -141,12 +140,12 @@ def test_config_defaults(serve):
 # --- queue ---
 
 @pytest.fixture
-def held(serve, make_sink):
+def held(serve, make_sink, net, dns):
     """A server with three mails that wait for a next hop which is not ready, from alice."""
-    sink = make_sink(mail="451 4.7.1 greylisted, come back")
+    sink = make_sink("10.77.0.11", 25, inside=net, mail="451 4.7.1 greylisted, come back")
+    dns(["example.com. MX 10 mx.example.com.", "example.net. MX 10 mx.example.com.", "mx.example.com. A 10.77.0.11"])
     thurn = serve({"queue": {"retry": ["1h"], "give_up": "5d"},
-                   "domain": {"example.com": {"deliver": f"smtp:127.0.0.1:{sink.port}", "users": "any"},
-                              "example.net": {"deliver": f"smtp:127.0.0.1:{sink.port}", "users": "any"}}})
+                   "relay": {"network": {"10.77.0.0/24": {"senders": ["@example.org"]}}}}, inside=net)
     with thurn.dial() as talk:
         talk.ehlo()
         thurn.ids = [talk.mail("alice@example.org", to) for to in ("a@example.com", "b@example.com", "c@example.net")]
@@ -316,15 +315,11 @@ def test_dev(binary, net, work):
     """In a namespace of its own, since its ports are fixed."""
     account.give(work)
     argv = net.argv(account.as_service([binary, "dev"]))
-    server = subprocess.Popen(argv, cwd=work, stdout=subprocess.PIPE, stderr=open(os.path.join(work, "log"), "wb"), bufsize=0)
+    out, log = os.path.join(work, "out"), os.path.join(work, "log")
+    server = subprocess.Popen(argv, cwd=work, stdout=open(out, "wb"), stderr=open(log, "wb"))
     try:
-        said = b""
-        while b"Faults" not in said:
-            assert select.select([server.stdout], [], [], 20)[0], f"said only {said}"
-            more = os.read(server.stdout.fileno(), 4096)
-            assert more, open(os.path.join(work, "log")).read()
-            said += more
-        text = said.decode()
+        wait.until(lambda: "Faults" in open(out).read() or server.poll() is not None, lambda: open(log).read())
+        text = open(out).read()
         assert "smtp://127.0.0.1:1025" in text and "./thurn-dev/mail/" in text
         with net.entered():
             talk = Dialogue("127.0.0.1", 1025)
@@ -354,4 +349,3 @@ def test_dev(binary, net, work):
     finally:
         if server.poll() is None:
             server.kill()
-        server.stdout.close()

@@ -122,8 +122,8 @@ def test_smtp_sink_next_hop(serve):
         thurn = serve({"limits": {"connections_per_minute": 0},
                        "domain": {"example.net": {"deliver": f"smtp:127.0.0.1:{port}", "users": "any"}}})
         clients.smtp_source("127.0.0.1", thurn.port(), "x@example.com", "any@example.net", 500, 20)
+        wait.until(lambda: len(re.findall(r"status=sent", thurn.log())) >= 500, thurn.log)
         thurn.queue_empty()
-        assert len(re.findall(r"status=sent", thurn.log())) == 500
     finally:
         sink.terminate()
         sink.wait(10)
