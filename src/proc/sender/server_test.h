@@ -10,7 +10,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "os/tls_certificate_test.h"
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #define SERVER_RULES 16
 #define SERVER_HEARD (1 << 20)
@@ -19,6 +20,7 @@
 #define SAY_CLOSE "close"     /* hangs up */
 #define SAY_NOTHING "nothing" /* is silent until the client goes */
 #define SAY_DRIP "drip"       /* a byte of a reply now and then, for ever */
+#define SAY_SLOWLY "slowly "  /* before text: a second later */
 #define SAY_ENDLESS "endless" /* continuation lines for ever */
 struct rule {
     const char *on, *reply;
@@ -52,6 +54,35 @@ struct talk {
     unsigned accepted_count;
     bool over;
 };
+
+/* A server whose certificate, valid for name, signs itself; where is its file. */
+static inline SSL_CTX *server_tls(const char *name, const char *path)
+{
+    char names[128];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    (void)snprintf(names, sizeof(names), "DNS:%s", name);
+    assert_true(X509_set_version(cert, 2));
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -86400);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
+    X509_set_pubkey(cert, key);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+    X509_set_issuer_name(cert, X509_get_subject_name(cert));
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
+    X509_add_ext(cert, extension, -1);
+    X509_EXTENSION_free(extension);
+    assert_true(X509_sign(cert, key, EVP_sha256()));
+    FILE *f = fopen(path, "w");
+    assert_true(PEM_write_X509(f, cert));
+    fclose(f);
+    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+    assert_int_equal(SSL_CTX_use_certificate(tls, cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(tls, key), 1);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    return tls;
+}
 
 static inline void server_hears(struct server *s, const char *text, size_t len)
 {
@@ -153,6 +184,9 @@ static inline bool talk_ruled(struct talk *t, const char *line)
     } else if (strcmp(reply, SAY_ENDLESS) == 0) {
         for (int i = 0; i < 1000000 && !t->over && !t->s->stop; i++)
             talk_say(t, "250-and so on, and so on, and so on\r\n");
+    } else if (strncmp(reply, SAY_SLOWLY, strlen(SAY_SLOWLY)) == 0) {
+        usleep(1000000);
+        talk_say(t, reply + strlen(SAY_SLOWLY));
     } else {
         talk_say(t, reply);
     }
