@@ -37,10 +37,10 @@ static int tear_down(void **state)
 
 static slice path_of(const char *name)
 {
-    static char paths[8][128];
+    static char paths[8][256];
     static int at;
     char *p = paths[at++ % 8];
-    (void)snprintf(p, 128, "%s/%s", dir, name);
+    (void)snprintf(p, 256, "%s/%s", dir, name);
     return slice_str(p);
 }
 
@@ -235,7 +235,7 @@ static void a_maildir_is_made_and_its_files_say_their_size(void **state)
     assert_int_equal(files_in(path_of("d.example/deep/alice/cur"), NULL), 0);
     const char *text = file_text(one);
     assert_string_equal(text, "Return-Path: <s@x.example>\nDelivered-To: a@b.example\nSubject: x\n\nhi\n");
-    char size[32];
+    char size[64];
     (void)snprintf(size, sizeof(size), ".mx.b.example,S=%zu", strlen(text));
     assert_string_equal(one + strlen(one) - strlen(size), size);
     struct stat st;
@@ -274,7 +274,7 @@ static void links_are_refused(void **state)
     assert_int_equal(mkdir(path_of("elsewhere/new").ptr, 0700), 0);
     assert_int_equal(mkdir(path_of("elsewhere/tmp").ptr, 0700), 0);
     for (int i = 0; i < 3; i++) {
-        char name[32], sub[64];
+        char name[32], sub[160];
         (void)snprintf(name, sizeof(name), "box%d", i);
         assert_int_equal(mkdir(path_of(name).ptr, 0700), 0);
         (void)snprintf(sub, sizeof(sub), "%s/new", name);
@@ -283,7 +283,7 @@ static void links_are_refused(void **state)
         assert_int_equal(mkdir(path_of(sub).ptr, 0700), 0);
         (void)snprintf(sub, sizeof(sub), "rm -r %s/%s%s", dir, name, where[i]);
         assert_int_equal(system(sub), 0);
-        char to[64];
+        char to[192];
         (void)snprintf(to, sizeof(to), "%s/elsewhere%s", dir, where[i]);
         (void)snprintf(sub, sizeof(sub), "%s%s", name, where[i]);
         assert_int_equal(symlink(to, path_of(sub).ptr), 0);
@@ -422,7 +422,7 @@ static void a_failed_write_leaves_the_mbox_as_it_was(void **state)
     (void)state;
     assert_int_equal(mbox_add(path_of("box"), SLICE("one\r\n")).code, 250);
     char before[256];
-    (void)snprintf(before, sizeof(before), "%s", file_text(path_of("box").ptr));
+    (void)snprintf(before, sizeof(before), "%.255s", file_text(path_of("box").ptr));
     for (uint64_t nth = 1; nth <= 3; nth++) {
         os_file_fault(nth, 1u << OS_CALL_WRITE, ERR_NOSPACE);
         assert_int_equal(mbox_add(path_of("box"), SLICE("two\r\n")).code, 452);

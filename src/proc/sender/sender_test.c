@@ -284,8 +284,8 @@ static void certificate(const char *name)
 {
     char cert[96];
     (void)snprintf(cert, sizeof(cert), "%s/cert", h.dir);
-    SSL_CTX_free(h.servers[FIRST].tls);
-    h.servers[FIRST].tls = server_tls(name, cert);
+    tls_server_close(&h.servers[FIRST].tls);
+    h.servers[FIRST].tls = server_tls(name, h.dir);
     assert_int_equal(chmod(cert, 0644), 0);
 }
 
