@@ -88,7 +88,7 @@ static enum err part_restore(struct queue *q, uint32_t message, slice *s)
         list[i] = (uint32_t)recipient;
     enum err e = sched_destination_get(q->sched, key, (uint8_t)kind, &destination);
     if (e == ERR_OK)
-        e = sched_part_add(q->sched, message, destination, list, (uint32_t)count, &part);
+        e = sched_part_add(q->sched, message, destination, (struct sched_recipients){list, (uint32_t)count}, &part);
     if (e != ERR_OK)
         return e;
     if (held)

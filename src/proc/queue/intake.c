@@ -37,7 +37,7 @@ static enum err parts_add(struct queue *q, uint32_t message, const struct routed
             list[n] = routed[from + n].recipient;
             n++;
         }
-        enum err e = sched_part_add(q->sched, message, destination, list, n, &part);
+        enum err e = sched_part_add(q->sched, message, destination, (struct sched_recipients){list, n}, &part);
         if (e != ERR_OK)
             return e;
         if (sched_destination(q->sched, destination)->kind == NEXT_HOLD)
