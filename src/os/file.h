@@ -12,7 +12,7 @@
 
 struct os_file_stamp {
     int64_t mtime_ns;
-    uint64_t size, inode;
+    uint64_t size, inode, device;
     uint32_t mode, uid, gid;
     bool is_dir, is_regular, is_link;
 };

@@ -10,7 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "os/tls_certificate_test.h"
+#include "os/os.h"
 
 #define SERVER_RULES 16
 #define SERVER_HEARD (1 << 20)
@@ -19,6 +19,7 @@
 #define SAY_CLOSE "close"     /* hangs up */
 #define SAY_NOTHING "nothing" /* is silent until the client goes */
 #define SAY_DRIP "drip"       /* a byte of a reply now and then, for ever */
+#define SAY_SLOWLY "slowly "  /* before text: a second later */
 #define SAY_ENDLESS "endless" /* continuation lines for ever */
 struct rule {
     const char *on, *reply;
@@ -31,7 +32,7 @@ struct server {
     const char *ehlo; /* the lines after the first, each "250-X\r\n"; the last is "250 OK" and is ours */
     struct rule rules[SERVER_RULES];
     bool lmtp, broken_tls;
-    SSL_CTX *tls;
+    struct tls_server *tls;
     atomic_uint connections, messages;
     atomic_ullong bytes; /* of content, as sent */
     atomic_bool stop;
@@ -44,7 +45,7 @@ struct server {
 struct talk {
     struct server *s;
     int fd;
-    SSL *ssl;
+    struct tls_session *tls;
     unsigned connection, message;
     char in[65536];
     size_t at, len;
@@ -52,6 +53,27 @@ struct talk {
     unsigned accepted_count;
     bool over;
 };
+
+/* A server whose certificate, valid for name, signs itself; it lies in dir/cert. */
+static inline struct tls_server *server_tls(const char *name, const char *dir)
+{
+    char command[512], cert[96], key[96];
+    (void)snprintf(cert, sizeof(cert), "%s/cert", dir);
+    (void)snprintf(key, sizeof(key), "%s/key", dir);
+    (void)snprintf(command, sizeof(command),
+                   "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=%s "
+                   "-addext subjectAltName=DNS:%s -keyout %s -out %s 2>%s/openssl.log",
+                   name, name, key, cert, dir);
+    assert_int_equal(system(command), 0);
+    struct tls_pair pair = {SLICE_NONE, slice_str(cert), slice_str(key)};
+    struct tls_server *tls = NULL;
+    buf why;
+    buf_init(&why, 1024);
+    if (tls_server_open(&pair, 1, SLICE_NONE, &tls, &why) != ERR_OK)
+        fail_msg("%.*s", SLICE_ARG(buf_slice(&why)));
+    buf_deinit(&why);
+    return tls;
+}
 
 static inline void server_hears(struct server *s, const char *text, size_t len)
 {
@@ -75,16 +97,62 @@ static inline unsigned server_heard(struct server *s, const char *text)
     return count;
 }
 
-static inline void talk_say(struct talk *t, const char *text)
+static inline void talk_send(struct talk *t, const char *text, size_t len)
 {
-    size_t len = strlen(text), done = 0;
-    while (done < len && !t->over) {
-        ssize_t n = t->ssl ? SSL_write(t->ssl, text + done, (int)(len - done))
-                           : send(t->fd, text + done, len - done, MSG_NOSIGNAL);
+    for (size_t done = 0; done < len && !t->over;) {
+        ssize_t n = send(t->fd, text + done, len - done, MSG_NOSIGNAL);
         if (n <= 0)
             t->over = true;
         else
             done += (size_t)n;
+    }
+}
+
+static inline void talk_tls_out(struct talk *t)
+{
+    buf out;
+    buf_init(&out, 1 << 20);
+    tls_session_output(t->tls, &out);
+    talk_send(t, out.ptr, out.len);
+    buf_deinit(&out);
+}
+
+static inline void talk_say(struct talk *t, const char *text)
+{
+    if (!t->tls) {
+        talk_send(t, text, strlen(text));
+        return;
+    }
+    t->over = t->over || tls_session_write(t->tls, slice_str(text)) != ERR_OK;
+    talk_tls_out(t);
+}
+
+/* Bytes as they come; 0 at the end. */
+static inline size_t talk_receive(struct talk *t, char *to, size_t size)
+{
+    while (!t->over && !t->s->stop) {
+        ssize_t n = recv(t->fd, to, size, 0);
+        if (n > 0)
+            return (size_t)n;
+        t->over = n == 0 || (errno != EAGAIN && errno != EINTR);
+    }
+    return 0;
+}
+
+/* Plaintext from inside; 0 at the end. */
+static inline size_t talk_tls_receive(struct talk *t, char *to, size_t size)
+{
+    char cipher[16384];
+    size_t got;
+    for (;;) {
+        enum err e = tls_session_read(t->tls, to, size, &got);
+        if (e == ERR_OK)
+            return got;
+        size_t n = e == ERR_AGAIN ? talk_receive(t, cipher, sizeof(cipher)) : 0;
+        if (n == 0 || tls_session_feed(t->tls, slice_of(cipher, n)) != ERR_OK) {
+            t->over = true;
+            return 0;
+        }
     }
 }
 
@@ -93,17 +161,10 @@ static inline bool talk_more(struct talk *t)
     memmove(t->in, t->in + t->at, t->len - t->at);
     t->len -= t->at;
     t->at = 0;
-    while (!t->over && !t->s->stop) {
-        ssize_t n = t->ssl ? SSL_read(t->ssl, t->in + t->len, (int)(sizeof(t->in) - t->len))
-                           : recv(t->fd, t->in + t->len, sizeof(t->in) - t->len, 0);
-        if (n > 0) {
-            t->len += (size_t)n;
-            return true;
-        }
-        if (t->ssl || n == 0 || (errno != EAGAIN && errno != EINTR))
-            t->over = true;
-    }
-    return false;
+    size_t room = sizeof(t->in) - t->len;
+    size_t n = t->tls ? talk_tls_receive(t, t->in + t->len, room) : talk_receive(t, t->in + t->len, room);
+    t->len += n;
+    return n > 0;
 }
 
 /* A line with its CRLF; false at the end. */
@@ -153,6 +214,9 @@ static inline bool talk_ruled(struct talk *t, const char *line)
     } else if (strcmp(reply, SAY_ENDLESS) == 0) {
         for (int i = 0; i < 1000000 && !t->over && !t->s->stop; i++)
             talk_say(t, "250-and so on, and so on, and so on\r\n");
+    } else if (strncmp(reply, SAY_SLOWLY, strlen(SAY_SLOWLY)) == 0) {
+        usleep(1000000);
+        talk_say(t, reply + strlen(SAY_SLOWLY));
     } else {
         talk_say(t, reply);
     }
@@ -169,17 +233,19 @@ static inline void talk_tls(struct talk *t)
         t->over = true;
         return;
     }
-    struct timeval forever = {20, 0};
-    (void)setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+    char cipher[16384];
+    enum err e = ERR_AGAIN;
     t->at = t->len = 0;
-    SSL *ssl = SSL_new(t->s->tls);
-    SSL_set_fd(ssl, t->fd);
-    if (SSL_accept(ssl) == 1)
-        t->ssl = ssl;
-    else
-        t->over = true;
-    if (t->over)
-        SSL_free(ssl);
+    if (tls_session_open_server(t->s->tls, &t->tls) != ERR_OK)
+        t->tls = NULL;
+    while (t->tls && e == ERR_AGAIN) {
+        size_t n = talk_receive(t, cipher, sizeof(cipher));
+        e = n > 0 ? tls_session_feed(t->tls, slice_of(cipher, n)) : ERR_CLOSED;
+        if (e == ERR_OK)
+            e = tls_session_handshake(t->tls);
+        talk_tls_out(t);
+    }
+    t->over = t->over || e != ERR_OK;
 }
 
 static inline void talk_data(struct talk *t)
@@ -254,10 +320,7 @@ static inline void *talk_run(void *start)
         if (!talk_ruled(&t, line))
             talk_command(&t, line);
     }
-    if (t.ssl) {
-        SSL_shutdown(t.ssl);
-        SSL_free(t.ssl);
-    }
+    tls_session_close(&t.tls);
     close(t.fd);
     return NULL;
 }
@@ -304,7 +367,7 @@ static inline void server_close(struct server *s)
     pthread_join(s->thread, NULL);
     close(s->listen_fd);
     free(s->heard);
-    SSL_CTX_free(s->tls);
+    tls_server_close(&s->tls);
     pthread_mutex_destroy(&s->lock);
 }
 
