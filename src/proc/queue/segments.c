@@ -3,6 +3,10 @@
  * when a checkpoint covers all of it. */
 #include "proc/queue/state.h"
 
+/* A freed segment is named in checkpoints under its old epoch until a record of a new one is seen (a power cut could bring the old one back). If its writer unlinked it
+ * instead, none comes: after so many checkpoints, minutes apart, that is on the disk. */
+#define FREED_CHECKPOINTS 2
+
 static slice key_of(const uint64_t *number)
 {
     return slice_of(number, sizeof *number);
@@ -37,13 +41,21 @@ static void forget(struct queue *q, struct segment *s)
 
 void queue_segment_release(struct queue *q, struct segment *s)
 {
-    if (s->live > 0 || s->damaged || !q->recovered)
+    if (s->live > 0 || !q->recovered)
         return;
+    /* With a second name it may lose this one, but its bytes must stay: no recycling. */
+    if (s->damaged && (s->mine || s->owner || !s->kept))
+        return;
+    if (s->freed) {
+        if (s->freed > FREED_CHECKPOINTS)
+            forget(q, s);
+        return;
+    }
     if (s->mine) {
         if (!s->closed || s->covered < s->committed)
             return;
+        s->freed = 1;
         spool_writer_recycle(q->writer, s->number);
-        forget(q, s);
         return;
     }
     if (s->owner) {
@@ -52,7 +64,7 @@ void queue_segment_release(struct queue *q, struct segment *s)
         struct ipc_message m = {.type = IPC_segment_free, .fd = -1};
         m.u.segment_free.segment = s->number;
         ipc_hub_send(q->child.hub, s->owner, &m);
-        forget(q, s);
+        s->freed = 1;
         return;
     }
     /* Written by a process that is dead: it may hold outcomes of an earlier queue, which count until a checkpoint has them. */
@@ -81,6 +93,16 @@ void queue_segment_live_drop(struct queue *q, uint64_t number)
         queue_segment_release(q, s);
 }
 
+void queue_segment_epoch(struct segment *s, uint32_t epoch)
+{
+    if (s->freed && epoch > s->epoch) {
+        s->freed = 0;
+        s->closed = false;
+        s->committed = s->covered = s->covering = 0;
+    }
+    s->epoch = epoch;
+}
+
 void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p)
 {
     size_t at = 0;
@@ -92,6 +114,7 @@ void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p)
             continue;
         s->owner = NULL;
         s->closed = true;
+        s->freed = 0;
     }
 }
 
