@@ -39,44 +39,47 @@ static void forget(struct queue *q, struct segment *s)
     free(s);
 }
 
-void queue_segment_release(struct queue *q, struct segment *s)
+/* Back to the process that wrote it, to be used again. */
+static void hand_back(struct queue *q, struct segment *s)
 {
-    if (s->live > 0 || !q->recovered)
-        return;
-    /* With a second name it may lose this one, but its bytes must stay: no recycling. */
-    if (s->damaged && (s->mine || s->owner || !s->kept))
-        return;
-    if (s->freed) {
-        if (s->freed > FREED_CHECKPOINTS)
-            forget(q, s);
-        return;
-    }
+    s->freed = 1;
     if (s->mine) {
-        if (!s->closed || s->covered < s->committed)
-            return;
-        s->freed = 1;
         spool_writer_recycle(q->writer, s->number);
         return;
     }
-    if (s->owner) {
-        if (!s->closed)
-            return;
-        struct ipc_message m = {.type = IPC_segment_free, .fd = -1};
-        m.u.segment_free.segment = s->number;
-        ipc_hub_send(q->child.hub, s->owner, &m);
-        s->freed = 1;
-        return;
-    }
-    /* Written by a process that is dead: it may hold outcomes of an earlier queue, which count until a checkpoint has them. */
+    struct ipc_message m = {.type = IPC_segment_free, .fd = -1};
+    m.u.segment_free.segment = s->number;
+    ipc_hub_send(q->child.hub, s->owner, &m);
+}
+
+/* Written by a process that is dead: it may hold outcomes of an earlier queue, which count until a checkpoint has them. */
+static void remove_file(struct queue *q, struct segment *s)
+{
     if (s->covered < s->committed)
         return;
     enum err e = spool_segment_remove(q->child.start->spool_fd, s->number);
-    if (e != ERR_OK && e != ERR_NOTFOUND) {
+    if (e == ERR_OK || e == ERR_NOTFOUND)
+        forget(q, s);
+    else
         log_line(LOG_WARNING, "segment %llu is empty and cannot be removed: %s", (unsigned long long)s->number,
                  err_text(e));
+}
+
+void queue_segment_release(struct queue *q, struct segment *s)
+{
+    bool lives = s->mine || s->owner;
+    if (s->live > 0 || !q->recovered)
         return;
-    }
-    forget(q, s);
+    if (s->freed > FREED_CHECKPOINTS)
+        forget(q, s);
+    else if (s->freed)
+        return;
+    else if (s->damaged && (lives || !s->kept))
+        return; /* with a second name it may lose this one, but its bytes must stay: no recycling */
+    else if (!lives)
+        remove_file(q, s);
+    else if (s->closed && (!s->mine || s->covered >= s->committed))
+        hand_back(q, s);
 }
 
 void queue_segment_live_add(struct queue *q, uint64_t number)
