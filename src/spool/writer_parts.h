@@ -20,7 +20,7 @@
 #define SPARES 2
 #define SPARES_RECYCLED 8
 #define RANGES 8
-#define NUMBERS_LOW 16
+#define NUMBERS_LOW 64
 
 struct spool_chunk {
     struct list link;
@@ -141,6 +141,8 @@ struct spool_writer {
     enum err segment_err;
     int64_t birth_retry_us;
     struct list yard_messages;
+    struct list idle_chunks; /* full-sized, to be used again */
+    size_t idle_count;
     size_t finishing; /* large messages that were committed and have not reached the journal */
     struct number_range ranges[RANGES];
     size_t range_count;

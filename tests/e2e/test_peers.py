@@ -58,7 +58,7 @@ def test_postfix_next_hop(serve, net, dns, make_postfix, authority, work, tls):
         [raw] = wait.until(lambda user=user: mailbox.maildir(os.path.join(box, user)), lambda: thurn.log() + peer.log())
         assert mailbox.body(raw) == TEXT
         assert mailbox.parsed(raw)["Return-Path"] == "<alice@example.org>"
-        assert ("using TLS" in str(mailbox.parsed(raw).get_all("Received"))) == tls
+        assert ("with ESMTPS " in str(mailbox.parsed(raw).get_all("Received"))) == tls
     [bounce] = thurn.landed("alice")
     _, [one] = mailbox.delivery_status(bounce)
     assert one["Status"] == "5.1.1" and "nobody@example.com" in one["Final-Recipient"]

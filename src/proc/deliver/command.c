@@ -38,6 +38,14 @@ static enum err environment_fill(struct arena *a, const struct item *i, slice *e
     return ERR_OK;
 }
 
+/* Accounts of services often name a home that does not exist. */
+static slice folder_of(const struct item *i)
+{
+    struct os_file_stamp stamp;
+    bool there = i->home.len > 0 && os_file_stamp(AT_FDCWD, i->home, true, &stamp) == ERR_OK && stamp.is_dir;
+    return there ? i->home : SLICE("/");
+}
+
 static enum err start(struct run *r, const struct item *i)
 {
     struct arena a;
@@ -46,7 +54,7 @@ static enum err start(struct run *r, const struct item *i)
     struct process_command c = {
         .command = i->path,
         .environment = env,
-        .folder = i->home.len > 0 ? i->home : SLICE("/"),
+        .folder = folder_of(i),
         .memory_max = MEMORY_MAX,
         .cpu_seconds = CPU_SECONDS,
     };

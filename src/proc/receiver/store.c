@@ -54,6 +54,9 @@ static enum status check(struct session *s, const struct body_facts *facts)
             continue;
         struct body_facts f = content_facts(t, p, facts);
         slice header = slice_sub(spool_message_start(p->message), p->prefix.size, f.header_len);
+        /* what has to be judged must be seen whole */
+        if ((p->list || s->route.login.len > 0) && header.len < f.header_len - p->prefix.size)
+            return STATUS_MESSAGE_TOO_BIG;
         if (p->list && route_list_refuses(p->list, t->reverse_path, header))
             return STATUS_POST_REFUSED;
         enum status status = check_header(s, header);
