@@ -34,7 +34,10 @@ struct house {
     uint16_t port[LISTENERS];
     struct ipc_channel *master, *queue, *lookup;
     uint64_t next_number;
-    bool mute; /* lookup answers nothing */
+    bool mute;     /* lookup answers nothing */
+    uint32_t hold; /* so many questions about passwords are answered together: no */
+    uint32_t held_count;
+    uint64_t held[8];
     uint32_t announced, hello_segments, hello_ends, ready;
     uint32_t committed; /* as the last HELLO said */
     buf head;           /* the last one announced */
@@ -99,12 +102,25 @@ static void on_queue(void *ctx, const struct ipc_message *m)
     }
 }
 
+static void hold_login(uint64_t token)
+{
+    h.held[h.held_count++] = token;
+    for (uint32_t i = 0; h.held_count == h.hold && i < h.hold; i++) {
+        struct ipc_message a = {.type = IPC_answer_login, .fd = -1, .u.answer_login = {h.held[i], 0, SLICE_NONE}};
+        send_to(h.lookup, &a);
+    }
+}
+
 static void on_lookup(void *ctx, const struct ipc_message *m)
 {
     (void)ctx;
     struct ipc_message a = {.fd = -1};
     if (h.mute)
         return;
+    if (m->type == IPC_ask_login && h.held_count < h.hold) {
+        hold_login(m->u.ask_login.token);
+        return;
+    }
     if (m->type == IPC_ask_user) {
         a.type = IPC_answer_user;
         bool known = slice_equal(m->u.ask_user.name, SLICE("carol@acc.example"));
@@ -602,6 +618,55 @@ static void guessing_passwords_locks(void **state)
     client_close(c);
 }
 
+/* threats.md: thousands of guesses. Sessions that all ask before the first answer comes have no more guesses than one session. */
+static void guessing_in_parallel_locks_as_well(void **state)
+{
+    enum { GUESSES = 6 };
+    struct client *c[GUESSES];
+    int wrong = 0, locked = 0;
+    (void)state;
+    h.hold = GUESSES;
+    for (int i = 0; i < GUESSES; i++) {
+        c[i] = client_open(SUBMISSION);
+        EXPECT(c[i], "220 ");
+        talk(c[i], "EHLO c.example\r\n", "250-");
+    }
+    for (int i = 0; i < GUESSES; i++)
+        client_say(c[i], "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQB3cm9uZw==\r\n");
+    for (int i = 0; i < GUESSES; i++) {
+        const char *reply = client_reply(c[i]);
+        wrong += strncmp(reply, "535 5.7.8", 9) == 0;
+        locked += strncmp(reply, "454 4.7.0", 9) == 0;
+        client_close(c[i]);
+    }
+    assert_int_equal(wrong, 3);
+    assert_int_equal(locked, 3);
+}
+
+/* A From that lies behind more header than is looked at would be anybody's. */
+static void a_header_too_long_to_judge_is_refused(void **state)
+{
+    char *text = calloc(1, 80000);
+    (void)state;
+    memset(text, 'x', 70000);
+    for (size_t i = 900; i < 70000; i += 900)
+        memcpy(text + i, "\r\n ", 3);
+    memcpy(text, "X-Pad: ", 7);
+    (void)snprintf(text + 70000, 1000, "%s", "\r\nFrom: Bob <bob@test.example>\r\n\r\nhi\r\n.\r\n");
+    struct client *c = client_open(SUBMISSION);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    talk(c, "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQBzZXNhbWU=\r\n", "235 2.7.0");
+    talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 ");
+    talk(c, "RCPT TO:<x@far.example>\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, text, "552 5.3.4");
+    talk(c, "NOOP\r\n", "250 ");
+    client_close(c);
+    free(text);
+    assert_int_equal(h.announced, 0);
+}
+
 static void local_programs_are_trusted(void **state)
 {
     (void)state;
@@ -780,6 +845,8 @@ int main(void)
         IN_A_HOUSE(a_list_gets_a_copy_of_its_own),
         IN_A_HOUSE(users_sign_in_and_write_as_themselves),
         IN_A_HOUSE(guessing_passwords_locks),
+        IN_A_HOUSE(guessing_in_parallel_locks_as_well),
+        IN_A_HOUSE(a_header_too_long_to_judge_is_refused),
         IN_A_HOUSE(local_programs_are_trusted),
         IN_A_HOUSE(names_are_verified_and_expanded),
         IN_A_HOUSE(a_failed_sync_is_a_451_and_nothing_is_announced),

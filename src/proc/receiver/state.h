@@ -158,7 +158,7 @@ struct receiver {
     size_t listener_count;
     bool listening;
     struct list sessions, free_sessions, free_storings;
-    size_t session_count, storing_count;
+    size_t session_count, free_session_count, storing_count;
     struct loop_timer *sweep;
     bool sweeping;
     uint64_t transaction_bytes; /* of all transactions' arenas */
