@@ -785,6 +785,53 @@ static void a_client_that_leaves_early_leaves_nothing(void **state)
     await_announced(1);
 }
 
+static void tell_to_drain(int64_t limit_ms)
+{
+    struct ipc_message m = {.type = IPC_drain, .fd = -1, .u.drain = {limit_ms}};
+    send_to(h.master, &m);
+}
+
+/* After a reload a session has minutes; when the server stops meanwhile, it has not. */
+static void a_stop_ends_what_a_reload_let_live(void **state)
+{
+    (void)state;
+    struct client *c = client_open(MX);
+    EXPECT(c, "220 ");
+    talk(c, "HELO c\r\n", "250 ");
+    tell_to_drain(600000);
+    talk(c, "NOOP\r\n", "250 ");
+    tell_to_drain(1000);
+    EXPECT(c, "421 4.3.2");
+    assert_closed(c);
+    client_close(c);
+}
+
+/* The server stops: a client that is never idle goes between two transactions, one in a transaction ends it first. */
+static void a_busy_client_does_not_hold_up_the_stop(void **state)
+{
+    (void)state;
+    struct client *busy = client_open(MX), *c = client_open(MX);
+    EXPECT(busy, "220 ");
+    EXPECT(c, "220 ");
+    talk(c, "HELO c\r\nMAIL FROM:<a@b.example>\r\n", "250 ");
+    EXPECT(c, "250 2.1.0");
+    talk(c, "RCPT TO:<bob@test.example>\r\nDATA\r\n", "250 2.1.5");
+    EXPECT(c, "354");
+    tell_to_drain(30000);
+    const char *reply = "";
+    for (int i = 0; i < 1000 && strncmp(reply, "421 4.3.2", 9) != 0; i++) {
+        usleep(10000);
+        client_say(busy, "NOOP\r\n");
+        reply = client_reply(busy);
+    }
+    assert_memory_equal(reply, "421 4.3.2", 9);
+    client_close(busy);
+    talk(c, "Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0");
+    EXPECT(c, "421 4.3.2");
+    client_close(c);
+    await_announced(1);
+}
+
 static void too_many_sessions_of_an_address_are_told(void **state)
 {
     (void)state;
@@ -853,6 +900,8 @@ int main(void)
         IN_A_HOUSE(a_new_queue_hears_how_far_the_disk_is),
         IN_A_HOUSE(a_client_that_leaves_early_leaves_nothing),
         IN_A_HOUSE(too_many_sessions_of_an_address_are_told),
+        IN_A_HOUSE(a_stop_ends_what_a_reload_let_live),
+        IN_A_HOUSE(a_busy_client_does_not_hold_up_the_stop),
         IN_A_HOUSE(a_large_body_goes_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,7 @@ struct receiver {
 
     bool draining;
     int64_t drain_grace_ms, drain_until_ms;
+    int64_t drain_busy_until_ms; /* then a session that is in no transaction goes, idle or not */
 };
 
 static inline int64_t receiver_now_ms(const struct receiver *r)
