@@ -10,8 +10,6 @@
 
 static void begin_drain(struct child *c, int64_t limit_ms)
 {
-    if (c->draining)
-        return;
     c->draining = true;
     if (c->ops->drain)
         c->ops->drain(c->ctx, limit_ms);

@@ -35,7 +35,7 @@ struct child {
     const struct conf *conf;
     struct loop *loop;
     struct ipc_hub *hub;
-    bool draining; /* set just before ops.drain */
+    bool draining; /* set just before ops.drain, which may come again: the server stops after a reload */
     int exit_status;
     const struct ipc_hub_ops *ops;
     void *ctx;

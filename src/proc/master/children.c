@@ -127,13 +127,15 @@ static void run_child(struct master *m, const struct master_child *c, int contro
                                 .spool_fd = spool ? m->spool_fd : -1,
                                 .number_floor = m->number_floor,
                                 .shared = m->shared,
-                                .ticket_key = slice_of(m->ticket_key, sizeof m->ticket_key),
                                 .user = g->user,
                                 .root = m->root};
+    if (c->kind != PROCESS_RECEIVER)
+        explicit_bzero(m->ticket_key, sizeof m->ticket_key); /* this process's copy */
     if (c->kind == PROCESS_RECEIVER) {
         start.listen_fds = g->fds;
         start.listen_conf = g->fd_conf;
         start.listen_count = g->fd_count;
+        start.ticket_key = slice_of(m->ticket_key, sizeof m->ticket_key);
     } else if (c->kind == PROCESS_CONSOLE) {
         start.listen_fds = &g->control_fd;
         start.listen_count = 1;

@@ -2,6 +2,7 @@
 #include "proc/master/state.h"
 
 #define ARENA_MAX (16u << 20)
+#define DESCRIPTORS_OWN 64u /* of a receiver: listeners, channels, segments */
 
 static enum err find_user(struct master *m, struct master_generation *g, buf *messages)
 {
@@ -27,6 +28,21 @@ static enum err find_user(struct master *m, struct master_generation *g, buf *me
         return ERR_OK;
     g->user = (struct os_user){.uid = os_uid(), .gid = process_gid(), .name = SLICE("?")};
     return ERR_OK;
+}
+
+/* Sessions must leave room for the files that mail is written to: else a crowd at the door stops what is inside. */
+static void lower_sessions(const struct master *m, struct conf *conf, buf *messages)
+{
+    uint64_t room = m->descriptors > 2 * DESCRIPTORS_OWN ? m->descriptors - DESCRIPTORS_OWN : m->descriptors / 2;
+    uint32_t *sessions = &conf->limits.sessions;
+    if (room == 0 || room > UINT32_MAX || (*sessions > 0 && *sessions <= room))
+        return;
+    if (*sessions > 0)
+        buf_printf(messages,
+                   "%.*s: warning: [limits] sessions = %u is lowered to %u: a process may have %u descriptors here; "
+                   "raise them (`ulimit -Hn`, systemd: LimitNOFILE=)\n",
+                   SLICE_ARG(conf->path), *sessions, (unsigned)room, (unsigned)m->descriptors);
+    *sessions = (uint32_t)room;
 }
 
 static uint32_t receivers_wanted(const struct master *m)
@@ -71,6 +87,7 @@ enum err master_generation_open(struct master *m, struct conf *conf, buf *messag
     g->number = ++m->last_generation;
     g->control_fd = -1;
     arena_init(&g->arena, ARENA_MAX);
+    lower_sessions(m, conf, messages);
     enum err e = find_user(m, g, messages);
     if (e == ERR_OK)
         e = make_seats(m, g);

@@ -223,7 +223,7 @@ int master_run(const struct master_options *options)
     list_init(&m.children);
     process_title("thurn: master");
     log_open(SLICE("master"), 2, LOG_INFO);
-    (void)process_raise_descriptors();
+    m.descriptors = process_raise_descriptors();
     m.exit_status = open_signals(&m);
     if (m.exit_status == 0)
         m.exit_status = load_first(&m);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,7 +67,7 @@ static void drain(void *ctx, int64_t limit_ms)
 {
     struct stub *s = ctx;
     note(s, "drain %lld", (long long)limit_ms);
-    if (loop_timer_open(s->child.loop, end_now, s, &s->timer) == ERR_OK)
+    if (!s->timer && loop_timer_open(s->child.loop, end_now, s, &s->timer) == ERR_OK)
         loop_timer_start(s->timer, 50);
 }
 static void settled(void *ctx)
@@ -95,6 +96,8 @@ static int stub_main(const struct child_start *start)
     if (start->kind == PROCESS_LOOKUP && is_there("lookup-fails"))
         return 3;
     note(&s, "started uid %u listen %zu spool %d", os_uid(), start->listen_count, start->spool_fd >= 0);
+    if (start->ticket_key.len > 0)
+        note(&s, "has a ticket key");
     child_ready(&s.child);
     if (start->kind == PROCESS_CONSOLE && is_there("console-reloads")) {
         struct ipc_message m = {.type = IPC_reload, .fd = -1, .u.reload = {77}};
@@ -124,6 +127,7 @@ static void ready(void *ctx)
 }
 
 static int receivers = 2;
+static rlim_t descriptors; /* 0: as many as there are */
 
 static void start_master(void)
 {
@@ -131,6 +135,9 @@ static void start_master(void)
     assert_int_equal(process_fork(&pid), ERR_OK);
     if (pid == 0) {
         int fd = -1;
+        struct rlimit limit = {descriptors, descriptors};
+        if (descriptors > 0 && setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            process_exit(99);
         struct master_options o = {.load = load, .ready = ready, .receivers = (uint32_t)receivers};
         for (int k = 0; k < PROCESS_KIND_COUNT; k++)
             o.entries[k] = stub_main;
@@ -244,6 +251,7 @@ static int begin(void **state)
     assert_int_equal(chmod(events_path, 0666), 0);
     write_conf("");
     receivers = 2;
+    descriptors = 0;
     return 0;
 }
 
@@ -375,6 +383,54 @@ static void a_kind_that_cannot_start_ends_the_start(void **state)
     assert_true(count_in(log_path, "lookup cannot start") == 1);
 }
 
+static void sessions_leave_room_for_files(void **state)
+{
+    (void)state;
+    descriptors = 512;
+    write_conf("[limits]\nsessions = 449");
+    start_master();
+    wait_event("READY", 1);
+    wait_for(log_path, "warning: [limits] sessions = 449 is lowered to 448: a process may have 512 descriptors", 1);
+    write_conf("[limits]\nsessions = 448");
+    kill(master_pid, SIGHUP);
+    wait_for(log_path, "reloaded", 1);
+    assert_int_equal(count_in(log_path, "is lowered"), 1);
+    stop_cleanly();
+}
+
+/* The user that owns the state folder must not lead root elsewhere. */
+static void a_link_in_a_folder_s_place_is_refused(void **state)
+{
+    (void)state;
+    char from[256], to[256];
+    (void)snprintf(to, sizeof to, "%s/elsewhere", folder);
+    assert_int_equal(mkdir(to, 0755), 0);
+    start_master();
+    wait_event("READY", 1);
+    stop_cleanly();
+    (void)snprintf(from, sizeof from, "%s/state/run", folder);
+    assert_int_equal(rmdir(from), 0);
+    assert_int_equal(symlink(to, from), 0);
+    start_master();
+    assert_int_equal(master_status(), 78);
+    assert_int_equal(count_in(log_path, "is a link"), 1);
+}
+
+static void only_receivers_have_the_ticket_key(void **state)
+{
+    (void)state;
+    start_master();
+    wait_event("READY", 1);
+    assert_int_equal(count_in(events_path, "has a ticket key"), receivers);
+    slice rest = read_all(events_path), line;
+    while (rest.len > 0) {
+        (void)slice_cut(rest, '\n', &line, &rest);
+        if (slice_find(line, SLICE("has a ticket key")) >= 0)
+            assert_true(slice_starts(line, SLICE("receiver")));
+    }
+    stop_cleanly();
+}
+
 static void a_second_instance_is_refused_and_the_first_lives(void **state)
 {
     (void)state;
@@ -440,6 +496,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_kind_that_cannot_start_ends_the_start, begin, end),
         cmocka_unit_test_setup_teardown(a_second_instance_is_refused_and_the_first_lives, begin, end),
         cmocka_unit_test_setup_teardown(a_bad_configuration_does_not_start, begin, end),
+        cmocka_unit_test_setup_teardown(sessions_leave_room_for_files, begin, end),
+        cmocka_unit_test_setup_teardown(a_link_in_a_folder_s_place_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(only_receivers_have_the_ticket_key, begin, end),
         cmocka_unit_test_setup_teardown(children_end_with_their_master, begin, end),
         cmocka_unit_test_setup_teardown(a_second_sigterm_ends_at_once, begin, end),
     };

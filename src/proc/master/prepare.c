@@ -30,11 +30,15 @@ static enum err make_folder(slice path, unsigned mode)
 static int own_folder(const struct master *m, const struct master_generation *g, slice path, unsigned mode)
 {
     struct os_file_stamp stamp;
-    enum err e = os_file_stamp(AT_FDCWD, path, true, &stamp);
+    enum err e = os_file_stamp(AT_FDCWD, path, false, &stamp);
     if (e == ERR_NOTFOUND)
         e = make_folder(path, mode);
     if (e == ERR_OK)
-        e = os_file_stamp(AT_FDCWD, path, true, &stamp);
+        e = os_file_stamp(AT_FDCWD, path, false, &stamp);
+    if (e == ERR_OK && stamp.is_link) {
+        log_line(LOG_ERROR, "\"%.*s\" is a link, which could lead anywhere; name the folder itself", SLICE_ARG(path));
+        return EXIT_CONF;
+    }
     if (e == ERR_OK && !stamp.is_dir)
         e = ERR_EXISTS;
     if (e == ERR_OK && (stamp.mode & 0002)) {

@@ -95,6 +95,7 @@ struct master {
     struct master_options options;
     uint32_t pid;
     bool root, announced;
+    uint64_t descriptors; /* that each process may have; 0 not known */
     int signals_fd, spool_fd, lock_fd;
     uint64_t number_floor; /* the first number that was drawn from the spool's counter in our life */
     void *shared;

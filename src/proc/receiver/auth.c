@@ -41,20 +41,27 @@ static void fail(struct session *s)
     session_wait(s, WAIT_LOGIN_FAILED, (int64_t)PENALTY_MS << doublings);
 }
 
+static bool is_locked(struct session *s)
+{
+    const struct receiver *r = s->r;
+    char memory[RECEIVER_NAME_MAX];
+    return limits_auth_locked(r->start->shared, &r->limits, client_ip(s), lower_user(s, memory), os_wall_s());
+}
+
+static void refuse_locked(struct session *s)
+{
+    log_line(LOG_WARNING,
+             "%.*s[%.*s]: SASL %s authentication refused: [limits] auth_failures = %u is reached: sasl_username=%.*s",
+             SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), mechanism_of(s), s->r->limits.auth_failures,
+             SLICE_ARG(user_of(s)));
+    session_answer_status(s, STATUS_AUTH_LOCKED);
+}
+
 static void check(struct session *s, slice password)
 {
-    struct receiver *r = s->r;
-    char memory[RECEIVER_NAME_MAX];
-    if (limits_auth_locked(r->start->shared, &r->limits, client_ip(s), lower_user(s, memory), os_wall_s())) {
-        log_line(
-            LOG_WARNING,
-            "%.*s[%.*s]: SASL %s authentication refused: [limits] auth_failures = %u is reached: sasl_username=%.*s",
-            SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), mechanism_of(s), r->limits.auth_failures,
-            SLICE_ARG(user_of(s)));
-        session_answer_status(s, STATUS_AUTH_LOCKED);
-        return;
-    }
-    if (ask_login(s, user_of(s), password))
+    if (is_locked(s))
+        refuse_locked(s);
+    else if (ask_login(s, user_of(s), password))
         session_wait(s, WAIT_LOGIN, RECEIVER_ANSWER_MS);
     else
         session_answer_status(s, STATUS_AUTH_TEMPORARY);
@@ -130,6 +137,11 @@ void auth_response(struct session *s, slice response)
 void auth_answered(struct session *s, unsigned answer, slice login)
 {
     struct auth *a = s->auth;
+    /* many sessions may have asked before the first was wrong: who guesses at once learns no more than who guesses in turn */
+    if (answer <= 1 && is_locked(s)) {
+        refuse_locked(s);
+        return;
+    }
     if (answer == 0) {
         fail(s);
         return;

@@ -6,6 +6,7 @@
 #define MEMORY_MAX (128u << 20) /* bodies in flight */
 #define GRACE_PART 10           /* of the time to drain, for sessions that are idle */
 #define GRACE_MAX_MS 60000
+#define STOP_MAX_MS 60000 /* a shorter time to drain is the end of the server, not of a generation */
 #define EXIT_CONFIGURATION 78
 #define EXIT_TEMPORARY 75
 
@@ -49,13 +50,18 @@ static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *
     }
 }
 
-/* Sessions in a transaction may finish it; idle ones are told to go after a while, since a client may be about to use them. */
+/* Sessions in a transaction may finish it; idle ones are told to go after a while, since a client may be about to use them. When the server stops, a client that
+ * is never idle goes then, too. The server may stop while a generation drains: the earlier end counts. */
 static void on_drain(void *ctx, int64_t limit_ms)
 {
     struct receiver *r = ctx;
+    int64_t now_ms = receiver_now_ms(r), until_ms = now_ms + limit_ms;
+    if (!r->draining || until_ms < r->drain_until_ms) {
+        r->drain_grace_ms = limit_ms / GRACE_PART < GRACE_MAX_MS ? limit_ms / GRACE_PART : GRACE_MAX_MS;
+        r->drain_until_ms = until_ms;
+        r->drain_busy_until_ms = limit_ms < STOP_MAX_MS ? now_ms + r->drain_grace_ms : until_ms;
+    }
     r->draining = true;
-    r->drain_grace_ms = limit_ms / GRACE_PART < GRACE_MAX_MS ? limit_ms / GRACE_PART : GRACE_MAX_MS;
-    r->drain_until_ms = receiver_now_ms(r) + limit_ms;
     listeners_stop(r);
     receiver_end_if_drained(r);
 }

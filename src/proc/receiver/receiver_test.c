@@ -34,7 +34,10 @@ struct house {
     uint16_t port[LISTENERS];
     struct ipc_channel *master, *queue, *lookup;
     uint64_t next_number;
-    bool mute; /* lookup answers nothing */
+    bool mute;     /* lookup answers nothing */
+    uint32_t hold; /* so many questions about passwords are answered together: no */
+    uint32_t held_count;
+    uint64_t held[8];
     uint32_t announced, hello_segments, hello_ends, ready;
     uint32_t committed; /* as the last HELLO said */
     buf head;           /* the last one announced */
@@ -99,12 +102,25 @@ static void on_queue(void *ctx, const struct ipc_message *m)
     }
 }
 
+static void hold_login(uint64_t token)
+{
+    h.held[h.held_count++] = token;
+    for (uint32_t i = 0; h.held_count == h.hold && i < h.hold; i++) {
+        struct ipc_message a = {.type = IPC_answer_login, .fd = -1, .u.answer_login = {h.held[i], 0, SLICE_NONE}};
+        send_to(h.lookup, &a);
+    }
+}
+
 static void on_lookup(void *ctx, const struct ipc_message *m)
 {
     (void)ctx;
     struct ipc_message a = {.fd = -1};
     if (h.mute)
         return;
+    if (m->type == IPC_ask_login && h.held_count < h.hold) {
+        hold_login(m->u.ask_login.token);
+        return;
+    }
     if (m->type == IPC_ask_user) {
         a.type = IPC_answer_user;
         bool known = slice_equal(m->u.ask_user.name, SLICE("carol@acc.example"));
@@ -623,6 +639,55 @@ static void guessing_passwords_locks(void **state)
     client_close(c);
 }
 
+/* threats.md: thousands of guesses. Sessions that all ask before the first answer comes have no more guesses than one session. */
+static void guessing_in_parallel_locks_as_well(void **state)
+{
+    enum { GUESSES = 6 };
+    struct client *c[GUESSES];
+    int wrong = 0, locked = 0;
+    (void)state;
+    h.hold = GUESSES;
+    for (int i = 0; i < GUESSES; i++) {
+        c[i] = client_open(SUBMISSION);
+        EXPECT(c[i], "220 ");
+        talk(c[i], "EHLO c.example\r\n", "250-");
+    }
+    for (int i = 0; i < GUESSES; i++)
+        client_say(c[i], "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQB3cm9uZw==\r\n");
+    for (int i = 0; i < GUESSES; i++) {
+        const char *reply = client_reply(c[i]);
+        wrong += strncmp(reply, "535 5.7.8", 9) == 0;
+        locked += strncmp(reply, "454 4.7.0", 9) == 0;
+        client_close(c[i]);
+    }
+    assert_int_equal(wrong, 3);
+    assert_int_equal(locked, 3);
+}
+
+/* A From that lies behind more header than is looked at would be anybody's. */
+static void a_header_too_long_to_judge_is_refused(void **state)
+{
+    char *text = calloc(1, 80000);
+    (void)state;
+    memset(text, 'x', 70000);
+    for (size_t i = 900; i < 70000; i += 900)
+        memcpy(text + i, "\r\n ", 3);
+    memcpy(text, "X-Pad: ", 7);
+    (void)snprintf(text + 70000, 1000, "%s", "\r\nFrom: Bob <bob@test.example>\r\n\r\nhi\r\n.\r\n");
+    struct client *c = client_open(SUBMISSION);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    talk(c, "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQBzZXNhbWU=\r\n", "235 2.7.0");
+    talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 ");
+    talk(c, "RCPT TO:<x@far.example>\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, text, "552 5.3.4");
+    talk(c, "NOOP\r\n", "250 ");
+    client_close(c);
+    free(text);
+    assert_int_equal(h.announced, 0);
+}
+
 static void local_programs_are_trusted(void **state)
 {
     (void)state;
@@ -741,6 +806,53 @@ static void a_client_that_leaves_early_leaves_nothing(void **state)
     await_announced(1);
 }
 
+static void tell_to_drain(int64_t limit_ms)
+{
+    struct ipc_message m = {.type = IPC_drain, .fd = -1, .u.drain = {limit_ms}};
+    send_to(h.master, &m);
+}
+
+/* After a reload a session has minutes; when the server stops meanwhile, it has not. */
+static void a_stop_ends_what_a_reload_let_live(void **state)
+{
+    (void)state;
+    struct client *c = client_open(MX);
+    EXPECT(c, "220 ");
+    talk(c, "HELO c\r\n", "250 ");
+    tell_to_drain(600000);
+    talk(c, "NOOP\r\n", "250 ");
+    tell_to_drain(1000);
+    EXPECT(c, "421 4.3.2");
+    assert_closed(c);
+    client_close(c);
+}
+
+/* The server stops: a client that is never idle goes between two transactions, one in a transaction ends it first. */
+static void a_busy_client_does_not_hold_up_the_stop(void **state)
+{
+    (void)state;
+    struct client *busy = client_open(MX), *c = client_open(MX);
+    EXPECT(busy, "220 ");
+    EXPECT(c, "220 ");
+    talk(c, "HELO c\r\nMAIL FROM:<a@b.example>\r\n", "250 ");
+    EXPECT(c, "250 2.1.0");
+    talk(c, "RCPT TO:<bob@test.example>\r\nDATA\r\n", "250 2.1.5");
+    EXPECT(c, "354");
+    tell_to_drain(30000);
+    const char *reply = "";
+    for (int i = 0; i < 1000 && strncmp(reply, "421 4.3.2", 9) != 0; i++) {
+        usleep(10000);
+        client_say(busy, "NOOP\r\n");
+        reply = client_reply(busy);
+    }
+    assert_memory_equal(reply, "421 4.3.2", 9);
+    client_close(busy);
+    talk(c, "Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0");
+    EXPECT(c, "421 4.3.2");
+    client_close(c);
+    await_announced(1);
+}
+
 static void too_many_sessions_of_an_address_are_told(void **state)
 {
     (void)state;
@@ -802,12 +914,16 @@ int main(void)
         IN_A_HOUSE(users_sign_in_and_write_as_themselves),
         IN_A_HOUSE(a_header_too_long_to_judge_is_refused),
         IN_A_HOUSE(guessing_passwords_locks),
+        IN_A_HOUSE(guessing_in_parallel_locks_as_well),
+        IN_A_HOUSE(a_header_too_long_to_judge_is_refused),
         IN_A_HOUSE(local_programs_are_trusted),
         IN_A_HOUSE(names_are_verified_and_expanded),
         IN_A_HOUSE(a_failed_sync_is_a_451_and_nothing_is_announced),
         IN_A_HOUSE(a_new_queue_hears_how_far_the_disk_is),
         IN_A_HOUSE(a_client_that_leaves_early_leaves_nothing),
         IN_A_HOUSE(too_many_sessions_of_an_address_are_told),
+        IN_A_HOUSE(a_stop_ends_what_a_reload_let_live),
+        IN_A_HOUSE(a_busy_client_does_not_hold_up_the_stop),
         IN_A_HOUSE(a_large_body_goes_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,18 @@ static void run_lost(struct session *s)
     s->over = true;
 }
 
+/* A rush leaves no more behind than the next one needs at its start. */
+static void session_free(struct session *s)
+{
+    struct receiver *r = s->r;
+    if (r->free_session_count == FREE_SESSIONS_MAX) {
+        free(s);
+        return;
+    }
+    list_push_front(&r->free_sessions, &s->link);
+    r->free_session_count++;
+}
+
 static void end(struct session *s)
 {
     struct receiver *r = s->r;
@@ -96,7 +108,7 @@ static void end(struct session *s)
     smtp_server_close(&s->smtp);
     buf_deinit(&s->stash);
     list_remove(&s->link);
-    list_push_front(&r->free_sessions, &s->link);
+    session_free(s);
     r->session_count--;
     receiver_end_if_drained(r);
 }
@@ -195,6 +207,7 @@ static struct session *session_new(struct receiver *r)
 {
     struct list *free_one = list_pop(&r->free_sessions);
     struct session *s = free_one ? LIST_ENTRY(free_one, struct session, link) : malloc(sizeof(*s));
+    r->free_session_count -= free_one != NULL;
     if (!s)
         return NULL;
     /* the texts at its end are as long as they say */
@@ -272,7 +285,7 @@ void session_accept(const struct listener *l, int fd, const struct socket_addres
             limits_session_end(r->start->shared, r->start->slot, slice_of(peer->ip, peer->ip_len));
         if (s) {
             smtp_server_close(&s->smtp);
-            list_push_front(&r->free_sessions, &s->link);
+            session_free(s);
         }
         return;
     }

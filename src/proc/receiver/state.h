@@ -159,7 +159,7 @@ struct receiver {
     size_t listener_count;
     bool listening;
     struct list sessions, free_sessions, free_storings;
-    size_t session_count, storing_count;
+    size_t session_count, free_session_count, storing_count;
     struct loop_timer *sweep;
     bool sweeping;
     uint64_t transaction_bytes; /* of all transactions' arenas */
@@ -177,6 +177,7 @@ struct receiver {
 
     bool draining;
     int64_t drain_grace_ms, drain_until_ms;
+    int64_t drain_busy_until_ms; /* then a session that is in no transaction goes, idle or not */
 };
 
 static inline int64_t receiver_now_ms(const struct receiver *r)

@@ -44,6 +44,12 @@ static enum status check_header(struct session *s, slice header)
     return STATUS_OK;
 }
 
+/* Who writes as whom, and what a list has sent before, is told by the whole header or not at all. */
+static bool is_judged(const struct session *s, const struct part *p)
+{
+    return p->list || s->route.login.len > 0;
+}
+
 /* A list that must not expand this message refuses it for all recipients: none that was accepted at RCPT is dropped in silence. */
 static enum status check(struct session *s, const struct body_facts *facts)
 {
@@ -53,10 +59,10 @@ static enum status check(struct session *s, const struct body_facts *facts)
         if (!p->message)
             continue;
         struct body_facts f = content_facts(t, p, facts);
-        slice header = slice_sub(spool_message_start(p->message), p->prefix.size, f.header_len);
-        /* what has to be judged must be seen whole */
-        if ((p->list || s->route.login.len > 0) && header.len < f.header_len - p->prefix.size)
-            return STATUS_MESSAGE_TOO_BIG;
+        slice start = spool_message_start(p->message);
+        slice header = slice_sub(start, p->prefix.size, f.header_len);
+        if (f.header_len > start.len && is_judged(s, p))
+            return STATUS_HEADER_TOO_LONG;
         if (p->list && route_list_refuses(p->list, t->reverse_path, header))
             return STATUS_POST_REFUSED;
         enum status status = check_header(s, header);

@@ -34,14 +34,15 @@ static void wait_over(struct session *s)
     }
 }
 
-/* Draining: an idle session goes after the grace, any other at the end of the time. */
+/* Draining: an idle session goes after the grace, any other at the end of the time, or when it is between transactions and the server stops. */
 static bool must_go(const struct session *s, int64_t now_ms)
 {
     const struct receiver *r = s->r;
     if (!r->draining)
         return false;
-    bool idle = !s->transaction && s->wait == WAIT_NONE && now_ms - s->active_ms > r->drain_grace_ms;
-    return idle || now_ms > r->drain_until_ms;
+    bool between = !s->transaction && s->wait == WAIT_NONE;
+    bool idle = now_ms - s->active_ms > r->drain_grace_ms || now_ms > r->drain_busy_until_ms;
+    return (between && idle) || now_ms > r->drain_until_ms;
 }
 
 static void sweep_one(struct session *s, int64_t now_ms)
