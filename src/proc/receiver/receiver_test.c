@@ -605,27 +605,6 @@ static void users_sign_in_and_write_as_themselves(void **state)
     close_landed(&l);
 }
 
-static void a_header_too_long_to_judge_is_refused(void **state)
-{
-    (void)state;
-    static char line[1001];
-    struct client *c = client_open(SUBMISSION);
-    EXPECT(c, "220 ");
-    talk(c, "EHLO c.example\r\n", "250-");
-    talk(c, "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQBzZXNhbWU=\r\n", "235 ");
-    talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 ");
-    talk(c, "RCPT TO:<x@far.example>\r\n", "250 ");
-    talk(c, "DATA\r\n", "354 ");
-    memset(line, 'x', sizeof(line) - 1);
-    memcpy(line, "X-Junk: ", 8);
-    memcpy(line + sizeof(line) - 3, "\r\n", 2);
-    for (int i = 0; i < 300; i++)
-        client_say(c, line);
-    talk(c, "From: Bob <bob@test.example>\r\n\r\nhi\r\n.\r\n", "552 5.3.4");
-    talk(c, "NOOP\r\n", "250 ");
-    client_close(c);
-}
-
 static void guessing_passwords_locks(void **state)
 {
     (void)state;
@@ -912,7 +891,6 @@ int main(void)
         IN_A_HOUSE(a_silent_lookup_is_a_451),
         IN_A_HOUSE(a_list_gets_a_copy_of_its_own),
         IN_A_HOUSE(users_sign_in_and_write_as_themselves),
-        IN_A_HOUSE(a_header_too_long_to_judge_is_refused),
         IN_A_HOUSE(guessing_passwords_locks),
         IN_A_HOUSE(guessing_in_parallel_locks_as_well),
         IN_A_HOUSE(a_header_too_long_to_judge_is_refused),
