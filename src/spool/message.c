@@ -116,6 +116,9 @@ static void send_to_yard(struct spool_message *m)
 static enum err become_large(struct spool_message *m)
 {
     struct spool_writer *w = m->writer;
+    enum err e = spool_writer_space_take(w, m->size);
+    if (e != ERR_OK)
+        return e;
     pthread_mutex_lock(&w->lock);
     m->large_file = spool_writer_number(w);
     pthread_mutex_unlock(&w->lock);
@@ -163,6 +166,11 @@ static enum err add_chunk(struct spool_message *m)
 enum err spool_message_append(struct spool_message *m, slice content)
 {
     enum err e = (enum err)atomic_load(&m->large_err);
+    if (e != ERR_OK)
+        return e;
+    /* What goes to a file of its own takes new space: a second's worth of it could be more than the reserve. */
+    if (m->large_file != 0)
+        e = spool_writer_space_take(m->writer, content.len);
     if (e != ERR_OK)
         return e;
     m->body_crc = hash_crc32c(m->body_crc, content);

@@ -229,6 +229,21 @@ enum err spool_writer_room(struct spool_writer *w, uint64_t size)
     return ERR_OK;
 }
 
+enum err spool_writer_space_take(struct spool_writer *w, uint64_t bytes)
+{
+    uint64_t least = w->o.outcomes_only ? 0 : w->o.min_free;
+    if (!w->space_known || w->space_free < least || w->space_free - least < bytes) {
+        w->space_known = false;
+        enum err e = ask_space(w);
+        if (e != ERR_OK)
+            return e;
+    }
+    if (w->space_free < least || w->space_free - least < bytes)
+        return ERR_NOSPACE;
+    w->space_free -= bytes;
+    return ERR_OK;
+}
+
 void spool_writer_recycle(struct spool_writer *w, uint64_t segment)
 {
     pthread_mutex_lock(&w->lock);

@@ -161,6 +161,8 @@ void spool_journal_submit(struct spool_writer *w, struct list *commits, size_t c
 void spool_writer_done(struct spool_writer *w, struct done_node *node);
 /* 0 when there is none. Asks for more when few are left. */
 uint64_t spool_writer_number(struct spool_writer *w);
+/* Counts bytes of new space as used; ERR_NOSPACE when they would come out of the reserve. The caller's thread only. */
+must_check enum err spool_writer_space_take(struct spool_writer *w, uint64_t bytes);
 /* Puts the message where the yard finds it. */
 void spool_yard_call(struct spool_writer *w, struct spool_message *m);
 
