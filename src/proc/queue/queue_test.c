@@ -567,8 +567,9 @@ static int begin(void **state)
     for (size_t i = 0; i < ENDS; i++)
         ends[i]->process = 0;
     receiver.process = process_next++;
-    writer_start(0);
+    /* Forked before the writer has threads: one of them could hold a lock of the allocator. */
     queue_start();
+    writer_start(0);
     return 0;
 }
 
@@ -604,9 +605,9 @@ static void a_full_segment_comes_back_when_its_mail_is_done(void **state)
     (void)state;
     spool_writer_close(&writer);
     receiver.process = process_next++;
-    writer_start(512 << 10);
     queue_kill();
     queue_start();
+    writer_start(512 << 10);
     const struct mail big = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 60000};
     struct ipc_job kept = {0};
     size_t in_first = 0, last = 0;
@@ -1111,9 +1112,9 @@ static void long_waiting_mail_moves_and_its_segment_is_free(void **state)
     (void)state;
     spool_writer_close(&writer);
     receiver.process = process_next++;
-    writer_start(512 << 10);
     queue_kill();
     queue_start();
+    writer_start(512 << 10);
     const struct mail big = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 100000};
     const struct mail two = {
         .from = "carol@example.net", .to = {"dave@far.example", "alice@example.org"}, .size = 100000};
