@@ -20,8 +20,10 @@ void smtp_content_begin(struct smtp_server *s)
 /* The rest is swallowed to its true end: read as commands, it would be an attacker's. */
 static void content_refuse(struct smtp_server *s, enum status why)
 {
-    if (s->content_refused == STATUS_OK)
+    if (s->content_refused == STATUS_OK) {
         s->content_refused = why;
+        smtp_session_tell(s, why);
+    }
     smtp_session_reset(s);
 }
 

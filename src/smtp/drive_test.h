@@ -19,7 +19,7 @@ struct drive {
     buf taken;         /* each message taken: its content, then "\n--\n" */
     unsigned bodies;   /* BODY events */
     unsigned messages; /* taken */
-    unsigned resets;
+    unsigned resets, refused;
     bool closed; /* CLOSE was seen */
     bool tls;    /* STARTTLS was seen: stop feeding, then drive_secured */
     char why[64];
@@ -193,6 +193,10 @@ static inline void drive_event(struct drive *d, const struct smtp_server_event *
     case SMTP_SERVER_EXPN:
         drive_note(d, "EXPN", e->text, SLICE_NONE);
         drive_answer(d, status_verdict_text(STATUS_OK, SLICE("Alice <alice@example.org>\n<bob@example.org>")));
+        break;
+    case SMTP_SERVER_REFUSED:
+        drive_note(d, "REFUSED", status_verdict(e->status).text, SLICE_NONE);
+        d->refused++;
         break;
     case SMTP_SERVER_CLOSE:
         drive_closed(d, e->text);

@@ -206,6 +206,8 @@ bool smtp_parameters_take(struct smtp_server *s, slice rest, bool rcpt)
         const struct smtp_parameter *p = find_parameter(s, name, rcpt, &bit);
         enum status status = !p ? STATUS_UNKNOWN_PARAMETER : seen & bit ? STATUS_BAD_SYNTAX : p->take(s, value);
         if (status != STATUS_OK) {
+            if (status == STATUS_MESSAGE_TOO_BIG)
+                smtp_session_tell(s, status);
             smtp_session_status(s, status);
             return false;
         }

@@ -79,7 +79,7 @@ bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r)
     struct smtp_queued q = s->queue[s->queue_head];
     s->queue_head = (uint8_t)((s->queue_head + 1) % SMTP_QUEUE);
     s->queue_count--;
-    *event_r = (struct smtp_server_event){.kind = q.kind, .text = q.text};
+    *event_r = (struct smtp_server_event){.kind = q.kind, .text = q.text, .status = q.status};
     switch (q.kind) {
     case SMTP_SERVER_HELO:
         event_r->esmtp = s->esmtp;

@@ -52,6 +52,7 @@ enum smtp_server_event_kind {
     SMTP_SERVER_AUTH_RESPONSE, /* the same; text is the decoded response */
     SMTP_SERVER_VRFY,          /* answer */
     SMTP_SERVER_EXPN,          /* answer */
+    SMTP_SERVER_REFUSED, /* the engine refuses by a limit of its options: status says which (for the log: the first of a transaction); no answer */
     SMTP_SERVER_CLOSE, /* last event: send what is in output, then close; text says why ("quit", "timeout", "too many errors") */
 };
 
@@ -65,6 +66,7 @@ struct smtp_server_event {
     uint64_t size;                  /* MAIL: SIZE=, 0 when not given */
     uint32_t envelope_flags;        /* MAIL: ENVELOPE_BODY_8BIT... */
     const struct body_facts *facts; /* BODY_END */
+    enum status status;             /* REFUSED */
 };
 
 struct smtp_server;

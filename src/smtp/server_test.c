@@ -401,6 +401,30 @@ static void test_refused_content_is_swallowed_to_its_end(void **state)
     RUN(rows);
 }
 
+/* Whoever keeps the log hears of each limit, once a transaction. */
+static void test_limits_are_told(void **state)
+{
+    (void)state;
+    struct drive d;
+    struct smtp_server_options o = {.max_size = 10, .max_recipients = 1, .hops = 1};
+    drive_open(&d, &o);
+    drive_read(&d, SLICE("HELO c\r\n" BEGIN "RCPT TO:<c@d.example>\r\nRCPT TO:<c@d.example>\r\n"));
+    assert_int_equal(d.refused, 1);
+    drive_read(&d, SLICE("DATA\r\n0123456789\r\n0123456789\r\n.\r\n"));
+    assert_int_equal(d.refused, 2);
+    assert_int_equal(d.resets, 1);
+    drive_close(&d);
+    drive_open(&d, &o);
+    drive_read(&d, SLICE("EHLO c\r\nMAIL FROM:<a@b.example> SIZE=11\r\n"));
+    assert_int_equal(d.refused, 1);
+    drive_close(&d);
+    o.max_size = 0;
+    drive_open(&d, &o);
+    drive_read(&d, SLICE("HELO c\r\n" BEGIN "DATA\r\nReceived: 1\r\nReceived: 2\r\n\r\n.\r\n"));
+    assert_int_equal(d.refused, 1);
+    drive_close(&d);
+}
+
 /* threats.md: commands in the same packet after STARTTLS: discarded, state reset (CVE-2011-0411) */
 static void test_starttls_forgets_and_discards(void **state)
 {
@@ -767,6 +791,7 @@ int main(void)
         cmocka_unit_test(test_smuggling_normalised),
         cmocka_unit_test(test_facts_are_those_of_the_normalised_content),
         cmocka_unit_test(test_refused_content_is_swallowed_to_its_end),
+        cmocka_unit_test(test_limits_are_told),
         cmocka_unit_test(test_starttls_forgets_and_discards),
         cmocka_unit_test(test_starttls_forgets_the_login),
         cmocka_unit_test(test_login),

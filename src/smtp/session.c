@@ -8,8 +8,14 @@
 void smtp_session_push(struct smtp_server *s, enum smtp_server_event_kind kind, slice text)
 {
     assert(s->queue_count < SMTP_QUEUE);
-    s->queue[(s->queue_head + s->queue_count) % SMTP_QUEUE] = (struct smtp_queued){kind, text};
+    s->queue[(s->queue_head + s->queue_count) % SMTP_QUEUE] = (struct smtp_queued){kind, text, STATUS_OK};
     s->queue_count++;
+}
+
+void smtp_session_tell(struct smtp_server *s, enum status status)
+{
+    smtp_session_push(s, SMTP_SERVER_REFUSED, SLICE_NONE);
+    s->queue[(s->queue_head + s->queue_count - 1) % SMTP_QUEUE].status = status;
 }
 
 void smtp_session_ask(struct smtp_server *s, enum smtp_server_event_kind kind, slice text)

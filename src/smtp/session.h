@@ -30,6 +30,7 @@ enum smtp_dialogue { SMTP_NEW = 1, SMTP_READY = 2, SMTP_TRANSACTION = 4, SMTP_AN
 struct smtp_queued {
     enum smtp_server_event_kind kind;
     slice text;
+    enum status status; /* REFUSED */
 };
 
 struct smtp_server {
@@ -45,6 +46,7 @@ struct smtp_server {
     bool esmtp;        /* the last HELO was EHLO */
 
     uint32_t errors, messages, recipients, recipients_refused;
+    bool limit_told;          /* that a transaction has too many recipients is told once */
     int64_t now_ms, since_ms; /* since_ms: the last reply */
 
     buf line;          /* a line's beginning, while it is incomplete */
@@ -74,6 +76,7 @@ struct smtp_server {
 
 /* Queues an event; one that needs an answer stops reading. */
 void smtp_session_push(struct smtp_server *s, enum smtp_server_event_kind kind, slice text);
+void smtp_session_tell(struct smtp_server *s, enum status status); /* REFUSED */
 void smtp_session_ask(struct smtp_server *s, enum smtp_server_event_kind kind, slice text);
 /* Replies, counts errors, ends the session on 421. The error that is one too many is answered with 421 instead. */
 void smtp_session_reply(struct smtp_server *s, const struct verdict *v);

@@ -74,6 +74,7 @@ void smtp_verb_mail(struct smtp_server *s, slice argument)
     }
     s->recipients = 0;
     s->recipients_refused = 0;
+    s->limit_told = false;
     smtp_session_ask(s, SMTP_SERVER_MAIL, SLICE_NONE);
 }
 
@@ -95,6 +96,9 @@ void smtp_verb_rcpt(struct smtp_server *s, slice argument)
     }
     if (s->o->max_recipients > 0 && s->recipients >= s->o->max_recipients) {
         s->recipients_refused++;
+        if (!s->limit_told)
+            smtp_session_tell(s, STATUS_TOO_MANY_RECIPIENTS);
+        s->limit_told = true;
         smtp_session_status(s, STATUS_TOO_MANY_RECIPIENTS);
         return;
     }

@@ -107,6 +107,21 @@ static void take_expn(struct session *s, const struct smtp_server_event *e)
     verify_begin(s, e->text, true);
 }
 
+/* What the engine refused by itself, before it forgets the transaction. */
+static void take_refused(struct session *s, const struct smtp_server_event *e)
+{
+    char memory[128];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    struct verdict v = status_verdict(e->status);
+    buf_append(&b, v.text);
+    log_rule(&b, s->r->conf, e->status);
+    v.text = buf_slice(&b);
+    slice to = s->transaction ? s->transaction->rcpt : SLICE_NONE;
+    const char *verb = e->status == STATUS_TOO_MANY_RECIPIENTS ? "RCPT" : s->transaction ? "END-OF-MESSAGE" : "MAIL";
+    log_reject(s, verb, &v, to);
+}
+
 static void take_close(struct session *s, const struct smtp_server_event *e)
 {
     s->over = true;
@@ -127,6 +142,7 @@ static void (*const takers[])(struct session *s, const struct smtp_server_event 
     [SMTP_SERVER_AUTH_RESPONSE] = take_auth_response,
     [SMTP_SERVER_VRFY] = take_vrfy,
     [SMTP_SERVER_EXPN] = take_expn,
+    [SMTP_SERVER_REFUSED] = take_refused,
     [SMTP_SERVER_CLOSE] = take_close,
 };
 

@@ -33,13 +33,37 @@ static void append_count(buf *b, const char *name, uint32_t ok, uint32_t all)
     }
 }
 
+void log_rule(buf *b, const struct conf *conf, enum status status)
+{
+    const struct conf_limits *l = &conf->limits;
+    if (status == STATUS_TOO_MANY_HOPS)
+        buf_printf(b, " ([limits] hops = %u)", l->hops);
+    else if (status == STATUS_MESSAGE_TOO_BIG)
+        buf_printf(b, " ([limits] max_size = %llu)", (unsigned long long)l->max_size);
+    else if (status == STATUS_TOO_MANY_RECIPIENTS)
+        buf_printf(b, " ([limits] recipients = %u)", l->recipients);
+    else if (status == STATUS_BARE_NEWLINE)
+        buf_printf(b, " ([limits] bare_newline = \"reject\")");
+    else if (status == STATUS_TOO_MANY_ERRORS)
+        buf_printf(b, " ([limits] errors = %u)", l->errors);
+    else if (status == STATUS_TOO_MANY_MESSAGES)
+        buf_printf(b, " ([limits] messages_per_session = %u)", l->messages_per_session);
+}
+
 static void log_why(const struct session *s, slice why)
 {
     slice name = session_name(s), ip = session_ip(s);
+    char memory[64];
+    buf rule;
+    buf_init_fixed(&rule, memory, sizeof(memory));
     if (slice_equal(why, SLICE("lost")))
-        log_line(LOG_INFO, "lost connection after %s from %.*s[%.*s]", s->verb, SLICE_ARG(name), SLICE_ARG(ip));
-    else
-        log_line(LOG_INFO, "%.*s after %s from %.*s[%.*s]", SLICE_ARG(why), s->verb, SLICE_ARG(name), SLICE_ARG(ip));
+        why = SLICE("lost connection");
+    else if (slice_equal(why, SLICE("too many errors")))
+        log_rule(&rule, s->r->conf, STATUS_TOO_MANY_ERRORS);
+    else if (slice_equal(why, SLICE("too many messages")))
+        log_rule(&rule, s->r->conf, STATUS_TOO_MANY_MESSAGES);
+    log_line(LOG_INFO, "%.*s after %s from %.*s[%.*s]%.*s", SLICE_ARG(why), s->verb, SLICE_ARG(name), SLICE_ARG(ip),
+             SLICE_ARG(buf_slice(&rule)));
 }
 
 void log_disconnect(struct session *s, slice why)

@@ -206,6 +206,9 @@ must_check enum err listeners_open(struct receiver *r);
 void listeners_start(struct receiver *r);
 void listeners_stop(struct receiver *r);
 
+/* log.c: the setting behind a refusal: " ([limits] hops = 50)", or nothing */
+void log_rule(buf *b, const struct conf *conf, enum status status);
+
 /* session.c */
 /* fd is the session's, also when nothing comes of it. */
 void session_accept(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal);
