@@ -7,6 +7,7 @@
 #define TURN_MAX (256u * 1024 * 1024)
 #define NUMBERS 8192u
 #define NUMBERS_LOW 512u
+#define DRAIN_JOBS_MS 2000
 
 static void numbers_ask(struct queue *q)
 {
@@ -133,7 +134,7 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
 static void drain(void *ctx, int64_t limit_ms)
 {
     struct queue *q = ctx;
-    (void)limit_ms;
+    q->drain_until_ms = loop_now_ms(q->child.loop) + (limit_ms < DRAIN_JOBS_MS ? limit_ms : DRAIN_JOBS_MS);
     q->child.draining = true;
     loop_timer_start(q->tick, 0);
 }
@@ -189,6 +190,12 @@ static void acks_send(struct queue *q)
     }
 }
 
+/* What is under way is waited for, so that its results are recorded by us; what takes longer is told to the next queue by its HELLO. */
+static bool jobs_are_back(const struct queue *q)
+{
+    return list_empty(&q->jobs) || loop_now_ms(q->child.loop) >= q->drain_until_ms;
+}
+
 static void turn_end(void *ctx)
 {
     struct queue *q = ctx;
@@ -200,7 +207,7 @@ static void turn_end(void *ctx)
     spool_writer_flush(q->writer);
     acks_send(q);
     arena_reset(&q->turn);
-    if (q->child.draining && queue_batch_idle(q) && !queue_control_busy(q)) {
+    if (q->child.draining && jobs_are_back(q) && queue_batch_idle(q) && !queue_control_busy(q)) {
         if (q->recovered)
             queue_checkpoint_whole(q);
         child_stop(&q->child, 0);

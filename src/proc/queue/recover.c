@@ -46,7 +46,8 @@ static bool writer_lives(const struct queue *q, uint64_t number, uint32_t writer
     const struct child_start *start = q->child.start;
     if (number < start->number_floor)
         return false;
-    if (writer == start->process)
+    /* A process that was forked after us may write before we are told of it. */
+    if (writer >= start->process)
         return true;
     for (struct hub_peer *p = ipc_hub_next(q->child.hub, NULL); p; p = ipc_hub_next(q->child.hub, p)) {
         const struct peer_state *state = p->user;

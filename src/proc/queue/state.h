@@ -97,6 +97,7 @@ struct queue {
     struct hash_key key;
     struct table job_by_number; /* key: 8 bytes */
     struct list jobs, jobs_free;
+    int64_t drain_until_ms; /* draining: jobs are waited for until then */
     uint64_t job_counter;
     struct batch *batch; /* this turn's, NULL when empty */
     struct list batches; /* full or submitted, oldest first */
