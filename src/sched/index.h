@@ -51,6 +51,7 @@ struct sched_part {
     uint32_t heap_at;    /* place in the heap of waiting ones, 0 none */
     uint32_t next_s;     /* when WAITING */
     uint32_t reason;     /* handle of a reason, 0 none */
+    uint32_t label;      /* the domain that people know it by; see sched_label_text */
     uint16_t tries;
     uint8_t state; /* enum sched_part_state */
     bool many;     /* recipients points to an array; else `one` is it */
@@ -149,6 +150,10 @@ void sched_destination_ok(struct sched *s, uint32_t handle);
 int64_t sched_part_time(const struct sched *s, uint32_t handle, int64_t now_s);
 /* Its own last reason, or its destination's; may be empty. */
 slice sched_part_reason(const struct sched *s, uint32_t handle);
+/* The domain that a listing names, whatever next hop its mail goes through. Interned: labels run from 0 (none) to sched_label_last. */
+void sched_part_label(struct sched *s, uint32_t handle, slice domain);
+uint32_t sched_label_last(const struct sched *s);
+slice sched_label_text(const struct sched *s, uint32_t label);
 uint32_t sched_jobs(const struct sched *s);
 
 #endif

@@ -226,6 +226,7 @@ bool sched_part_finish(struct sched *s, uint32_t handle)
     unlink_from_message(s, handle);
     sched_destination(s, p->destination)->part_count--;
     reasons_drop(&s->reasons, p->reason);
+    reasons_drop(&s->reasons, p->label);
     if (p->many)
         memory_free(p->recipients.list);
     slab_free(&s->parts, handle);
@@ -257,4 +258,19 @@ slice sched_part_reason(const struct sched *s, uint32_t handle)
     const struct sched_part *p = sched_part(s, handle);
     const struct sched_destination *d = sched_destination(s, p->destination);
     return reasons_text(&s->reasons, d->state != SCHED_UP && d->reason ? d->reason : p->reason);
+}
+
+void sched_part_label(struct sched *s, uint32_t handle, slice domain)
+{
+    reason_set(s, &sched_part(s, handle)->label, domain);
+}
+
+uint32_t sched_label_last(const struct sched *s)
+{
+    return s->reasons.slab.used;
+}
+
+slice sched_label_text(const struct sched *s, uint32_t label)
+{
+    return reasons_text(&s->reasons, label);
 }

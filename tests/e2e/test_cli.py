@@ -50,7 +50,7 @@ def test_version(binary):
 def test_check_good(serve):
     thurn = serve(start=False)
     done = thurn.command("check")
-    assert "example.org" in done.stdout and "Maildir " in done.stdout
+    assert "example.org" in done.stdout and "maildir:" in done.stdout
     assert "error" not in done.stderr
 
 

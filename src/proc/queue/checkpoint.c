@@ -4,7 +4,7 @@
 #include "proc/queue/state.h"
 
 #define SLICE_MESSAGES 5000
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 #define REASON_MAX 200
 #define STATE_MAX (8u * 1024 * 1024)
 #define CHANGES_MIN 100000u
@@ -39,6 +39,7 @@ static void part_encode(const struct queue *q, buf *b, uint32_t handle)
     if (count == 0)
         return;
     slice key = slice_str(d->key), reason = slice_sub(sched_part_reason(q->sched, handle), 0, REASON_MAX);
+    slice label = slice_sub(sched_label_text(q->sched, p->label), 0, REASON_MAX);
     put(b, key.len, 2);
     buf_append(b, key);
     put(b, d->kind, 1);
@@ -47,6 +48,8 @@ static void part_encode(const struct queue *q, buf *b, uint32_t handle)
     put(b, p->state == SCHED_PART_HELD, 1);
     put(b, reason.len, 1);
     buf_append(b, reason);
+    put(b, label.len, 1);
+    buf_append(b, label);
     put(b, count, 4);
     for (uint32_t i = 0; i < count; i++)
         put(b, list[i], 4);
@@ -77,7 +80,7 @@ static bool get(slice *s, size_t bytes, uint64_t *v_r)
 
 /* One part as it was written. Recipients are read from `list`, four bytes each. */
 struct saved_part {
-    slice key, reason, list;
+    slice key, reason, label, list;
     uint64_t kind, tries, next_s, held, count;
 };
 
@@ -92,11 +95,11 @@ static bool get_bytes(slice *s, uint64_t len, slice *bytes_r)
 
 static bool part_decode(slice *s, struct saved_part *p)
 {
-    uint64_t key_len, reason_len;
+    uint64_t key_len, reason_len, label_len;
     return get(s, 2, &key_len) && get_bytes(s, key_len, &p->key) && get(s, 1, &p->kind) && get(s, 2, &p->tries) &&
            get(s, 4, &p->next_s) && get(s, 1, &p->held) && get(s, 1, &reason_len) &&
-           get_bytes(s, reason_len, &p->reason) && get(s, 4, &p->count) && p->count > 0 && p->count <= s->len / 4 &&
-           get_bytes(s, p->count * 4, &p->list);
+           get_bytes(s, reason_len, &p->reason) && get(s, 1, &label_len) && get_bytes(s, label_len, &p->label) &&
+           get(s, 4, &p->count) && p->count > 0 && p->count <= s->len / 4 && get_bytes(s, p->count * 4, &p->list);
 }
 
 static void schedule_restore(struct queue *q, uint32_t part, const struct saved_part *p)
@@ -117,9 +120,11 @@ static enum err part_restore(struct queue *q, uint32_t message, const struct sav
     enum err e = sched_destination_get(q->sched, p->key, (uint8_t)p->kind, &destination);
     if (e == ERR_OK)
         e = sched_part_add(q->sched, message, destination, (struct sched_recipients){list, (uint32_t)p->count}, &part);
-    if (e == ERR_OK)
-        schedule_restore(q, part, p);
-    return e;
+    if (e != ERR_OK)
+        return e;
+    sched_part_label(q->sched, part, p->label);
+    schedule_restore(q, part, p);
+    return ERR_OK;
 }
 
 static enum err parts_restore(struct queue *q, uint32_t message, slice state)

@@ -22,7 +22,8 @@ struct listing {
 struct seen {
     const struct sched_message *message;
     const struct spool_head *head;
-    const char *destination;
+    slice destination;
+    bool any;
     slice reason;
     int64_t next_s;
     uint16_t tries;
@@ -35,13 +36,6 @@ static bool destination_matches(const struct listing *l, slice key)
     if (slice_equal_nocase(key, l->value))
         return true;
     return slice_cut(key, ':', &head, &name) && slice_equal_nocase(name, l->value);
-}
-
-/* What people see of a destination's key: without the kind before the colon. */
-static slice destination_name(const char *key)
-{
-    slice head, name;
-    return slice_cut(slice_str(key), ':', &head, &name) ? name : slice_str(key);
 }
 
 static bool address_matches(slice address, slice wanted)
@@ -72,7 +66,8 @@ static bool part_matches(const struct queue *q, const struct listing *l, uint32_
     if (p->state == SCHED_ENDING)
         return false;
     if (l->filter == QUEUE_FILTER_DESTINATION)
-        return destination_matches(l, slice_str(sched_destination(q->sched, p->destination)->key));
+        return slice_equal_nocase(sched_label_text(q->sched, p->label), l->value) ||
+               destination_matches(l, slice_str(sched_destination(q->sched, p->destination)->key));
     if (l->filter == QUEUE_FILTER_REASON)
         return slice_find(sched_part_reason(q->sched, part), l->value) >= 0;
     return true;
@@ -95,8 +90,9 @@ static void see(const struct queue *q, const struct listing *l, uint32_t message
         const struct sched_destination *d = sched_destination(q->sched, p->destination);
         if (!part_matches(q, l, part))
             continue;
-        if (!s->destination || sched_part_reason(q->sched, part).len > 0) {
-            s->destination = d->key;
+        if (!s->any || sched_part_reason(q->sched, part).len > 0) {
+            s->any = true;
+            s->destination = sched_label_text(q->sched, p->label);
             s->reason = sched_part_reason(q->sched, part);
         }
         uint16_t tries = d->state == SCHED_UP || p->tries > d->fails ? p->tries : d->fails;
@@ -148,7 +144,7 @@ static void item_send(struct queue *q, const struct listing *l, const struct see
     item->next_s = s->next_s == INT64_MAX ? 0 : s->next_s;
     item->state = (uint8_t)s->state;
     item->reason = s->reason;
-    item->destination = s->destination ? destination_name(s->destination) : SLICE_NONE;
+    item->destination = s->destination;
     ipc_hub_send(q->child.hub, l->peer, &m);
     buf_deinit(&to);
 }
@@ -223,7 +219,7 @@ static void message_visit(struct queue *q, struct listing *l, uint32_t message)
 {
     struct seen s = {0};
     see(q, l, message, &s);
-    if (!s.destination)
+    if (!s.any)
         return;
     struct spool_entry *entry = NULL;
     if (needs_head(l)) {
@@ -276,11 +272,11 @@ static void tally_part(const struct queue *q, struct tally *t, uint32_t part, in
         t->state = active ? QUEUE_ITEM_ACTIVE : QUEUE_ITEM_DEFERRED;
 }
 
-static void summary_send(struct queue *q, struct listing *l, uint32_t destination, const struct tally *t)
+static void summary_send(struct queue *q, struct listing *l, slice name, const struct tally *t)
 {
     struct ipc_message m = {.type = IPC_queue_destination, .fd = -1};
     m.u.queue_destination.token = l->token;
-    m.u.queue_destination.name = destination_name(sched_destination(q->sched, destination)->key);
+    m.u.queue_destination.name = name;
     m.u.queue_destination.messages = t->messages;
     m.u.queue_destination.oldest_s = t->oldest_s;
     m.u.queue_destination.next_s = t->next_s;
@@ -290,25 +286,24 @@ static void summary_send(struct queue *q, struct listing *l, uint32_t destinatio
     l->count++;
 }
 
+/* By the recipients' domain: one line each, whatever hosts their mail goes through. */
 static void summary(struct queue *q, struct listing *l)
 {
-    uint32_t most = 0;
-    for (uint32_t d = sched_destination_next(q->sched, 0); d; d = sched_destination_next(q->sched, d))
-        most = d;
-    struct tally *tally = calloc((size_t)most + 1, sizeof *tally);
+    uint32_t last = sched_label_last(q->sched);
+    struct tally *tally = calloc((size_t)last + 1, sizeof *tally);
     if (!tally)
         return;
-    for (uint32_t d = 0; d <= most; d++)
-        tally[d].state = QUEUE_ITEM_HELD;
+    for (uint32_t label = 0; label <= last; label++)
+        tally[label].state = QUEUE_ITEM_HELD;
     int64_t now_s = os_wall_s();
     for (uint32_t part = sched_part_next(q->sched, 0); part; part = sched_part_next(q->sched, part)) {
         const struct sched_part *p = sched_part(q->sched, part);
         if (p->state != SCHED_ENDING)
-            tally_part(q, &tally[p->destination], part, now_s);
+            tally_part(q, &tally[p->label], part, now_s);
     }
-    for (uint32_t d = 1; d <= most; d++) {
-        if (tally[d].messages > 0)
-            summary_send(q, l, d, &tally[d]);
+    for (uint32_t label = 0; label <= last; label++) {
+        if (tally[label].messages > 0)
+            summary_send(q, l, sched_label_text(q->sched, label), &tally[label]);
     }
     free(tally);
 }

@@ -26,7 +26,17 @@ static enum err destination_of(struct queue *q, const struct recipient *r, uint3
     return sched_destination_get(q->sched, buf_slice(&key), (uint8_t)hop.kind, destination_r);
 }
 
-static enum err parts_add(struct queue *q, uint32_t message, const struct routed *routed, uint32_t count)
+/* The domain of the part's first recipient: what an admin looks for, whatever host the mail goes through. */
+static slice label_of(const struct spool_head *head, uint32_t recipient)
+{
+    const struct envelope *envelope;
+    const struct recipient *r = spool_head_recipient(head, recipient, &envelope);
+    ptrdiff_t at = r ? slice_rfind_char(r->address, '@') : -1;
+    return at < 0 ? SLICE_NONE : slice_skip(r->address, (size_t)at + 1);
+}
+
+static enum err parts_add(struct queue *q, uint32_t message, const struct spool_head *head, const struct routed *routed,
+                          uint32_t count)
 {
     uint32_t *list = arena_array(&q->turn, count, sizeof *list);
     if (!list)
@@ -40,6 +50,7 @@ static enum err parts_add(struct queue *q, uint32_t message, const struct routed
         enum err e = sched_part_add(q->sched, message, destination, (struct sched_recipients){list, n}, &part);
         if (e != ERR_OK)
             return e;
+        sched_part_label(q->sched, part, label_of(head, list[0]));
         if (sched_destination(q->sched, destination)->kind == NEXT_HOLD)
             sched_part_hold(q->sched, part);
         from += n;
@@ -63,7 +74,7 @@ enum err queue_intake_route(struct queue *q, uint32_t message, const struct spoo
     }
     if (total > 1)
         qsort(routed, total, sizeof *routed, routed_compare);
-    return parts_add(q, message, routed, total);
+    return parts_add(q, message, head, routed, total);
 }
 
 static uint8_t flags_of(const struct spool_head *head)
