@@ -34,13 +34,14 @@ struct maildir_batch {
     struct entry entries[BATCH_MAX];
     size_t count;
     uint64_t sequence, clock;
-    char host_memory[256];
-    slice host;
+    uint32_t pid;
 };
 
 struct maildir_batch *maildir_batch_open(void)
 {
     struct maildir_batch *m = calloc(1, sizeof *m);
+    if (m)
+        m->pid = process_pid();
     for (size_t i = 0; m && i < DIRS_MAX; i++)
         m->dirs[i].tmp_fd = m->dirs[i].new_fd = -1;
     return m;
@@ -206,7 +207,7 @@ static void name_print(struct maildir_batch *m, struct entry *e, slice hostname)
     buf_append(&b, SLICE(".M"));
     buf_append_u64(&b, (uint64_t)(us % 1000000));
     buf_append(&b, SLICE("P"));
-    buf_append_u64(&b, process_pid());
+    buf_append_u64(&b, m->pid);
     buf_append(&b, SLICE("Q"));
     buf_append_u64(&b, ++m->sequence);
     buf_append_char(&b, '.');

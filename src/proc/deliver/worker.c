@@ -5,7 +5,7 @@
 
 #define CHUNK 65536u
 #define OUT_MAX (512u * 1024)
-#define LOAD_BEFORE_NEXT 40u
+#define LOAD_BEFORE_NEXT 200u
 #define WORKERS_MAX 128u
 #define IDLE_MS (60 * 1000)
 /* Longer than a command may take. */
