@@ -22,8 +22,9 @@ struct child_start {
     const int *listen_fds;
     const size_t *listen_conf; /* receiver: index into conf->listeners of each; SIZE_MAX: the local socket */
     size_t listen_count;
-    uint64_t number_floor; /* numbers from here on were leased by this master; what is named by a lower one in the spool is being written by nobody */
-    void *shared; /* the shared limits table (sched/limits) */
+    uint64_t
+        number_floor; /* numbers from here on were leased by this master; what is named by a lower one in the spool is being written by nobody */
+    void *shared;     /* the shared limits table (sched/limits) */
     slice ticket_key;
     struct os_user user; /* whom to become; uid 0 in `user` never occurs when started as root */
     bool root;           /* started as root: drop; else everything runs as the caller */

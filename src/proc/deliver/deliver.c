@@ -43,6 +43,7 @@ static void sweep(void *ctx)
     struct deliver *d = ctx;
     loop_timer_start(d->sweep, SWEEP_MS);
     deliver_worker_reap_all(d);
+    spool_reader_trim(d->reader);
     if (d->child.draining && list_empty(&d->jobs))
         child_stop(&d->child, 0);
 }

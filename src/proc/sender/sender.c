@@ -70,6 +70,7 @@ static void sweep(void *ctx)
     loop_timer_start(s->sweep, SWEEP_MS);
     sender_session_sweep(s);
     sender_destination_sweep(s);
+    spool_reader_trim(s->reader);
     if (s->child.draining && list_empty(&s->jobs))
         child_stop(&s->child, 0);
 }
