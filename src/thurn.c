@@ -26,7 +26,13 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
     {"serve", cmd_serve, "run the mail server in the foreground"},
+    {"dev", cmd_dev, "run a server to develop with: takes any mail, sends none out"},
+    {"check", cmd_check, "tell what is wrong with the configuration, and what it permits"},
     {"reload", cmd_reload, "make the running server read its configuration again"},
+    {"queue", cmd_queue, "look at the mail that waits, and retry, hold, release or remove it"},
+    {"send", cmd_send, "hand a message to the running server"},
+    {"user", cmd_user, "add, list and remove accounts, and set their passwords"},
+    {"config", cmd_config, "print the keys of the configuration with their defaults"},
 };
 #define SUBCOMMAND_COUNT (sizeof subcommands / sizeof subcommands[0])
 

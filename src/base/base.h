@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "base/buf.h"
 #include "base/arena.h"
+#include "base/memory.h"
 #include "base/list.h"
 #include "base/hash.h"
 #include "base/table.h"

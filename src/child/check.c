@@ -2,6 +2,8 @@
 #include "child/child.h"
 
 #define WORDS_MAX 8192
+#define ALIASES_CHECKED_MAX 100000u
+#define ALIAS_ASKS_MAX 10000
 
 struct check {
     const struct conf *conf;
@@ -56,6 +58,57 @@ static void check_open_relay(struct check *c)
         route_index_close(&index);
 }
 
+/* Does this alias lead anywhere? Users that only lookup knows are taken to exist. */
+static enum status alias_outcome(const struct route_index *index, const struct route_domain *domain, slice key)
+{
+    static const struct route_session session = {.local_socket = true};
+    struct resolve_request request = {.session = &session, .recipient = {.local = key, .domain = domain->name}};
+    struct arena arena;
+    struct resolve *r;
+    enum status status = STATUS_OK;
+    arena_init(&arena, 1u << 24);
+    if (route_resolve_begin(index, &arena, &request, &r) == ERR_OK) {
+        enum users_kind kind;
+        slice user;
+        enum resolve_step step = route_resolve_step(r, &kind, &user);
+        for (int i = 0; step == RESOLVE_ASK && i < ALIAS_ASKS_MAX; i++) {
+            route_resolve_answer(r, RESOLVE_YES);
+            step = route_resolve_step(r, &kind, &user);
+        }
+        if (step == RESOLVE_REFUSED)
+            status = route_resolve_result(r)->status;
+    }
+    arena_deinit(&arena);
+    return status;
+}
+
+static void check_aliases(struct check *c, const struct route_index *index, const struct route_domain *domain)
+{
+    const struct alias_entry *entry;
+    for (size_t i = 0; i < ALIASES_CHECKED_MAX && (entry = alias_table_at(domain->aliases, i)) != NULL; i++) {
+        enum status status = alias_outcome(index, domain, entry->key);
+        if (status != STATUS_ALIAS_LOOP && status != STATUS_USER_UNKNOWN)
+            continue;
+        buf_printf(c->messages, "%.*s:%u: warning: alias \"%.*s\" of %.*s %s\n",
+                   SLICE_ARG(alias_table_name(domain->aliases)), entry->line, SLICE_ARG(entry->key),
+                   SLICE_ARG(domain->name),
+                   status == STATUS_ALIAS_LOOP ? "goes round and leads to nobody" : "leads to nobody who exists");
+    }
+}
+
+static void check_all_aliases(struct check *c)
+{
+    struct route_index *index = NULL;
+    if (route_index_open(&c->conf->route, os_random_key(), &index) != ERR_OK)
+        return;
+    for (size_t i = 0; i < c->conf->route.domain_count; i++) {
+        const struct route_domain *domain = &c->conf->route.domains[i];
+        if (domain->aliases && !domain->same_as)
+            check_aliases(c, index, domain);
+    }
+    route_index_close(&index);
+}
+
 static slice parent_of(slice path)
 {
     ptrdiff_t slash = slice_rfind_char(path, '/');
@@ -99,7 +152,9 @@ enum err child_check_conf(const struct conf *conf, buf *messages)
 {
     struct check c = {.conf = conf, .messages = messages};
     check_keys(&c);
-    check_open_relay(&c);
+    if (!conf->development)
+        check_open_relay(&c);
+    check_all_aliases(&c);
     check_state(&c);
     return c.failed ? ERR_SYNTAX : ERR_OK;
 }

@@ -60,7 +60,9 @@ void delivery_log_line(const struct delivery_log *l)
     char text[1024];
     buf verdict;
     buf_init_fixed(&verdict, text, sizeof text);
-    status_print(&verdict, &l->verdict);
+    struct verdict v = l->verdict;
+    v.text = slice_sub(v.text, 0, sizeof text - 32);
+    status_print(&verdict, &v);
     buf_append(&b, buf_slice(&verdict));
     buf_append_char(&b, ')');
     log_line(LOG_INFO, "%.*s", SLICE_ARG(buf_slice(&b)));

@@ -10,10 +10,11 @@
 
 static int usage(FILE *to)
 {
-    (void)fprintf(to, "usage: thurn check [-c FILE] [--color=auto|always|never]\n"
-                      "Reads the configuration FILE (default " COMMAND_CONF ") as the server would, tells every error and\n"
-                      "warning on standard error, and says on standard output who may send where and how each\n"
-                      "domain's mail is delivered. Exit status 0: it can be used; 78: it cannot.\n");
+    (void)fprintf(to,
+                  "usage: thurn check [-c FILE] [--color=auto|always|never]\n"
+                  "Reads the configuration FILE (default " COMMAND_CONF ") as the server would, tells every error and\n"
+                  "warning on standard error, and says on standard output who may send where and how each\n"
+                  "domain's mail is delivered. Exit status 0: it can be used; 78: it cannot.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

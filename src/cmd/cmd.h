@@ -23,5 +23,11 @@ int cmd_server_run(const struct cmd_server *server);
 
 int cmd_serve(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_config(int argc, char **argv);
+int cmd_dev(int argc, char **argv);
+int cmd_queue(int argc, char **argv);
+int cmd_send(int argc, char **argv);
+int cmd_user(int argc, char **argv);
 
 #endif

@@ -11,8 +11,8 @@
 
 struct column {
     const char *title;
-    bool right;  /* numbers */
-    bool cut;    /* may be made narrower than its content */
+    bool right;   /* numbers */
+    bool cut;     /* may be made narrower than its content */
     size_t least; /* width */
 };
 
@@ -21,7 +21,7 @@ struct columns {
     size_t count;
     size_t width; /* of a line, at most; in characters */
     bool color;
-    bool titled;  /* the first batch is printed */
+    bool titled; /* the first batch is printed */
     size_t wide[COLUMNS_MAX];
     size_t shown[COLUMNS_MAX];
     buf cells; /* escaped, each ending in NUL */

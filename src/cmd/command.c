@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/command.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,6 +71,8 @@ int command_print(const buf *b)
     size_t written = fwrite(b->ptr, 1, b->len, stdout);
     if (written == b->len && fflush(stdout) == 0 && buf_ok(b))
         return 0;
-    command_say("cannot write to standard output");
+    /* A reader that has seen enough (`| head`) needs no words. */
+    if (errno != EPIPE)
+        command_say("cannot write to standard output");
     return EX_IOERR;
 }

@@ -13,7 +13,10 @@
 #define COMMAND_CONF "/etc/thurn/thurn.toml"
 /* Rows of a struct option: every subcommand has these. --color's value is read by command_option. */
 #define COMMAND_OPTIONS                                                                                                \
-    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {"color", required_argument, NULL, 'C'}
+    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},                                        \
+    {                                                                                                                  \
+        "color", required_argument, NULL, 'C'                                                                          \
+    }
 #define COMMAND_OPTIONS_SHORT "c:h"
 
 enum command_color { COMMAND_COLOR_AUTO, COMMAND_COLOR_ALWAYS, COMMAND_COLOR_NEVER };

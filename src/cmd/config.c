@@ -5,9 +5,10 @@
 
 static int usage(FILE *to)
 {
-    (void)fprintf(to, "usage: thurn config --defaults | --mdoc\n"
-                      "--defaults prints every key of the configuration with its default, as TOML; --mdoc prints them as the\n"
-                      "list in thurn.toml(5).\n");
+    (void)fprintf(
+        to, "usage: thurn config --defaults | --mdoc\n"
+            "--defaults prints every key of the configuration with its default, as TOML; --mdoc prints them as the\n"
+            "list in thurn.toml(5).\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 
@@ -16,7 +17,7 @@ int cmd_config(int argc, char **argv)
     static const struct option options[] = {
         COMMAND_OPTIONS, {"defaults", no_argument, NULL, 'd'}, {"mdoc", no_argument, NULL, 'm'}, {NULL, 0, NULL, 0}};
     struct command c = {.help = false};
-    void (*print)(buf *out) = NULL;
+    void (*print)(buf * out) = NULL;
     for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
         if (o == 'd')
             print = conf_print_defaults;

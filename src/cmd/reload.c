@@ -24,8 +24,9 @@ static int usage(FILE *to)
 {
     (void)fprintf(to,
                   "usage: thurn reload [-c FILE]\n"
-                  "Makes the running server read its configuration again; no session is lost. A configuration with\n"
-                  "an error changes nothing: the errors are printed, and the exit status is 78.\n");
+                  "Makes the running server read its configuration again; no session is lost. Prints what it\n"
+                  "changes for whom. A configuration with an error changes nothing: the errors are printed, and the\n"
+                  "exit status is 78.\n");
     return to == stdout ? 0 : EXIT_USAGE;
 }
 
@@ -56,7 +57,7 @@ static void on_message(void *ctx, const struct ipc_message *m)
     slice text = m->u.reload_done.text;
     a->come = true;
     a->ok = m->u.reload_done.ok != 0;
-    (void)fprintf(stderr, "%.*s", SLICE_ARG(text));
+    (void)fprintf(a->ok ? stdout : stderr, "%.*s", SLICE_ARG(text));
     if (!a->ok)
         (void)fprintf(stderr, "thurn: nothing has changed\n");
 }

@@ -25,12 +25,13 @@ struct user_request {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(to, "usage: thurn user add ADDRESS [--name \"Full Name\"] [-c FILE]\n"
-                      "       thurn user passwd ADDRESS [-c FILE]\n"
-                      "       thurn user list [--json] [-c FILE]\n"
-                      "       thurn user remove ADDRESS [-c FILE]\n"
-                      "Accounts: they sign in with their whole ADDRESS. The password is asked for twice on a terminal, and is\n"
-                      "one line of standard input otherwise. Removing an account leaves its mailbox as it is.\n");
+    (void)fprintf(
+        to, "usage: thurn user add ADDRESS [--name \"Full Name\"] [-c FILE]\n"
+            "       thurn user passwd ADDRESS [-c FILE]\n"
+            "       thurn user list [--json] [-c FILE]\n"
+            "       thurn user remove ADDRESS [-c FILE]\n"
+            "Accounts: they sign in with their whole ADDRESS. The password is asked for twice on a terminal, and is\n"
+            "one line of standard input otherwise. Removing an account leaves its mailbox as it is.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 
@@ -78,18 +79,21 @@ static int hand_over(const struct conf *conf)
         e = process_become(&user, PROCESS_NO_CAPS);
     arena_deinit(&arena);
     if (e != ERR_OK)
-        command_say("cannot hand \"%.*s\" to user \"%.*s\": %s", SLICE_ARG(conf->state_dir), SLICE_ARG(conf->user), err_text(e));
+        command_say("cannot hand \"%.*s\" to user \"%.*s\": %s", SLICE_ARG(conf->state_dir), SLICE_ARG(conf->user),
+                    err_text(e));
     return e == ERR_OK ? 0 : EX_NOPERM;
 }
 
-static int prepare_folder(const struct conf *conf)
+static int prepare_folder(const struct conf *conf, bool create)
 {
-    enum err e = os_mkdir_all(conf->state_dir, STATE_MODE);
+    struct os_file_stamp stamp;
+    enum err e = create ? os_mkdir_all(conf->state_dir, STATE_MODE) : ERR_OK;
     if (e != ERR_OK) {
         command_say("folder \"%.*s\": %s", SLICE_ARG(conf->state_dir), err_text(e));
         return e == ERR_PERMISSION ? EX_NOPERM : EX_CANTCREAT;
     }
-    return os_uid() == 0 ? hand_over(conf) : 0;
+    bool there = os_file_stamp(AT_FDCWD, conf->state_dir, true, &stamp) == ERR_OK;
+    return there && os_uid() == 0 ? hand_over(conf) : 0;
 }
 
 /* 0 with store NULL: there is none, and it was not to be made. */
@@ -97,7 +101,7 @@ static int open_store(struct user_request *r, bool create)
 {
     char path[PATH_MAX_BYTES], memory[512];
     buf b, why;
-    int status = create ? prepare_folder(r->conf) : 0;
+    int status = prepare_folder(r->conf, create);
     if (status != 0)
         return status;
     buf_init_fixed(&b, path, sizeof path);
@@ -158,7 +162,8 @@ static int add(struct user_request *r)
     ptrdiff_t at = slice_rfind_char(r->address, '@');
     slice domain = slice_skip(r->address, (size_t)at + 1);
     if (!domain_is_ours(r->conf, domain)) {
-        command_say("%.*s: there is no [domain.\"%.*s\"] in the configuration", SLICE_ARG(r->address), SLICE_ARG(domain));
+        command_say("%.*s: there is no [domain.\"%.*s\"] in the configuration", SLICE_ARG(r->address),
+                    SLICE_ARG(domain));
         return EX_DATAERR;
     }
     int status = open_store(r, true);
@@ -207,7 +212,8 @@ static void append_row(struct columns *c, const struct store_account *a)
 
 static int list(struct user_request *r)
 {
-    static const struct column titles[] = {{"ADDRESS", false, false, 0}, {"CREATED", false, false, 0}, {"NAME", false, true, 0}};
+    static const struct column titles[] = {
+        {"ADDRESS", false, false, 0}, {"CREATED", false, false, 0}, {"NAME", false, true, 0}};
     struct store_account a;
     struct columns table;
     char last_memory[ADDRESS_MAX];

@@ -103,6 +103,7 @@ static void stamp_from(const struct stat *st, struct os_file_stamp *stamp_r)
         .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
         .size = (uint64_t)st->st_size,
         .inode = st->st_ino,
+        .device = st->st_dev,
         .mode = st->st_mode & 07777,
         .uid = st->st_uid,
         .gid = st->st_gid,

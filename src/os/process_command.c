@@ -114,6 +114,13 @@ static bool set_limits(const struct process_command *c)
            (c->memory_max == 0 || limit(RLIMIT_AS, c->memory_max));
 }
 
+/* Our ends of pairs do not block; a program reading its standard input takes EAGAIN for a failure. */
+static bool may_wait(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
+}
+
 /* Both are moved above 2 first: either may sit in the other's place. */
 static bool place_descriptors(const struct process_command *c)
 {
@@ -121,7 +128,7 @@ static bool place_descriptors(const struct process_command *c)
     if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
         return false;
     process_close_others(NULL, 0);
-    return true;
+    return may_wait(0) && may_wait(1);
 }
 
 static _Noreturn void become_command(const struct process_command *c, const struct prepared *p, pid_t parent)

@@ -68,3 +68,20 @@ enum err route_expand(buf *b, slice template, const struct route_domain *domain,
     }
     return buf_ok(b) ? ERR_OK : ERR_LIMIT;
 }
+
+static bool is_command_safe(slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        if (!ascii_is_alpha(c) && !ascii_is_digit(c) && !memchr("._+-=@", c, 6))
+            return false;
+    }
+    return s.len > 0 && s.ptr[0] != '-';
+}
+
+enum err route_deliver_expand(buf *b, const struct deliver_spec *spec, const struct route_domain *domain, slice address)
+{
+    if (spec->kind == DELIVER_PIPE && !is_command_safe(address))
+        return ERR_SYNTAX;
+    return route_expand(b, spec->argument, domain, address);
+}

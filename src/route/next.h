@@ -32,6 +32,10 @@ struct next_hop route_next(const struct route_index *index, const struct recipie
 void route_next_key(buf *b, const struct next_hop *hop);
 /* {user}, {local}, {domain} of a path or command template. Refuses (ERR_SYNTAX) values that are empty, "." or "..", or contain '/', NUL or control characters, or start with '.' or '-' in a path. Lower case user without subaddress. */
 must_check enum err route_expand(buf *b, slice template, const struct route_domain *domain, slice address);
+/* The path or command of this delivery for this address, into b: route_expand, and for a pipe the rule that only letters, digits and ._+-=@ go into a command
+ * line (what else an address may have is in the command's environment). ERR_SYNTAX: this address can have no mailbox here; it is refused at RCPT. */
+must_check enum err route_deliver_expand(buf *b, const struct deliver_spec *spec, const struct route_domain *domain,
+                                         slice address);
 /* The pipe or file of a stored alias target, or NULL when the table no longer has it. */
 const struct alias_target *route_alias_target(const struct route_index *index, const struct recipient *recipient);
 

@@ -46,22 +46,19 @@ static void say_way(const struct deliver_spec *d, buf *out)
 {
     static const char *const ways[] = {
         [DELIVER_NONE] = "has no mailboxes",
-        [DELIVER_MAILDIR] = "is delivered into the Maildir",
-        [DELIVER_MBOX] = "is delivered into the mbox",
-        [DELIVER_LMTP] = "is handed over by LMTP to",
-        [DELIVER_SMTP] = "is handed over by SMTP to",
+        [DELIVER_MAILDIR] = "is delivered into Maildirs",
+        [DELIVER_MBOX] = "is delivered into mbox files",
+        [DELIVER_LMTP] = "is handed over by LMTP",
+        [DELIVER_SMTP] = "is handed over by SMTP",
         [DELIVER_MX] = "is handed on to the better hosts of its MX set",
-        [DELIVER_PIPE] = "is piped into",
+        [DELIVER_PIPE] = "is piped into a command",
         [DELIVER_DISCARD] = "is thrown away",
         [DELIVER_HOLD] = "is held in the queue until it is released",
     };
     buf_append(out, slice_str(ways[d->kind]));
-    if (d->kind == DELIVER_LMTP && d->host.len == 0)
-        buf_printf(out, " %.*s", SLICE_ARG(d->argument));
-    else if (d->kind == DELIVER_LMTP || d->kind == DELIVER_SMTP)
-        buf_printf(out, " %.*s port %u", SLICE_ARG(d->host), d->port);
-    else if (d->argument.len > 0)
-        buf_printf(out, " %.*s", SLICE_ARG(d->argument));
+    /* As written: that is what an admin looks for in the file. */
+    if (d->text.len > 0)
+        buf_printf(out, " (%.*s)", SLICE_ARG(d->text));
 }
 
 static void say_users(const struct route_domain *d, buf *out)

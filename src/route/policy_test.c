@@ -222,7 +222,7 @@ static void test_describe(void **state)
         "10.1.2.0/24 may send to anyone without signing in, as @example.org, .example.org and Boss@other.example.\n",
         "10.9.9.9 may send to anyone without signing in, as anyone.\n",
         "alice@example.org may also send as *@shop.example and info@example.org.\n",
-        "example.org: mail is delivered into the Maildir; its users are the accounts; aliases are in /a.\n",
+        "example.org: mail is delivered into Maildirs; its users are the accounts; aliases are in /a.\n",
         "twin.example: the same as example.org.\n",
     };
     for (size_t i = 0; i < COUNT(lines); i++) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "route/next.h"
 #include "route/resolve_work.h"
 
 #define FIRST_SEEN 32
@@ -116,11 +117,25 @@ static enum err print(struct resolve *r, const struct resolve_item *item, slice 
     return ERR_OK;
 }
 
+/* A name that cannot become this domain's path or command has no mailbox: refused now, it need not be bounced later. */
+static bool has_mailbox(const struct resolve_item *item, slice address)
+{
+    const struct deliver_spec *spec = item->domain ? &item->domain->deliver : NULL;
+    if (!spec || (spec->kind != DELIVER_MAILDIR && spec->kind != DELIVER_MBOX && spec->kind != DELIVER_PIPE))
+        return true;
+    char memory[2048];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof memory);
+    return route_deliver_expand(&b, spec, item->domain, address) == ERR_OK && buf_ok(&b);
+}
+
 enum resolve_outcome resolve_found_address(struct resolve *r, const struct resolve_item *item, slice local)
 {
     struct recipient recipient = {.kind = RECIPIENT_ADDRESS};
     if (print(r, item, local, &recipient.address) != ERR_OK)
         return resolve_refuse(r, STATUS_TOO_MANY_RECIPIENTS);
+    if (!has_mailbox(item, recipient.address))
+        return OUTCOME_DONE;
     bool before = false;
     enum resolve_outcome outcome = OUTCOME_DONE;
     struct resolve_seen seen = {.text = recipient.address, .group = item->group, .kind = SEEN_RECIPIENT};

@@ -241,7 +241,8 @@ static enum resolve_outcome stage_bare(struct resolve *r, struct resolve_item *i
 
 static enum resolve_outcome stage_catch_all(struct resolve *r, struct resolve_item *item)
 {
-    if (item->domain->catch_all.len == 0 || item->final)
+    /* A name whose alias goes round is a mistake to be seen, not an unknown user. */
+    if (item->domain->catch_all.len == 0 || item->final || item->looped)
         return OUTCOME_NEXT;
     struct address target = route_address_split(item->domain->catch_all);
     for (const struct resolve_item *up = item; up; up = up->parent) {

@@ -4,9 +4,13 @@
 
 #include "sched/state.h"
 
+#define DESTINATIONS_FEW 1024u
+#define SWEEP_LEAST 64u
 #define WINDOW_FIRST 4u
 /* Jobs handed out ahead for each connection, so that a session finds the next mail waiting when it has sent one. */
 #define JOBS_A_CONNECTION 8u
+
+static_assert(offsetof(struct sched_destination, key) >= sizeof(uint32_t), "a free one's first bytes are not zero");
 
 struct sched_destination *sched_destination(const struct sched *s, uint32_t handle)
 {
@@ -30,29 +34,31 @@ static uint32_t window_first(const struct sched *s)
 }
 
 /* A destination that has no mail and no back-off to remember gives its place to the next one, so that addresses chosen by strangers cannot fill the memory. */
+static bool forgettable(const struct sched_destination *d)
+{
+    return d->key && d->part_count == 0 && d->leased == 0 && d->heap_at == 0;
+}
+
 static void destination_forget(struct sched *s, uint32_t handle)
 {
     struct sched_destination *d = sched_destination(s, handle);
     (void)table_remove(&s->destination_by_key, slice_str(d->key));
-    free(d->key);
+    reasons_drop(&s->reasons, d->reason);
+    memory_free(d->key);
     slab_free(&s->destinations, handle);
 }
 
-/* Called where a new one is needed: looks at a few places in turn, so the work a call is bounded. */
+/* Looks at more places than were taken since the last time: the work is bounded by that of adding them, and the number by what is in use. */
 static void destinations_sweep(struct sched *s)
 {
-    uint32_t idle = 0;
-    if (s->destinations.count < 1024)
+    uint32_t looks = SWEEP_LEAST + s->added * 4;
+    s->added = 0;
+    if (s->destinations.count < DESTINATIONS_FEW)
         return;
-    for (uint32_t i = 0; i < 8; i++) {
+    for (uint32_t i = 0; i < looks && i < s->destinations.used; i++) {
         s->sweep_at = s->sweep_at % s->destinations.used + 1;
-        const struct sched_destination *d = sched_destination(s, s->sweep_at);
-        if (d->key && d->part_count == 0 && d->leased == 0 && d->state == SCHED_UP && !d->active) {
+        if (forgettable(sched_destination(s, s->sweep_at)))
             destination_forget(s, s->sweep_at);
-            idle++;
-        }
-        if (idle >= 2)
-            return;
     }
 }
 
@@ -63,8 +69,7 @@ enum err sched_destination_get(struct sched *s, slice key, uint8_t kind, uint32_
         *handle_r = handle;
         return ERR_OK;
     }
-    destinations_sweep(s);
-    char *copy = malloc(key.len + 1);
+    char *copy = memory_alloc(key.len + 1);
     handle = copy ? slab_alloc(&s->destinations) : 0;
     if (!handle)
         goto fail;
@@ -74,12 +79,13 @@ enum err sched_destination_get(struct sched *s, slice key, uint8_t kind, uint32_
         goto fail;
     *sched_destination(s, handle) =
         (struct sched_destination){.key = copy, .kind = kind, .window = window_first(s), .state = SCHED_UP};
+    s->added++;
     *handle_r = handle;
     return ERR_OK;
 fail:
     if (handle)
         slab_free(&s->destinations, handle);
-    free(copy);
+    memory_free(copy);
     return ERR_NOMEM;
 }
 
@@ -208,6 +214,7 @@ int64_t sched_tick(struct sched *s, int64_t now_s)
         heap_remove(&s->waiting, 1);
         due(s, name);
     }
+    destinations_sweep(s);
     return s->waiting.count > 0 ? (int64_t)s->waiting.items[1].time_s : INT64_MAX;
 }
 

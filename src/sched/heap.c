@@ -10,7 +10,7 @@ void heap_init(struct heap *h, void (*moved)(void *ctx, uint32_t name, uint32_t 
 
 void heap_deinit(struct heap *h)
 {
-    free(h->items);
+    memory_free(h->items);
     h->items = NULL;
     h->count = h->cap = 0;
 }
@@ -48,7 +48,7 @@ enum err heap_push(struct heap *h, struct heap_item item)
 {
     if (h->count + 1 >= h->cap) {
         uint32_t cap = h->cap ? h->cap * 2 : 64;
-        struct heap_item *items = realloc(h->items, (size_t)cap * sizeof *items);
+        struct heap_item *items = memory_grow(h->items, (size_t)cap * sizeof *items);
         if (!items)
             return ERR_NOMEM;
         h->items = items;

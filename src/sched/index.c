@@ -27,7 +27,7 @@ static enum err by_id_grow(struct sched *s)
 {
     uint32_t old_cap = s->by_id_cap;
     uint32_t *old = s->by_id;
-    uint32_t *bigger = calloc((size_t)old_cap * 2, sizeof *bigger);
+    uint32_t *bigger = memory_zeroed((size_t)old_cap * 2, sizeof *bigger);
     if (!bigger)
         return ERR_NOMEM;
     s->by_id = bigger;
@@ -36,7 +36,7 @@ static enum err by_id_grow(struct sched *s)
         if (old[i])
             s->by_id[id_probe(s, sched_message(s, old[i])->id)] = old[i];
     }
-    free(old);
+    memory_free(old);
     return ERR_OK;
 }
 
@@ -68,12 +68,12 @@ static void heap_moved(void *ctx, uint32_t name, uint32_t at)
 
 enum err sched_open(const struct sched_options *o, struct hash_key key, struct sched **s_r)
 {
-    struct sched *s = calloc(1, sizeof *s);
+    struct sched *s = memory_zeroed(1, sizeof *s);
     if (!s)
         return ERR_NOMEM;
-    s->by_id = calloc(BY_ID_FIRST, sizeof *s->by_id);
+    s->by_id = memory_zeroed(BY_ID_FIRST, sizeof *s->by_id);
     if (!s->by_id) {
-        free(s);
+        memory_free(s);
         return ERR_NOMEM;
     }
     assert(o->retry_count > 0);
@@ -97,18 +97,18 @@ void sched_close(struct sched **s_p)
     for (uint32_t i = 1; i <= s->parts.used; i++) {
         struct sched_part *p = slab_at(&s->parts, i);
         if (p->state && p->many)
-            free(p->recipients.list);
+            memory_free(p->recipients.list);
     }
     for (uint32_t i = 1; i <= s->destinations.used; i++)
-        free(((struct sched_destination *)slab_at(&s->destinations, i))->key);
+        memory_free(((struct sched_destination *)slab_at(&s->destinations, i))->key);
     table_deinit(&s->destination_by_key);
     heap_deinit(&s->waiting);
     reasons_deinit(&s->reasons);
     slab_deinit(&s->destinations);
     slab_deinit(&s->parts);
     slab_deinit(&s->messages);
-    free(s->by_id);
-    free(s);
+    memory_free(s->by_id);
+    memory_free(s);
     *s_p = NULL;
 }
 

@@ -67,9 +67,9 @@ enum sched_destination_state {
 };
 
 struct sched_destination {
-    char *key; /* NUL-terminated, as route_next_key */
-    uint32_t ready_first, ready_last, ready_count;
     uint32_t part_count; /* of any state */
+    uint32_t ready_first, ready_last, ready_count;
+    char *key; /* NUL-terminated, as route_next_key; tells the live from the free: not the first field */
     uint32_t leased;
     uint32_t window;                   /* jobs at once at this moment */
     uint32_t active_prev, active_next; /* in the ring of those that can dispatch */
@@ -95,15 +95,19 @@ void sched_message_remove(struct sched *s, uint32_t handle);
 /* Iteration: the first live handle above `after`; 0 at the end. Live messages may be removed meanwhile. */
 uint32_t sched_message_next(const struct sched *s, uint32_t after);
 
-/* Interns the key. ERR_NOMEM. */
+/* Interns the key. ERR_NOMEM. The handle is good until the next sched_tick, and then as long as a part refers to it: a destination without mail is forgotten there. */
 must_check enum err sched_destination_get(struct sched *s, slice key, uint8_t kind, uint32_t *handle_r);
 uint32_t sched_destination_find(const struct sched *s, slice key);
 struct sched_destination *sched_destination(const struct sched *s, uint32_t handle);
 uint32_t sched_destination_next(const struct sched *s, uint32_t after);
 
-/* A new part: READY, or HELD. ERR_NOMEM. */
-must_check enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination, const uint32_t *recipients,
-                                   uint32_t count, uint32_t *handle_r);
+struct sched_recipients {
+    const uint32_t *list;
+    uint32_t count; /* > 0 */
+};
+/* A new part: READY, or HELD. The list is copied. ERR_NOMEM. */
+must_check enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination, struct sched_recipients r,
+                                   uint32_t *handle_r);
 struct sched_part *sched_part(const struct sched *s, uint32_t handle);
 uint32_t sched_part_recipients(const struct sched *s, uint32_t handle, const uint32_t **list_r);
 /* The part of a message that has this recipient, or 0. */
@@ -122,11 +126,12 @@ int64_t sched_tick(struct sched *s, int64_t now_s);
 void sched_part_return(struct sched *s, uint32_t handle);
 /* A leased part was tried in vain: waits until the schedule's next time, which is returned; tries goes up. */
 int64_t sched_part_defer(struct sched *s, uint32_t handle, int64_t now_s, slice reason);
-/* As recovered: waits until next_s after so many tries. */
+/* As recovered: waits until next_s after so many tries (next_s 0: is not made to wait). Of several the last one counts. What is held stays held. */
 void sched_part_restore(struct sched *s, uint32_t handle, uint16_t tries, int64_t next_s, slice reason);
 /* An admin: READY now whatever it waited for; its destination too. */
 void sched_part_retry(struct sched *s, uint32_t handle);
-void sched_part_hold(struct sched *s, uint32_t handle); /* not when LEASED: held when it comes back */
+/* Not when LEASED: it is held when it comes back, if its message has SCHED_HELD. */
+void sched_part_hold(struct sched *s, uint32_t handle);
 void sched_part_release(struct sched *s, uint32_t handle);
 /* Leased or not: nothing more is tried while its outcome is on its way to the disk. */
 void sched_part_end(struct sched *s, uint32_t handle);
@@ -134,8 +139,6 @@ void sched_part_end(struct sched *s, uint32_t handle);
 bool sched_part_finish(struct sched *s, uint32_t handle);
 /* A READY part is under way already: known from the HELLO of a process that had the job before a restart. */
 void sched_part_lease(struct sched *s, uint32_t handle);
-/* To another destination (the route changed). ERR_NOMEM. */
-must_check enum err sched_part_reroute(struct sched *s, uint32_t handle, uint32_t destination);
 
 /* No host of it answers: no dispatch until the time that is returned. */
 int64_t sched_destination_down(struct sched *s, uint32_t handle, int64_t now_s, slice reason);

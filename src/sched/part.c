@@ -19,31 +19,31 @@ uint32_t sched_part_next(const struct sched *s, uint32_t after)
     return 0;
 }
 
-static enum err recipients_set(struct sched_part *p, const uint32_t *recipients, uint32_t count)
+static enum err recipients_set(struct sched_part *p, struct sched_recipients r)
 {
-    if (count == 1) {
-        p->recipients.one = recipients[0];
+    if (r.count == 1) {
+        p->recipients.one = r.list[0];
         return ERR_OK;
     }
-    uint32_t *list = malloc(((size_t)count + 1) * sizeof *list);
+    uint32_t *list = memory_alloc(((size_t)r.count + 1) * sizeof *list);
     if (!list)
         return ERR_NOMEM;
-    list[0] = count;
-    memcpy(list + 1, recipients, (size_t)count * sizeof *list);
+    list[0] = r.count;
+    memcpy(list + 1, r.list, (size_t)r.count * sizeof *list);
     p->recipients.list = list;
     p->many = true;
     return ERR_OK;
 }
 
-enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination, const uint32_t *recipients,
-                        uint32_t count, uint32_t *handle_r)
+enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination, struct sched_recipients r,
+                        uint32_t *handle_r)
 {
-    assert(count > 0);
+    assert(r.count > 0);
     uint32_t handle = slab_alloc(&s->parts);
     if (!handle)
         return ERR_NOMEM;
     struct sched_part *p = sched_part(s, handle);
-    if (recipients_set(p, recipients, count) != ERR_OK) {
+    if (recipients_set(p, r) != ERR_OK) {
         slab_free(&s->parts, handle);
         return ERR_NOMEM;
     }
@@ -144,9 +144,14 @@ void sched_part_restore(struct sched *s, uint32_t handle, uint16_t tries, int64_
     struct sched_part *p = sched_part(s, handle);
     p->tries = tries;
     reason_set(s, &p->reason, reason);
-    if (p->state != SCHED_READY)
+    if (next_s == 0)
         return;
-    state_ready_remove(s, handle);
+    if (p->state == SCHED_READY)
+        state_ready_remove(s, handle);
+    else if (p->state == SCHED_WAITING)
+        state_wait_end(s, handle);
+    else
+        return;
     state_wait(s, handle, next_s < 0 ? 0 : (uint32_t)next_s);
 }
 
@@ -222,7 +227,7 @@ bool sched_part_finish(struct sched *s, uint32_t handle)
     sched_destination(s, p->destination)->part_count--;
     reasons_drop(&s->reasons, p->reason);
     if (p->many)
-        free(p->recipients.list);
+        memory_free(p->recipients.list);
     slab_free(&s->parts, handle);
     return sched_message(s, message)->first_part == 0;
 }
@@ -235,23 +240,6 @@ void sched_part_lease(struct sched *s, uint32_t handle)
     s->leased++;
     state_ready_remove(s, handle);
     p->state = SCHED_LEASED;
-}
-
-enum err sched_part_reroute(struct sched *s, uint32_t handle, uint32_t destination)
-{
-    struct sched_part *p = sched_part(s, handle);
-    if (p->destination == destination)
-        return ERR_OK;
-    bool ready = p->state == SCHED_READY;
-    assert(p->state != SCHED_LEASED);
-    if (ready)
-        state_ready_remove(s, handle);
-    sched_destination(s, p->destination)->part_count--;
-    p->destination = destination;
-    sched_destination(s, destination)->part_count++;
-    if (ready)
-        state_ready_push(s, handle, false);
-    return ERR_OK;
 }
 
 int64_t sched_part_time(const struct sched *s, uint32_t handle, int64_t now_s)

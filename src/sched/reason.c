@@ -21,7 +21,7 @@ void reasons_deinit(struct reasons *r)
     slice key;
     void *value;
     while (table_next(&r->by_text, &at, &key, &value))
-        free(((struct reason *)slab_at(&r->slab, (uint32_t)(uintptr_t)value))->text);
+        memory_free(((struct reason *)slab_at(&r->slab, (uint32_t)(uintptr_t)value))->text);
     table_deinit(&r->by_text);
     slab_deinit(&r->slab);
 }
@@ -37,7 +37,7 @@ uint32_t reasons_take(struct reasons *r, slice text)
         return handle;
     }
     handle = slab_alloc(&r->slab);
-    char *copy = handle ? malloc(text.len) : NULL;
+    char *copy = handle ? memory_alloc(text.len) : NULL;
     if (!copy) {
         if (handle)
             slab_free(&r->slab, handle);
@@ -47,7 +47,7 @@ uint32_t reasons_take(struct reasons *r, slice text)
     struct reason *reason = slab_at(&r->slab, handle);
     *reason = (struct reason){.text = copy, .len = (uint32_t)text.len, .users = 1};
     if (table_put(&r->by_text, slice_of(copy, text.len), (void *)(uintptr_t)handle) != ERR_OK) {
-        free(copy);
+        memory_free(copy);
         slab_free(&r->slab, handle);
         return 0;
     }
@@ -62,7 +62,7 @@ void reasons_drop(struct reasons *r, uint32_t handle)
     if (--reason->users > 0)
         return;
     (void)table_remove(&r->by_text, slice_of(reason->text, reason->len));
-    free(reason->text);
+    memory_free(reason->text);
     slab_free(&r->slab, handle);
 }
 

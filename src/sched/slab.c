@@ -12,8 +12,8 @@ void slab_init(struct slab *s, size_t item_size)
 void slab_deinit(struct slab *s)
 {
     for (size_t i = 0; i < s->chunk_count; i++)
-        free(s->chunks[i]);
-    free(s->chunks);
+        memory_free(s->chunks[i]);
+    memory_free(s->chunks);
     *s = (struct slab){.item_size = s->item_size};
 }
 
@@ -21,13 +21,13 @@ static bool chunk_add(struct slab *s)
 {
     if (s->chunk_count == s->chunk_cap) {
         size_t cap = s->chunk_cap ? s->chunk_cap * 2 : 16;
-        char **chunks = realloc(s->chunks, cap * sizeof *chunks);
+        char **chunks = memory_grow(s->chunks, cap * sizeof *chunks);
         if (!chunks)
             return false;
         s->chunks = chunks;
         s->chunk_cap = cap;
     }
-    char *chunk = calloc(SLAB_CHUNK, s->item_size);
+    char *chunk = memory_zeroed(SLAB_CHUNK, s->item_size);
     if (!chunk)
         return false;
     s->chunks[s->chunk_count++] = chunk;

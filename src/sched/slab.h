@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Many small things of one size, named by 32-bit handles instead of pointers: half the memory, and a stale handle can be told from a live one by whoever keeps a
- * state in the thing. Grows in chunks that never move; freed things are used again. Handle 0 is nothing. Owned by its user. */
+ * state in the thing. Grows in chunks that never move; freed things are used again. Handle 0 is nothing. Owned by its user.
+ * A free thing is zeros but for its first four bytes, so what tells a live one from a free one must not lie there. */
 #ifndef SCHED_SLAB_H
 #define SCHED_SLAB_H
 

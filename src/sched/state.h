@@ -19,7 +19,8 @@ struct sched {
     uint32_t *by_id;      /* open addressing: handles, 0 empty */
     uint32_t by_id_cap;   /* a power of two */
     uint32_t active_head; /* ring of destinations that can dispatch: the next one's turn */
-    uint32_t sweep_at;    /* where the search for forgotten destinations goes on */
+    uint32_t sweep_at;    /* where the search for destinations to forget goes on */
+    uint32_t added;       /* destinations, since that search last ran */
     uint32_t leased;
 };
 

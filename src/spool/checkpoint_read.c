@@ -24,9 +24,9 @@ uint32_t spool_checkpoint_block_crc(const char *head, slice payload)
 
 static enum err read_segment(struct reading *r, struct field_reader *f)
 {
-    struct spool_coverage c = {.segment = field_u64(f)};
+    struct spool_known c = {.segment = field_u64(f)};
     c.epoch = field_u32(f);
-    c.covered = field_u32(f);
+    c.offset = field_u32(f);
     if (f->failed)
         return ERR_CORRUPT;
     return r->ops ? r->ops->segment(r->ctx, &c) : ERR_OK;

@@ -7,6 +7,7 @@
 
 #include "os/os.h"
 #include "spool/head.h"
+#include "spool/scan.h"
 
 #define SPOOL_CHECKPOINT_BLOCK_HEAD 24 /* magic 8, format 4, number 4, length 4, CRC 4 */
 #define SPOOL_CHECKPOINT_MAGIC "THURNCKP"
@@ -17,14 +18,8 @@
 #define SPOOL_CHECKPOINT_MESSAGE 'M'
 #define SPOOL_CHECKPOINT_END 'Z'
 
-struct spool_coverage {
-    uint64_t segment;
-    uint32_t epoch;
-    uint32_t covered;
-};
-
 struct spool_checkpoint_ops {
-    enum err (*segment)(void *ctx, const struct spool_coverage *c);
+    enum err (*segment)(void *ctx, const struct spool_known *c);
     enum err (*message)(void *ctx, const struct spool_place *place, slice state);
 };
 

@@ -87,6 +87,16 @@ static inline void next_done(struct fixture *f, struct spool_done *d)
     }
 }
 
+static inline void assert_place_equal(const struct spool_place *a, const struct spool_place *b)
+{
+    assert_int_equal(a->segment, b->segment);
+    assert_int_equal(a->id, b->id);
+    assert_int_equal(a->offset, b->offset);
+    assert_int_equal(a->length, b->length);
+    assert_int_equal(a->epoch, b->epoch);
+    assert_int_equal(a->copy, b->copy);
+}
+
 static inline char body_byte(uint64_t id, uint64_t at)
 {
     return (char)('a' + (id * 7 + at * 31 + at / 251) % 26);

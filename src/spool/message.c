@@ -7,12 +7,34 @@
 #define CHUNK_FIRST (8u << 10) /* holds most mails whole */
 #define CHUNK_FULL (64u << 10)
 #define QUEUED_HIGH (1u << 20)
+#define IDLE_CHUNKS 64
 #define HEAD_GUESS 512
 
+/* Full chunks go round: the allocator would give their pages back to the kernel and fault them in anew for each large body. */
 void spool_chunk_free(struct spool_writer *w, struct spool_chunk *c)
 {
     atomic_fetch_sub(&w->memory_used, c->cap);
-    free(c);
+    bool kept = false;
+    if (c->cap == CHUNK_FULL) {
+        pthread_mutex_lock(&w->lock);
+        kept = w->idle_count < IDLE_CHUNKS;
+        if (kept) {
+            list_push_front(&w->idle_chunks, &c->link);
+            w->idle_count++;
+        }
+        pthread_mutex_unlock(&w->lock);
+    }
+    if (!kept)
+        free(c);
+}
+
+static struct spool_chunk *chunk_idle(struct spool_writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    struct list *l = list_pop(&w->idle_chunks);
+    w->idle_count -= l != NULL;
+    pthread_mutex_unlock(&w->lock);
+    return l ? LIST_ENTRY(l, struct spool_chunk, link) : NULL;
 }
 
 void spool_commit_free(struct spool_writer *w, struct spool_commit *c)
@@ -36,7 +58,9 @@ static struct spool_chunk *chunk_new(struct spool_writer *w, uint32_t cap)
 {
     if (atomic_load(&w->memory_used) + cap > w->o.memory_max)
         return NULL;
-    struct spool_chunk *c = malloc(sizeof(*c) + cap);
+    struct spool_chunk *c = cap == CHUNK_FULL ? chunk_idle(w) : NULL;
+    if (!c)
+        c = malloc(sizeof(*c) + cap);
     if (!c)
         return NULL;
     atomic_fetch_add(&w->memory_used, cap);
@@ -92,6 +116,9 @@ static void send_to_yard(struct spool_message *m)
 static enum err become_large(struct spool_message *m)
 {
     struct spool_writer *w = m->writer;
+    enum err e = spool_writer_space_take(w, m->size);
+    if (e != ERR_OK)
+        return e;
     pthread_mutex_lock(&w->lock);
     m->large_file = spool_writer_number(w);
     pthread_mutex_unlock(&w->lock);
@@ -139,6 +166,11 @@ static enum err add_chunk(struct spool_message *m)
 enum err spool_message_append(struct spool_message *m, slice content)
 {
     enum err e = (enum err)atomic_load(&m->large_err);
+    if (e != ERR_OK)
+        return e;
+    /* What goes to a file of its own takes new space: a second's worth of it could be more than the reserve. */
+    if (m->large_file != 0)
+        e = spool_writer_space_take(m->writer, content.len);
     if (e != ERR_OK)
         return e;
     m->body_crc = hash_crc32c(m->body_crc, content);

@@ -11,18 +11,19 @@ struct scan {
     size_t limit_count;
     const struct spool_scan_ops *ops;
     void *ctx;
-    struct spool_coverage *covered; /* sorted by segment */
+    const struct spool_writer_left *left; /* NULL: everybody's */
+    struct spool_known *covered;          /* sorted by segment */
     size_t covered_count, covered_cap;
     char *bytes;
     size_t bytes_cap;
 };
 
-static enum err keep_coverage(void *ctx, const struct spool_coverage *c)
+static enum err keep_coverage(void *ctx, const struct spool_known *c)
 {
     struct scan *s = ctx;
     if (s->covered_count == s->covered_cap) {
         size_t cap = s->covered_cap ? s->covered_cap * 2 : 64;
-        struct spool_coverage *covered = realloc(s->covered, cap * sizeof(*covered));
+        struct spool_known *covered = realloc(s->covered, cap * sizeof(*covered));
         if (!covered)
             return ERR_NOMEM;
         s->covered = covered;
@@ -44,7 +45,7 @@ static enum err pass_message(void *ctx, const struct spool_place *place, slice s
 
 static int by_segment(const void *a, const void *b)
 {
-    const struct spool_coverage *x = a, *y = b;
+    const struct spool_known *x = a, *y = b;
     return (x->segment > y->segment) - (x->segment < y->segment);
 }
 
@@ -76,12 +77,12 @@ static enum err read_checkpoint(struct scan *s)
 /* Where reading begins: behind what the checkpoint covers, if it saw this epoch. */
 static uint32_t start_of(const struct scan *s, const struct spool_superblock *block)
 {
-    const struct spool_coverage key = {.segment = block->number};
-    const struct spool_coverage *c =
+    const struct spool_known key = {.segment = block->number};
+    const struct spool_known *c =
         s->covered_count ? bsearch(&key, s->covered, s->covered_count, sizeof(key), by_segment) : NULL;
-    if (!c || c->epoch != block->epoch || c->covered < SPOOL_PAGE)
+    if (!c || c->epoch != block->epoch || c->offset < SPOOL_PAGE)
         return SPOOL_PAGE;
-    return c->covered / 8 * 8;
+    return c->offset / 8 * 8;
 }
 
 static const struct spool_scan_limit *limit_of(const struct scan *s, uint64_t segment)
@@ -154,13 +155,17 @@ static enum err scan_open_segment(struct scan *s, int fd, uint64_t number)
 {
     struct spool_superblock block;
     const struct spool_scan_limit *limit = limit_of(s, number);
-    if (!limit)
+    if (!limit && !s->left)
         settle(s, fd, number);
     enum err e = read_superblock(s, fd, number, &block);
+    if (e == ERR_OK && s->left && block.writer != s->left->writer)
+        return ERR_OK;
     if (e == ERR_OK)
         e = s->ops->segment(s->ctx, number, block.writer, block.epoch);
     if (e != ERR_OK)
-        return e;
+        return e == ERR_AGAIN ? ERR_OK : e;
+    if (s->left)
+        settle(s, fd, number);
     uint32_t from = start_of(s, &block);
     slice bytes = SLICE_NONE;
     e = read_range(s, fd, from, limit ? limit->committed : SPOOL_SEGMENT_MAX, &bytes);
@@ -198,6 +203,27 @@ enum err spool_scan(int dir_fd, const struct spool_scan_limit *limits, size_t li
         e = scan_segment(&s, segments.numbers[i]);
     spool_listing_deinit(&segments);
     free(s.covered);
+    free(s.bytes);
+    return e;
+}
+
+enum err spool_scan_left(int dir_fd, const struct spool_writer_left *left, const struct spool_scan_ops *ops, void *ctx)
+{
+    struct scan s = {.dir_fd = dir_fd,
+                     .ops = ops,
+                     .ctx = ctx,
+                     .left = left,
+                     .covered = left->known,
+                     .covered_count = left->known_count};
+    struct spool_listing segments = {0};
+    if (left->known_count > 0)
+        qsort(left->known, left->known_count, sizeof(*left->known), by_segment);
+    enum err e = spool_listing_read(dir_fd, SLICE("seg"), &segments);
+    for (size_t i = 0; e == ERR_OK && i < segments.count; i++) {
+        if (segments.numbers[i] >= left->number_floor)
+            e = scan_segment(&s, segments.numbers[i]);
+    }
+    spool_listing_deinit(&segments);
     free(s.bytes);
     return e;
 }

@@ -14,7 +14,7 @@ struct spool_scan_ops {
     enum err (*outcome)(void *ctx, const struct spool_outcome *o);
     /* One live message of the checkpoint: opaque bytes as given to spool_checkpoint_add, with its place. */
     enum err (*checkpoint)(void *ctx, const struct spool_place *place, slice state);
-    /* One segment that exists, before its records: who wrote it, where its valid records end; from recycles up it may be empty. */
+    /* One segment that exists, before its records; it may be empty. ERR_AGAIN: a live process owns it and tells of it itself, its records are left out. */
     enum err (*segment)(void *ctx, uint64_t segment, uint32_t writer, uint32_t epoch);
     /* A record that cannot be read: logged by the caller, kept on disk, its segment never recycled nor swept. Offset 0: the superblock; segment 0: the checkpoint. */
     void (*damaged)(void *ctx, uint64_t segment, uint32_t offset, slice what);
@@ -29,6 +29,22 @@ struct spool_scan_limit {
 must_check enum err spool_scan(int dir_fd, const struct spool_scan_limit *limits, size_t limit_count,
                                const struct spool_scan_ops *ops, void *ctx);
 
+/* What a dead writer has left: of its segments from number_floor on (an earlier writer had the same number) everything that is not below an offset in `known`, for the
+ * epoch given there. Calls segment (with ERR_AGAIN as above), message and damaged. */
+struct spool_known {
+    uint64_t segment;
+    uint32_t epoch;
+    uint32_t offset;
+};
+struct spool_writer_left {
+    uint32_t writer;
+    uint64_t number_floor;
+    struct spool_known *known; /* is sorted here */
+    size_t known_count;
+};
+must_check enum err spool_scan_left(int dir_fd, const struct spool_writer_left *left, const struct spool_scan_ops *ops,
+                                    void *ctx);
+
 /* Removes segments, large files and temporary files that hold nothing alive. `large_alive` and `segment_alive` answer for a number. Durable (folder synced) on ERR_OK.
  * A large file in the making is known to its writer only: sweep while no writer is open, or answer true for every number above those known. */
 must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uint64_t segment),
@@ -36,6 +52,8 @@ must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uin
 /* Unlinks one large-body file whose message is done. */
 must_check enum err spool_large_remove(int dir_fd, uint64_t file);
 must_check enum err spool_segment_remove(int dir_fd, uint64_t segment);
+/* Gives a segment with damage a second name, NUMBER.damaged, which no scan reads and no sweep removes, so that its bytes stay when the first name goes. Durable on ERR_OK. */
+must_check enum err spool_segment_keep(int dir_fd, uint64_t segment);
 
 /* A checkpoint being written beside the old one; replaces it atomically and durably at commit. It covers, for each segment, what is below the offset given. Bounded work a
  * call, so that the queue can write it in slices of its loop; runs on the caller's thread except commit's syncs, which may be called from another thread. */

@@ -28,6 +28,18 @@ enum err spool_segment_remove(int dir_fd, uint64_t segment)
     return e == ERR_OK ? spool_folder_sync(dir_fd, SLICE("seg")) : e;
 }
 
+enum err spool_segment_keep(int dir_fd, uint64_t segment)
+{
+    char name[SPOOL_NAME_SIZE], memory[SPOOL_NAME_SIZE + 16];
+    slice from = spool_segment_name(name, segment);
+    buf second;
+    buf_init_fixed(&second, memory, sizeof(memory));
+    buf_append(&second, from);
+    buf_append(&second, SLICE(".damaged"));
+    enum err e = os_link(dir_fd, from, dir_fd, buf_slice(&second));
+    return e == ERR_OK || e == ERR_EXISTS ? spool_folder_sync(dir_fd, SLICE("seg")) : e;
+}
+
 static enum err sweep_folder(int dir_fd, slice folder, enum err (*remove)(int dir_fd, uint64_t number),
                              bool (*alive)(void *ctx, uint64_t number), void *ctx)
 {

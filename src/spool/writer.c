@@ -32,8 +32,8 @@ static uint32_t choose_inline_max(const struct spool_writer_options *o, uint32_t
 
 static void init_lists(struct spool_writer *w)
 {
-    struct list *const lists[] = {&w->submitted, &w->reaped, &w->pending,   &w->done,
-                                  &w->segments,  &w->spares, &w->recycling, &w->yard_messages};
+    struct list *const lists[] = {&w->submitted, &w->reaped,    &w->pending,       &w->done,       &w->segments,
+                                  &w->spares,    &w->recycling, &w->yard_messages, &w->idle_chunks};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     list_init(&w->numbers_node.link);
@@ -157,6 +157,9 @@ void spool_writer_close(struct spool_writer **writer)
     free_segments(w, &w->spares, true);
     free_segments(w, &w->segments, false);
     free_segments(w, &w->recycling, false);
+    struct list *l;
+    while ((l = list_pop(&w->idle_chunks)))
+        free(LIST_ENTRY(l, struct spool_chunk, link));
     os_close(&w->wake_fd);
     pthread_cond_destroy(&w->journal_wake);
     pthread_cond_destroy(&w->yard_wake);
@@ -223,6 +226,21 @@ enum err spool_writer_room(struct spool_writer *w, uint64_t size)
     uint64_t memory = size < w->inline_max ? size : w->inline_max;
     if (memory + atomic_load(&w->memory_used) > w->o.memory_max)
         return ERR_NOMEM;
+    return ERR_OK;
+}
+
+enum err spool_writer_space_take(struct spool_writer *w, uint64_t bytes)
+{
+    uint64_t least = w->o.outcomes_only ? 0 : w->o.min_free;
+    if (!w->space_known || w->space_free < least || w->space_free - least < bytes) {
+        w->space_known = false;
+        enum err e = ask_space(w);
+        if (e != ERR_OK)
+            return e;
+    }
+    if (w->space_free < least || w->space_free - least < bytes)
+        return ERR_NOSPACE;
+    w->space_free -= bytes;
     return ERR_OK;
 }
 

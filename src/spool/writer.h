@@ -51,7 +51,8 @@ struct spool_done {
 must_check enum err spool_writer_open(const struct spool_writer_options *o, struct spool_writer **writer_r);
 /* Ends the thread after what was submitted is done or failed. Pending completions are lost: reap first. Own segments that were never used are unlinked. */
 void spool_writer_close(struct spool_writer **w);
-/* Numbers first .. first+count-1, never given to anybody else: names of segments and large files. Asked for by SPOOL_DONE_NUMBERS_LOW. */
+/* Numbers first .. first+count-1, never given to anybody else: names of segments and large files. Asked for by SPOOL_DONE_NUMBERS_LOW, when fewer than 64 are left;
+ * 256 and more at a time are right: without one a segment or large body cannot begin. */
 void spool_writer_supply_numbers(struct spool_writer *w, uint64_t first, uint32_t count);
 /* Readable when spool_writer_next_done has something. */
 int spool_writer_wake_fd(const struct spool_writer *w);

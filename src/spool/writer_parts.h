@@ -20,7 +20,7 @@
 #define SPARES 2
 #define SPARES_RECYCLED 8
 #define RANGES 8
-#define NUMBERS_LOW 16
+#define NUMBERS_LOW 64
 
 struct spool_chunk {
     struct list link;
@@ -141,6 +141,8 @@ struct spool_writer {
     enum err segment_err;
     int64_t birth_retry_us;
     struct list yard_messages;
+    struct list idle_chunks; /* full-sized, to be used again */
+    size_t idle_count;
     size_t finishing; /* large messages that were committed and have not reached the journal */
     struct number_range ranges[RANGES];
     size_t range_count;
@@ -159,6 +161,8 @@ void spool_journal_submit(struct spool_writer *w, struct list *commits, size_t c
 void spool_writer_done(struct spool_writer *w, struct done_node *node);
 /* 0 when there is none. Asks for more when few are left. */
 uint64_t spool_writer_number(struct spool_writer *w);
+/* Counts bytes of new space as used; ERR_NOSPACE when they would come out of the reserve. The caller's thread only. */
+must_check enum err spool_writer_space_take(struct spool_writer *w, uint64_t bytes);
 /* Puts the message where the yard finds it. */
 void spool_yard_call(struct spool_writer *w, struct spool_message *m);
 

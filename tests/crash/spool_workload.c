@@ -429,9 +429,10 @@ static enum err on_outcome(void *ctx, const struct spool_outcome *o)
 
 static enum err on_segment(void *ctx, uint64_t segment, uint32_t writer, uint32_t epoch)
 {
-    (void)ctx;
+    const struct recovery *r = ctx;
     (void)segment;
-    assert_in_range(writer, 1, 2);
+    if (!r->quiet)
+        assert_in_range(writer, 1, 2);
     assert_true(epoch > 0);
     return ERR_OK;
 }
@@ -544,7 +545,9 @@ void workload_check(const struct workload *l, int dir_fd, size_t instant)
     recover(&again, l, dir_fd);
     for (size_t i = 0; i < l->count; i++) {
         assert_int_equal(lives(&first.found[i]), lives(&again.found[i]));
-        assert_memory_equal(&first.found[i].place, &again.found[i].place, sizeof(struct spool_place));
+        assert_int_equal(first.found[i].place.segment, again.found[i].place.segment);
+        assert_int_equal(first.found[i].place.offset, again.found[i].place.offset);
+        assert_int_equal(first.found[i].place.copy, again.found[i].place.copy);
     }
     assert_int_equal(spool_sweep(dir_fd, segment_alive, large_alive, &first), ERR_OK);
     recover(&again, l, dir_fd);

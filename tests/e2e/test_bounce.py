@@ -89,7 +89,7 @@ def test_552_to_rcpt_is_temporary(post):
 def test_double_bounce(post):
     """The sender's own address is refused, too: the postmaster hears of it or the log does, and it ends there."""
     thurn = post(rcpt="550 5.1.1 no such user")
-    send(thurn, "ghost@example.net", "nobody@example.com")
+    thurn.removed(send(thurn, "ghost@example.net", "nobody@example.com"))
     thurn.queue_empty()
     tried = [c for s in thurn.sink.sessions for c in s.commands if c.startswith(("MAIL", "RCPT"))]
     assert tried.count("RCPT TO:<nobody@example.com>") == 1
@@ -105,7 +105,7 @@ def test_double_bounce(post):
 
 def test_null_sender_is_never_bounced(post):
     thurn = post(rcpt="550 5.1.1 no such user")
-    send(thurn, "", "nobody@example.com")
+    thurn.removed(send(thurn, "", "nobody@example.com"))
     thurn.queue_empty()
     assert not [c for s in thurn.sink.sessions for c in s.commands if c.startswith("RCPT") and "nobody" not in c]
 

@@ -29,8 +29,6 @@ boss:     alice
 chief:    boss
 away:     carol@example.net
 both:     bob, carol@example.net
-round:    about
-about:    round
 crew:     :include:{folder}/crew
 Support:  bob
 """
@@ -73,17 +71,18 @@ def test_alias_list_catchall(serve, make_sink):
         assert {line.split("<")[1] for line in talk.cmd("EXPN team", 250).lines} == {"alice@example.org>", "carol@example.net>"}
         assert len(talk.cmd("EXPN file@example.org", 250).lines) == 2
         assert "alice@example.org" in talk.cmd("EXPN sales", 250).text
-        talk.cmd("MAIL FROM:<x@example.com>", 250)
-        assert talk.cmd("RCPT TO:<round@example.org>").code in (450, 451, 550, 554), "an alias that goes round"
     assert mailbox.unix(thurn.landed("rest")[0]).endswith(TEXT)
     thurn.queue_empty()
 
 
-def test_alias_loop_is_named_at_start(serve):
+def test_alias_that_goes_round(serve):
     thurn = serve({"domain": {"example.org": {"aliases": "{dir}/aliases"}}}, start=False)
     thurn.file("aliases", "round: about\nabout: round\n")
-    done = thurn.command("check", expect=None)
-    assert "round" in done.stdout + done.stderr
+    thurn.start()
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.cmd("MAIL FROM:<x@example.com>", 250)
+        assert talk.cmd("RCPT TO:<round@example.org>").code in (450, 451, 550, 554)
 
 
 POSTERS = [
@@ -198,8 +197,8 @@ def test_maildir_mbox_lmtp_pipe(serve, make_sink, root):
     assert int(open(os.path.join(thurn.folder, "mail", "piped-uid")).read()) == account.service().pw_uid
     assert int(open(os.path.join(thurn.folder, "mail", "piped-fds")).read()) <= 4, "no descriptor of ours leaks in"
 
-    [held] = wait.until(lambda: len(thurn.queue()) == 1 and thurn.queue(), lambda: str(thurn.queue()))
-    assert held["id"] == ident and held["to"] == ["alice@hold.example"]
+    wait.until(lambda: [(m["id"], m["to"]) for m in thurn.queue()] == [(ident, ["alice@hold.example"])],
+               lambda: f"only what is held in the queue: {thurn.queue()}")
 
 
 def test_lmtp_answers_each_recipient(serve, make_sink):

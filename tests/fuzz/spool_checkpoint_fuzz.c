@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum err on_segment(void *ctx, const struct spool_coverage *c)
+static enum err on_segment(void *ctx, const struct spool_known *c)
 {
     (void)ctx;
     (void)c;

@@ -2,11 +2,11 @@
 /* Pipe commands: the message on standard input, facts in the environment and never in the command line, bounded in time, memory and output. */
 #include "proc/deliver/work.h"
 
-#define COMMAND_MS (15 * 60 * 1000)
 #define OUTPUT_MAX 1024u
 #define MEMORY_MAX (2048ull * 1024 * 1024)
 #define CPU_SECONDS 600u
 #define SIGNAL_KILL 9
+#define KILL_WAIT_MS 10000
 #define EX_NOUSER 67
 #define EX_TEMPFAIL 75
 
@@ -38,6 +38,14 @@ static enum err environment_fill(struct arena *a, const struct item *i, slice *e
     return ERR_OK;
 }
 
+/* Accounts of services often name a home that does not exist. */
+static slice folder_of(const struct item *i)
+{
+    struct os_file_stamp stamp;
+    bool there = i->home.len > 0 && os_file_stamp(AT_FDCWD, i->home, true, &stamp) == ERR_OK && stamp.is_dir;
+    return there ? i->home : SLICE("/");
+}
+
 static enum err start(struct run *r, const struct item *i)
 {
     struct arena a;
@@ -46,7 +54,7 @@ static enum err start(struct run *r, const struct item *i)
     struct process_command c = {
         .command = i->path,
         .environment = env,
-        .folder = i->home.len > 0 ? i->home : SLICE("/"),
+        .folder = folder_of(i),
         .memory_max = MEMORY_MAX,
         .cpu_seconds = CPU_SECONDS,
     };
@@ -105,35 +113,41 @@ static void feed(struct run *r, struct work_body *body)
     os_close(&r->in[0]);
 }
 
-/* False when it had to be killed. */
-static bool wait_end(struct run *r, int *status_r)
+static bool ended(struct run *r, int *status_r)
 {
     int pid;
+    return process_reap(&pid, status_r) == ERR_OK && pid == r->pid;
+}
+
+/* False when it had to be killed. Its end counts, not that of its output: something that it has left behind may hold that open. */
+static bool wait_end(struct run *r, int *status_r)
+{
+    bool output = true;
     while (os_now_ms() < r->until_ms && r->fed) {
-        if (!read_output(r, 1000))
-            break;
-    }
-    while (os_now_ms() < r->until_ms && r->fed) {
-        enum err e = process_reap(&pid, status_r);
-        if (e == ERR_OK && pid == r->pid)
+        if (ended(r, status_r)) {
+            for (int i = 0; output && i < 16; i++)
+                output = read_output(r, 0);
             return true;
-        if (e != ERR_OK && e != ERR_AGAIN)
-            return false;
-        os_sleep_ms(10);
+        }
+        if (output)
+            output = read_output(r, 20);
+        else
+            os_sleep_ms(5);
     }
     process_kill(-r->pid, SIGNAL_KILL);
-    while (process_reap(&pid, status_r) == ERR_AGAIN)
+    int64_t until_ms = os_now_ms() + KILL_WAIT_MS;
+    while (!ended(r, status_r) && os_now_ms() < until_ms)
         os_sleep_ms(10);
     return false;
 }
 
-static struct verdict judge(const struct run *r, bool ended, int status)
+static struct verdict judge(const struct run *r, bool by_itself, int status)
 {
     static char memory[OUTPUT_MAX + 256];
     buf b;
     buf_init_fixed(&b, memory, sizeof memory);
     int code = process_status_code(status);
-    if (!ended)
+    if (!by_itself)
         buf_append(&b, SLICE("command took too long and was killed"));
     else
         process_status_print(&b, status);
@@ -143,24 +157,24 @@ static struct verdict judge(const struct run *r, bool ended, int status)
         for (size_t k = 0; k < said.len; k++)
             buf_append_char(&b, said.ptr[k] >= 0x20 && said.ptr[k] < 0x7f ? said.ptr[k] : ' ');
     }
-    if (ended && code == 0)
+    if (by_itself && code == 0)
         return status_verdict_text(STATUS_DELIVERED, SLICE("delivered to command"));
-    if (!ended || code >= 126 || code == EX_TEMPFAIL)
+    if (!by_itself || code >= 126 || code == EX_TEMPFAIL)
         return status_verdict_text(STATUS_PIPE_TEMPORARY, buf_slice(&b));
     return status_verdict_text(code == EX_NOUSER ? STATUS_USER_UNKNOWN : STATUS_PIPE_FAILED, buf_slice(&b));
 }
 
-struct verdict command_deliver(const struct item *i, struct work_body *body)
+struct verdict command_deliver(const struct item *i, struct work_body *body, int64_t limit_ms)
 {
-    struct run r = {.in = {-1, -1}, .out = {-1, -1}, .until_ms = os_now_ms() + COMMAND_MS};
+    struct run r = {.in = {-1, -1}, .out = {-1, -1}, .until_ms = os_now_ms() + limit_ms};
     buf_init(&r.output, OUTPUT_MAX);
     enum err e = start(&r, i);
     struct verdict v;
     if (e == ERR_OK) {
         int status = 0;
         feed(&r, body);
-        bool ended = wait_end(&r, &status);
-        v = judge(&r, ended, status);
+        bool by_itself = wait_end(&r, &status);
+        v = judge(&r, by_itself, status);
     } else {
         v = work_verdict(e, SLICE("command could not be started"));
     }

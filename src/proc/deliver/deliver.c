@@ -28,8 +28,7 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
 static void drain(void *ctx, int64_t limit_ms)
 {
     struct deliver *d = ctx;
-    (void)limit_ms;
-    d->child.draining = true;
+    d->drain_until_ms = loop_now_ms(d->child.loop) + limit_ms;
 }
 
 static void master_gone(void *ctx)
@@ -42,10 +41,16 @@ static void sweep(void *ctx)
 {
     struct deliver *d = ctx;
     loop_timer_start(d->sweep, SWEEP_MS);
-    deliver_worker_reap_all(d);
+    deliver_worker_sweep(d);
     spool_reader_trim(d->reader);
-    if (d->child.draining && list_empty(&d->jobs))
+    bool over = list_empty(&d->jobs) || loop_now_ms(d->child.loop) >= d->drain_until_ms;
+    if (d->child.draining && over)
         child_stop(&d->child, 0);
+}
+
+static void turn_end(void *ctx)
+{
+    deliver_worker_flush_all(ctx);
 }
 
 static enum err self_init(struct deliver *d, const struct child_start *start)
@@ -72,6 +77,8 @@ static enum err start(struct deliver *d, const struct child_start *start_with)
     if (e == ERR_OK)
         e = loop_timer_open(d->child.loop, sweep, d, &d->sweep);
     if (e == ERR_OK)
+        e = loop_at_turn_end(d->child.loop, turn_end, d);
+    if (e == ERR_OK)
         loop_timer_start(d->sweep, SWEEP_MS);
     return e;
 }
@@ -89,6 +96,8 @@ int deliver_main(const struct child_start *start_with)
     struct deliver *d = &deliver;
     d->conf = start_with->conf;
     list_init(&d->jobs);
+    list_init(&d->done);
+    list_init(&d->homeless);
     list_init(&d->workers);
     enum err e = child_begin(&d->child, start_with, "local", &ops, d);
     if (e == ERR_OK)

@@ -1,71 +1,114 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/deliver/state.h"
 
-#define JOB_ARENA_MAX (4u * 1024 * 1024)
+#define JOB_ARENA_MAX (32u * 1024 * 1024)
 #define HEADER_MAX (256u * 1024)
+#define ENTRIES_MAX 64u
 
-static void job_free(struct job *j)
+static void content_close(struct deliver *d, struct job *j)
+{
+    if (!j->entry)
+        return;
+    spool_entry_close(&j->entry);
+    d->entries--;
+}
+
+enum err deliver_job_content_begin(struct deliver *d, struct job *j)
+{
+    if (j->entry)
+        return ERR_OK;
+    enum err e = spool_entry_open(d->reader, &j->place, &j->entry);
+    if (e == ERR_OK)
+        d->entries++;
+    else
+        j->entry = NULL;
+    return e;
+}
+
+void deliver_job_content_end(struct deliver *d, struct job *j)
+{
+    if (--j->unsent == 0 || d->entries > ENTRIES_MAX)
+        content_close(d, j);
+}
+
+static void job_free(struct deliver *d, struct job *j)
 {
     list_remove(&j->link);
-    if (j->entry)
-        spool_entry_close(&j->entry);
+    content_close(d, j);
     arena_deinit(&j->arena);
     free(j);
 }
 
-static void end_send(struct deliver *d, struct job *j)
+static void end_send(struct deliver *d, struct hub_peer *queue, struct job *j)
 {
-    struct hub_peer *queue = ipc_hub_find(d->child.hub, PROCESS_QUEUE);
-    struct ipc_message m = {.type = IPC_job_done, .fd = -1};
-    m.u.job_done.job = j->number;
-    if (queue)
-        ipc_hub_send(d->child.hub, queue, &m);
-    job_free(j);
+    struct ipc_message m = {.type = IPC_job_done, .fd = -1, .u.job_done = {j->number}};
+    ipc_hub_send(d->child.hub, queue, &m);
+    job_free(d, j);
 }
 
-static void result_send(struct deliver *d, const struct job *j, uint32_t recipient, const struct verdict *v)
+static void job_end(struct deliver *d, struct job *j)
 {
     struct hub_peer *queue = ipc_hub_find(d->child.hub, PROCESS_QUEUE);
+    content_close(d, j);
+    if (queue) {
+        end_send(d, queue, j);
+        return;
+    }
+    list_remove(&j->link);
+    list_push(&d->done, &j->link);
+}
+
+static void result_send(struct deliver *d, struct hub_peer *queue, const struct job *j, const struct kept_result *r)
+{
     char raw[sizeof(uint32_t)];
-    put_u32(raw, recipient);
+    put_u32(raw, r->recipient);
     struct ipc_message m = {.type = IPC_result, .fd = -1};
     m.u.result.job = j->number;
-    CHILD_VERDICT_SET(m.u.result, v);
+    CHILD_VERDICT_SET(m.u.result, &r->verdict);
     m.u.result.recipients = slice_of(raw, sizeof raw);
-    if (queue)
-        ipc_hub_send(d->child.hub, queue, &m);
+    ipc_hub_send(d->child.hub, queue, &m);
 }
 
-static void log_delivery(const struct job *j, const struct recipient *r, const struct verdict *v, int64_t started_us)
+static void result(struct deliver *d, struct job *j, uint32_t recipient, const struct verdict *v)
+{
+    struct hub_peer *queue = ipc_hub_find(d->child.hub, PROCESS_QUEUE);
+    struct kept_result now = {.recipient = recipient, .verdict = *v};
+    if (queue) {
+        result_send(d, queue, j, &now);
+        return;
+    }
+    struct kept_result *r = arena_alloc(&j->arena, sizeof *r);
+    if (!r)
+        return; /* It is delivered again: twice rather than never. */
+    *r = now;
+    if (arena_copy(&j->arena, v->text, &r->verdict.text) != ERR_OK)
+        r->verdict.text = SLICE_NONE;
+    list_push(&j->kept, &r->link);
+}
+
+static void log_delivery(const struct job *j, const struct delivery *x, const struct verdict *v)
 {
     int64_t wall_us = os_wall_us(), arrival_us = j->arrival_s * 1000000;
     struct delivery_log l = {
         .id = j->place.id,
-        .to = r->address,
-        .original_to = r->original,
+        .to = x->item.recipient,
+        .original_to = x->original,
         .relay = SLICE("local"),
         .delay_us = wall_us - arrival_us,
-        .parts_us = {j->dispatch_us - arrival_us, 0, 0, os_now_us() - started_us},
+        .parts_us = {j->dispatch_us - arrival_us, 0, 0, os_now_us() - x->started_us},
         .verdict = *v,
     };
     delivery_log_line(&l);
 }
 
-static void done(struct deliver *d, struct job *j, uint32_t recipient, const struct verdict *v, int64_t started_us)
-{
-    const struct envelope *envelope;
-    const struct recipient *r = spool_head_recipient(spool_entry_head(j->entry), recipient, &envelope);
-    if (r)
-        log_delivery(j, r, v, started_us);
-    result_send(d, j, recipient, v);
-    if (--j->open == 0)
-        end_send(d, j);
-}
-
 void deliver_delivery_done(struct deliver *d, struct delivery *x, const struct verdict *v)
 {
+    struct job *j = x->job;
     list_remove(&x->link);
-    done(d, x->job, x->recipient, v, x->started_us);
+    log_delivery(j, x, v);
+    result(d, j, x->recipient, v);
+    if (--j->open == 0)
+        job_end(d, j);
 }
 
 /* Return-Path and Delivered-To, which are this delivery's alone. */
@@ -97,17 +140,20 @@ static struct verdict prepare(struct deliver *d, struct job *j, struct delivery 
     const struct recipient *r = spool_head_recipient(h, x->recipient, &e);
     if (!r)
         return status_verdict(STATUS_LOCAL_ERROR);
+    struct item *i = &x->item;
+    /* The log needs them when the content is no longer there. */
+    if (arena_copy(&j->arena, e->reverse_path, &i->sender) != ERR_OK ||
+        arena_copy(&j->arena, r->address, &i->recipient) != ERR_OK ||
+        arena_copy(&j->arena, r->original, &x->original) != ERR_OK)
+        return status_verdict(STATUS_LOCAL_ERROR);
     struct verdict v = deliver_target_find(d, j, r, x);
     if (!verdict_ok(&v))
         return v;
     if (loops(j, r))
         return status_verdict_text(STATUS_TOO_MANY_HOPS,
                                    SLICE("mail forwarding loop: it was delivered to this address before"));
-    struct item *i = &x->item;
     i->number = x->number = ++d->delivery_counter;
     i->body_size = h->facts.size;
-    i->sender = e->reverse_path;
-    i->recipient = r->address;
     i->user = x->user.name;
     i->home = x->user.home;
     i->hostname = d->conf->route.hostname;
@@ -117,19 +163,34 @@ static struct verdict prepare(struct deliver *d, struct job *j, struct delivery 
 static void deliver_one(struct deliver *d, struct job *j, uint32_t recipient)
 {
     struct delivery *x = arena_alloc(&j->arena, sizeof *x);
-    struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
-    int64_t now_us = os_now_us();
-    if (x) {
-        list_init(&x->link);
-        x->job = j;
-        x->recipient = recipient;
-        x->started_us = now_us;
-        v = prepare(d, j, x);
+    if (!x) {
+        struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
+        result(d, j, recipient, &v);
+        j->open--;
+        return;
     }
-    if (x && verdict_ok(&v))
-        deliver_worker_give(d, x);
-    else
-        done(d, j, recipient, &v, now_us);
+    list_init(&x->link);
+    x->job = j;
+    x->recipient = recipient;
+    x->started_us = os_now_us();
+    struct verdict v = prepare(d, j, x);
+    if (!verdict_ok(&v)) {
+        deliver_delivery_done(d, x, &v);
+        return;
+    }
+    j->unsent++;
+    deliver_worker_give(d, x);
+}
+
+static void unreadable(struct deliver *d, struct job *j, const struct ipc_job *m, enum err e)
+{
+    char id[QUEUE_ID_TEXT_MAX];
+    size_t n = queue_id_write(id, j->place.id);
+    struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
+    log_line(LOG_ERROR, "%.*s: cannot be read from the spool: %s", (int)n, id, err_text(e));
+    for (size_t i = 0; i + sizeof(uint32_t) <= m->recipients.len; i += sizeof(uint32_t))
+        result(d, j, get_u32(m->recipients.ptr + i), &v);
+    job_end(d, j);
 }
 
 void deliver_job_take(struct deliver *d, const struct ipc_job *m)
@@ -138,47 +199,56 @@ void deliver_job_take(struct deliver *d, const struct ipc_job *m)
     if (!j)
         return; /* The lease ends with our death; memory this short will bring it. */
     arena_init(&j->arena, JOB_ARENA_MAX);
+    list_init(&j->kept);
     j->number = m->job;
     j->place = CHILD_PLACE_OF(*m);
     j->arrival_s = m->arrival_s;
     j->dispatch_us = m->dispatch_us;
     list_push(&d->jobs, &j->link);
-    uint32_t count = (uint32_t)(m->recipients.len / sizeof(uint32_t));
-    uint32_t *recipients = arena_array(&j->arena, count, sizeof *recipients);
-    enum err e = spool_entry_open(d->reader, &j->place, &j->entry);
-    /* One more than there are: the job must not end while it is still being given out. */
-    j->open = count + 1;
-    for (uint32_t i = 0; recipients && i < count; i++)
-        recipients[i] = get_u32(m->recipients.ptr + i * sizeof(uint32_t));
-    if (e != ERR_OK || !recipients) {
-        char id[QUEUE_ID_TEXT_MAX];
-        size_t n = queue_id_write(id, j->place.id);
-        struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
-        log_line(LOG_ERROR, "%.*s: cannot be read from the spool: %s", (int)n, id, err_text(e));
-        for (uint32_t i = 0; recipients && i < count; i++)
-            result_send(d, j, recipients[i], &v);
-        j->entry = NULL;
-        end_send(d, j);
+    enum err e = deliver_job_content_begin(d, j);
+    if (e != ERR_OK) {
+        unreadable(d, j, m, e);
         return;
     }
+    uint32_t count = (uint32_t)(m->recipients.len / sizeof(uint32_t));
+    /* One more than there are: the job must not end, nor lose its content, while it is still being given out. */
+    j->open = count + 1;
+    j->unsent = 1;
     for (uint32_t i = 0; i < count; i++)
-        deliver_one(d, j, recipients[i]);
+        deliver_one(d, j, get_u32(m->recipients.ptr + i * sizeof(uint32_t)));
+    deliver_job_content_end(d, j);
     if (--j->open == 0)
-        end_send(d, j);
+        job_end(d, j);
+}
+
+static uint32_t leases_send(struct deliver *d, struct hub_peer *queue, struct list *jobs)
+{
+    uint32_t count = 0;
+    LIST_FOREACH(l, jobs) {
+        const struct job *j = LIST_ENTRY(l, struct job, link);
+        struct ipc_message m = {.type = IPC_hello_lease, .fd = -1, .u.hello_lease = {j->number, j->place.id}};
+        ipc_hub_send(d->child.hub, queue, &m);
+        count++;
+    }
+    return count;
+}
+
+static void kept_send(struct deliver *d, struct hub_peer *queue, struct job *j)
+{
+    for (struct list *l = list_pop(&j->kept); l; l = list_pop(&j->kept))
+        result_send(d, queue, j, LIST_ENTRY(l, struct kept_result, link));
 }
 
 void deliver_jobs_hello(struct deliver *d, struct hub_peer *queue)
 {
-    uint32_t count = 0;
-    LIST_FOREACH(l, &d->jobs) {
-        const struct job *j = LIST_ENTRY(l, struct job, link);
-        struct ipc_message m = {.type = IPC_hello_lease, .fd = -1};
-        m.u.hello_lease.job = j->number;
-        m.u.hello_lease.id = j->place.id;
-        ipc_hub_send(d->child.hub, queue, &m);
-        count++;
-    }
     struct ipc_message end = {.type = IPC_hello_end, .fd = -1};
-    end.u.hello_end.count = count;
+    end.u.hello_end.count = leases_send(d, queue, &d->jobs) + leases_send(d, queue, &d->done);
     ipc_hub_send(d->child.hub, queue, &end);
+    LIST_FOREACH(l, &d->jobs)
+        kept_send(d, queue, LIST_ENTRY(l, struct job, link));
+    LIST_FOREACH(l, &d->done) {
+        struct job *j = LIST_ENTRY(l, struct job, link);
+        kept_send(d, queue, j);
+        end_send(d, queue, j);
+    }
 }

@@ -5,7 +5,7 @@
 
 #define BATCH_MAX 20u
 #define SYNCFS_FROM 4u
-#define DIRS_MAX 16u
+#define DIRS_MAX 32u /* more than a batch can need */
 #define NAME_MAX_LEN 255u
 #define PATH_MAX_LEN 1024u
 
@@ -14,6 +14,7 @@ struct maildir {
     char path_memory[PATH_MAX_LEN];
     slice path;
     int tmp_fd, new_fd;
+    uint64_t inode, device; /* of new/ */
     uint64_t used;
     bool touched; /* by this batch: new/ must be synced */
 };
@@ -63,11 +64,36 @@ static slice parent_of(slice path)
     return at > 0 ? slice_sub(path, 0, (size_t)at) : SLICE("/");
 }
 
-/* Missing folders are made, each one durable in the one above. */
+static enum err folder_sync(slice path)
+{
+    int fd = -1;
+    enum err e = os_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, &fd);
+    if (e == ERR_OK)
+        e = os_fsync(fd);
+    os_close(&fd);
+    return e;
+}
+
+/* Every folder that is made is made durable in the one above: a mail that is safe in a folder which a crash takes away is not safe. */
+static enum err make_path(slice path)
+{
+    for (size_t at = 1; at <= path.len; at++) {
+        if (at < path.len && path.ptr[at] != '/')
+            continue;
+        slice folder = slice_sub(path, 0, at);
+        enum err e = os_mkdir(AT_FDCWD, folder, 0700);
+        if (e == ERR_OK)
+            e = folder_sync(parent_of(folder));
+        if (e != ERR_OK && e != ERR_EXISTS)
+            return e;
+    }
+    return ERR_OK;
+}
+
 static enum err make_missing(slice path)
 {
     int top = -1;
-    enum err e = os_mkdir_all(path, 0700);
+    enum err e = make_path(path);
     if (e == ERR_OK)
         e = os_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, &top);
     const slice names[] = {SLICE("tmp"), SLICE("new"), SLICE("cur")};
@@ -79,12 +105,6 @@ static enum err make_missing(slice path)
     if (e == ERR_OK)
         e = os_fsync(top);
     os_close(&top);
-    int above = -1;
-    if (e == ERR_OK)
-        e = os_open(AT_FDCWD, parent_of(path), O_RDONLY | O_DIRECTORY, 0, &above);
-    if (e == ERR_OK)
-        e = os_fsync(above);
-    os_close(&above);
     return e;
 }
 
@@ -97,6 +117,13 @@ static enum err dir_fds(struct maildir *d, slice path)
     if (e == ERR_OK)
         e = os_open(top, SLICE("new"), O_RDONLY | O_DIRECTORY, 0, &d->new_fd);
     os_close(&top);
+    struct os_file_stamp stamp;
+    if (e == ERR_OK)
+        e = os_fd_stamp(d->new_fd, &stamp);
+    if (e == ERR_OK) {
+        d->inode = stamp.inode;
+        d->device = stamp.device;
+    }
     return e;
 }
 
@@ -132,14 +159,14 @@ static bool in_batch(const struct maildir_batch *m, const struct maildir *d)
 /* A kept mailbox may have been removed or renamed meanwhile: its path must still lead to the folder that we have open. */
 static bool still_there(const struct maildir *d)
 {
-    struct os_file_stamp open, path;
+    struct os_file_stamp now;
     char memory[PATH_MAX_LEN + 8];
     buf b;
     buf_init_fixed(&b, memory, sizeof memory);
     buf_append(&b, d->path);
     buf_append(&b, SLICE("/new"));
-    return os_fd_stamp(d->new_fd, &open) == ERR_OK && os_file_stamp(AT_FDCWD, buf_slice(&b), false, &path) == ERR_OK &&
-           open.inode == path.inode;
+    return os_file_stamp(AT_FDCWD, buf_slice(&b), false, &now) == ERR_OK && now.inode == d->inode &&
+           now.device == d->device;
 }
 
 static enum err dir_get(struct maildir_batch *m, slice path, struct maildir **d_r)
@@ -228,19 +255,24 @@ bool maildir_batch_add(struct maildir_batch *m, const struct item *i, struct wor
     return true;
 }
 
+/* The mailboxes of a user are nearly always on one file system. */
+static bool same_device(const struct maildir_batch *m)
+{
+    for (size_t i = 1; i < m->count; i++) {
+        if (m->entries[i].dir->device != m->entries[0].dir->device)
+            return false;
+    }
+    return true;
+}
+
 static void sync_bodies(struct maildir_batch *m)
 {
-    /* All mailboxes of a user are nearly always on one file system; the few others are synced one by one. */
-    if (m->count >= SYNCFS_FROM) {
-        bool same = true;
-        for (size_t i = 1; i < m->count; i++)
-            same = same && m->entries[i].dir == m->entries[0].dir;
-        if (same) {
-            enum err e = os_syncfs(m->entries[0].fd);
-            for (size_t i = 0; i < m->count; i++)
-                m->entries[i].err = e;
-            return;
-        }
+    if (m->count >= SYNCFS_FROM && same_device(m)) {
+        /* To this descriptor the kernel reports any write that failed on its file system since it was opened, which was before the other files were. */
+        enum err e = os_syncfs(m->entries[0].fd);
+        for (size_t i = 0; i < m->count; i++)
+            m->entries[i].err = e;
+        return;
     }
     for (size_t i = 0; i < m->count; i++)
         m->entries[i].err = os_fsync(m->entries[i].fd);

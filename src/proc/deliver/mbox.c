@@ -6,7 +6,9 @@
 struct mbox {
     int fd;
     uint64_t begin, at;
-    bool line_start;
+    bool line_start; /* so far there are only ">" on this line, and `held` */
+    bool ended;      /* the last byte written was an LF */
+    size_t held;     /* bytes of "From " that have been seen and not written yet */
     buf quoted;
 };
 
@@ -15,30 +17,67 @@ static enum err put(struct mbox *m, slice s)
     enum err e = os_pwrite(m->fd, s, m->at);
     if (e == ERR_OK)
         m->at += s.len;
+    if (s.len > 0)
+        m->ended = s.ptr[s.len - 1] == '\n';
     return e;
 }
 
-/* "From " at a line's start, with any number of > before it, gets one more > (mboxrd): readers can undo it. */
-static bool needs_quote(slice line)
+#define FROM SLICE("From ")
+
+static void held_put(struct mbox *m)
 {
-    while (line.len > 0 && line.ptr[0] == '>')
-        line = slice_skip(line, 1);
-    return slice_starts(line, SLICE("From "));
+    buf_append(&m->quoted, slice_sub(FROM, 0, m->held));
+    m->held = 0;
+}
+
+/* "From " at a line's start, with any number of > before it, gets one more > (mboxrd): readers can undo it. A piece may end anywhere, so what may become such a line is held back. */
+static void quote_char(struct mbox *m, char c)
+{
+    if (c == FROM.ptr[m->held]) {
+        if (++m->held < FROM.len)
+            return;
+        buf_append_char(&m->quoted, '>');
+        held_put(m);
+        m->line_start = false;
+        return;
+    }
+    bool more = c == '>' && m->held == 0;
+    held_put(m);
+    buf_append_char(&m->quoted, c);
+    m->line_start = more || c == '\n';
+}
+
+static void quote(struct mbox *m, slice piece)
+{
+    while (piece.len > 0) {
+        if (m->line_start) {
+            quote_char(m, piece.ptr[0]);
+            piece = slice_skip(piece, 1);
+            continue;
+        }
+        ptrdiff_t nl = slice_find_char(piece, '\n');
+        slice line = nl < 0 ? piece : slice_sub(piece, 0, (size_t)nl + 1);
+        buf_append(&m->quoted, line);
+        m->line_start = nl >= 0;
+        piece = slice_skip(piece, line.len);
+    }
 }
 
 static enum err put_piece(struct mbox *m, slice piece)
 {
     buf_clear(&m->quoted);
-    while (piece.len > 0) {
-        ptrdiff_t nl = slice_find_char(piece, '\n');
-        slice line = nl < 0 ? piece : slice_sub(piece, 0, (size_t)nl + 1);
-        if (m->line_start && needs_quote(line))
-            buf_append_char(&m->quoted, '>');
-        buf_append(&m->quoted, line);
-        m->line_start = nl >= 0;
-        piece = slice_skip(piece, line.len);
-    }
+    quote(m, piece);
     return buf_ok(&m->quoted) ? put(m, buf_slice(&m->quoted)) : ERR_NOMEM;
+}
+
+/* The content's end: with an empty line after it. */
+static enum err put_end(struct mbox *m)
+{
+    bool fresh = m->line_start && m->held == 0 && m->ended;
+    buf_clear(&m->quoted);
+    held_put(m);
+    buf_append(&m->quoted, fresh ? SLICE("\n") : SLICE("\n\n"));
+    return put(m, buf_slice(&m->quoted));
 }
 
 static enum err put_from_line(struct mbox *m, const struct item *i)
@@ -74,35 +113,46 @@ static enum err write_message(struct mbox *m, const struct item *i, struct work_
     if (e == ERR_OK && body->gone)
         e = ERR_CLOSED;
     if (e == ERR_OK)
-        e = put(m, m->line_start ? SLICE("\n") : SLICE("\n\n"));
+        e = put_end(m);
     if (e == ERR_OK)
         e = os_fsync(m->fd);
     return e;
 }
 
-static enum err open_locked(struct mbox *m, slice path)
+static enum err folder_sync(slice path)
 {
-    struct os_file_stamp before, stamp;
-    bool fresh = os_file_stamp(AT_FDCWD, path, false, &before) == ERR_NOTFOUND;
-    enum err e = os_open(AT_FDCWD, path, O_WRONLY | O_CREAT, 0600, &m->fd);
-    if (e == ERR_OK)
-        e = os_lockf(m->fd);
-    if (e == ERR_OK)
-        e = os_fd_stamp(m->fd, &stamp);
-    if (e != ERR_OK)
-        return e;
-    if (!stamp.is_regular)
-        return ERR_PERMISSION;
-    m->begin = m->at = stamp.size;
     ptrdiff_t slash = slice_rfind_char(path, '/');
-    if (!fresh || slash <= 0)
+    if (slash < 0)
         return ERR_OK;
     int dir = -1;
-    e = os_open(AT_FDCWD, slice_sub(path, 0, (size_t)slash), O_RDONLY | O_DIRECTORY, 0, &dir);
+    enum err e = os_open(AT_FDCWD, slice_sub(path, 0, slash ? (size_t)slash : 1), O_RDONLY | O_DIRECTORY, 0, &dir);
     if (e == ERR_OK)
         e = os_fsync(dir);
     os_close(&dir);
     return e;
+}
+
+/* Not waiting in the open either: a FIFO that nobody reads. */
+static enum err open_locked(struct mbox *m, slice path)
+{
+    struct os_file_stamp before, stamp, after;
+    bool fresh = os_file_stamp(AT_FDCWD, path, false, &before) == ERR_NOTFOUND;
+    enum err e = os_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_NONBLOCK, 0600, &m->fd);
+    if (e == ERR_OK)
+        e = os_fd_stamp(m->fd, &stamp);
+    if (e == ERR_OK && !stamp.is_regular)
+        e = ERR_PERMISSION;
+    if (e == ERR_OK)
+        e = os_lockf(m->fd);
+    /* A reader may have put another file in its place before the lock was ours; and it may have grown. */
+    if (e == ERR_OK)
+        e = os_file_stamp(AT_FDCWD, path, false, &after);
+    if (e == ERR_OK && (after.inode != stamp.inode || after.device != stamp.device))
+        e = ERR_AGAIN;
+    if (e != ERR_OK)
+        return e;
+    m->begin = m->at = after.size;
+    return fresh ? folder_sync(path) : ERR_OK;
 }
 
 struct verdict mbox_deliver(const struct item *i, struct work_body *body)

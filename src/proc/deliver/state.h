@@ -10,21 +10,31 @@
 
 #define WORKERS_A_USER 4u
 
-struct job {
+/* A result that no queue was there to hear. */
+struct kept_result {
     struct list link;
+    uint32_t recipient;
+    struct verdict verdict;
+};
+
+struct job {
+    struct list link; /* deliver.jobs, or done */
     struct arena arena;
     uint64_t number;
     struct spool_place place;
     int64_t arrival_s, dispatch_us;
-    struct spool_entry *entry;
-    uint32_t open; /* deliveries without a verdict */
+    struct spool_entry *entry; /* the content; NULL while too many others have theirs */
+    uint32_t open;             /* deliveries without a verdict */
+    uint32_t unsent;           /* deliveries whose content has still to go to a worker */
+    struct list kept;
 };
 
 struct delivery {
-    struct list link; /* worker.waiting, or worker.sent */
+    struct list link; /* worker.waiting, worker.sent, or deliver.homeless */
     struct job *job;
     uint64_t number;
     uint32_t recipient; /* the queue's number */
+    slice original;     /* of the address, for the log */
     struct item item;   /* slices in the job's arena */
     struct os_user user;
     int64_t started_us;
@@ -32,14 +42,17 @@ struct delivery {
 
 struct worker {
     struct list link;
-    uint32_t uid;
+    uint32_t uid, gid;
     bool commands; /* pipe commands have workers of their own: they may take long */
-    int pid, fd;
+    int pid;       /* 0: it has been reaped, and the number may be another's */
+    int fd;
     struct loop_watch *watch;
     struct list waiting, sent;
     uint32_t load;              /* deliveries of both */
     struct delivery *streaming; /* the first of waiting, whose head has gone out */
     uint64_t body_at;
+    int64_t progress_ms; /* when it last had nothing to do, or answered */
+    bool dirty;          /* something may be written at the turn's end */
     buf out, in;
 };
 
@@ -49,6 +62,11 @@ struct deliver {
     struct route_index *routes;
     struct spool_reader *reader;
     struct list jobs, workers;
+    struct list done;     /* jobs whose end no queue was there to hear */
+    struct list homeless; /* deliveries for which there is no worker yet */
+    uint32_t worker_count;
+    uint32_t entries; /* that are open */
+    int64_t drain_until_ms;
     uint64_t delivery_counter;
     struct os_user self; /* whom virtual mailboxes belong to by default */
     struct arena self_arena;
@@ -61,11 +79,18 @@ struct verdict deliver_target_find(struct deliver *d, struct job *j, const struc
 /* job.c */
 void deliver_job_take(struct deliver *d, const struct ipc_job *m);
 void deliver_delivery_done(struct deliver *d, struct delivery *x, const struct verdict *v);
+/* Its leases and unreported results, for a queue that has just come up. */
 void deliver_jobs_hello(struct deliver *d, struct hub_peer *queue);
+/* The content for one delivery; bounded in how many are open at once. */
+must_check enum err deliver_job_content_begin(struct deliver *d, struct job *j);
+void deliver_job_content_end(struct deliver *d, struct job *j);
 
 /* worker.c */
 void deliver_worker_give(struct deliver *d, struct delivery *x);
-void deliver_worker_reap_all(struct deliver *d);
+/* At the turn's end: what was given goes out, many in one write. */
+void deliver_worker_flush_all(struct deliver *d);
+/* Reaps, ends workers that are idle or hang, and finds workers for who has none. */
+void deliver_worker_sweep(struct deliver *d);
 void deliver_worker_close_all(struct deliver *d);
 
 #endif

@@ -47,27 +47,13 @@ static struct verdict home_user(struct deliver *d, struct job *j, const struct r
     return status_verdict(STATUS_OK);
 }
 
-static bool command_safe(slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (!ascii_is_alpha(c) && !ascii_is_digit(c) && !memchr("._+-=@", c, 6))
-            return false;
-    }
-    return s.len > 0 && s.ptr[0] != '-';
-}
-
 static struct verdict expand(struct job *j, const struct deliver_spec *spec, const struct route_domain *domain,
                              slice address, slice *path_r)
 {
     char memory[PATH_MAX_LEN];
     buf b;
     buf_init_fixed(&b, memory, sizeof memory);
-    /* Into a command line only what no shell can mistake for its own; everything is in the environment as well. */
-    if (spec->kind == DELIVER_PIPE && !command_safe(address))
-        return status_verdict_text(STATUS_BAD_PATH_RECIPIENT,
-                                   SLICE("the address has characters that may not go to a command"));
-    if (route_expand(&b, spec->argument, domain, address) != ERR_OK || !buf_ok(&b))
+    if (route_deliver_expand(&b, spec, domain, address) != ERR_OK || !buf_ok(&b))
         return status_verdict_text(STATUS_BAD_PATH_RECIPIENT, SLICE("the address cannot be a mailbox's name"));
     if (arena_copy(&j->arena, buf_slice(&b), path_r) != ERR_OK)
         return status_verdict(STATUS_LOCAL_ERROR);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/deliver/work.h"
 
-#define IDLE_MS 60000
+/* The parent closes what is idle; this is only for a parent that hangs. */
+#define IDLE_MS (3600 * 1000)
 #define BATCH_MAX 20u
 #define STALL_MS 60000
 
@@ -12,9 +13,6 @@ struct work {
     buf answers;
     struct work_body body;
 };
-
-/* Kept in front of the socket: what was read beyond a head frame belongs to the body. */
-static buf *ahead;
 
 static bool socket_read(int fd, char *out, size_t size, int64_t wait_ms, size_t *got_r)
 {
@@ -28,15 +26,15 @@ static bool socket_read(int fd, char *out, size_t size, int64_t wait_ms, size_t 
     }
 }
 
-static size_t body_take(struct work_body *b)
+static size_t body_take(struct work_body *b, char *out)
 {
     size_t want = b->left < WORK_CHUNK ? (size_t)b->left : WORK_CHUNK;
     size_t got = 0;
-    if (ahead->len > 0) {
-        got = ahead->len < want ? ahead->len : want;
-        memcpy(b->chunk, ahead->ptr, got);
-        buf_consume(ahead, got);
-    } else if (!socket_read(b->socket, b->chunk, want, STALL_MS, &got)) {
+    if (b->ahead->len > 0) {
+        got = b->ahead->len < want ? b->ahead->len : want;
+        memcpy(out, b->ahead->ptr, got);
+        buf_consume(b->ahead, got);
+    } else if (!socket_read(b->socket, out, want, STALL_MS, &got)) {
         b->gone = true;
         got = 0;
     }
@@ -70,40 +68,39 @@ static size_t to_unix(char *p, size_t len, bool *last_cr)
     return (size_t)(to - p);
 }
 
+static size_t trace_take(struct work_body *b)
+{
+    slice whole = slice_sub(b->trace, 0, WORK_CHUNK);
+    bool cr = false;
+    b->trace = SLICE_NONE;
+    if (whole.len > 0)
+        memcpy(b->chunk, whole.ptr, whole.len);
+    return to_unix(b->chunk, whole.len, &cr);
+}
+
 slice work_body_next(struct work_body *b)
 {
-    if (b->trace.len > 0) {
-        slice whole = slice_sub(b->trace, 0, WORK_CHUNK - 1);
-        b->trace = slice_skip(b->trace, whole.len);
-        memcpy(b->chunk, whole.ptr, whole.len);
-        bool cr = false;
-        return slice_of(b->chunk, to_unix(b->chunk, whole.len, &cr));
-    }
+    size_t len = trace_take(b);
     while (b->left > 0 && !b->gone) {
-        /* Room for a CR that was kept back. */
-        bool kept = b->last_cr;
+        char *from = b->chunk + len;
+        size_t n = 0;
+        if (b->last_cr)
+            from[n++] = '\r';
         b->last_cr = false;
-        if (kept)
-            b->chunk++;
-        size_t n = body_take(b);
-        if (kept) {
-            b->chunk--;
-            b->chunk[0] = '\r';
-            n++;
-        }
-        n = to_unix(b->chunk, n, &b->last_cr);
+        n += body_take(b, from + n);
+        len += to_unix(from, n, &b->last_cr);
         if (b->left == 0 && b->last_cr)
-            b->chunk[n++] = '\r';
-        if (n > 0)
-            return slice_of(b->chunk, n);
+            b->chunk[len++] = '\r';
+        if (len > 0)
+            break;
     }
-    return SLICE_NONE;
+    return slice_of(b->chunk, len);
 }
 
 void work_body_skip(struct work_body *b)
 {
     while (b->left > 0 && !b->gone)
-        (void)body_take(b);
+        (void)body_take(b, b->chunk);
 }
 
 static void answer(void *ctx, uint64_t number, const struct verdict *v)
@@ -141,7 +138,7 @@ static bool item_run(struct work *w, const struct item *i)
         v = mbox_deliver(i, &w->body);
         break;
     case ITEM_COMMAND:
-        v = command_deliver(i, &w->body);
+        v = command_deliver(i, &w->body, COMMAND_MS);
         break;
     }
     work_body_skip(&w->body);
@@ -161,6 +158,16 @@ static bool batch_end(struct work *w, bool now)
     return w->answers.len == 0 || answers_flush(w);
 }
 
+/* What has come; when nothing has, the batch ends before the wait. */
+static bool more_read(struct work *w, char *room, size_t *got_r)
+{
+    struct socket_passed passed;
+    enum err e = socket_receive_fd(w->socket, room, WORK_CHUNK, got_r, &passed);
+    if (e == ERR_OK)
+        return true;
+    return e == ERR_AGAIN && batch_end(w, true) && socket_read(w->socket, room, WORK_CHUNK, IDLE_MS, got_r);
+}
+
 /* Reads until a whole head frame is there. A batch does not wait for it. */
 static bool item_wait(struct work *w, struct item *i, buf *frame)
 {
@@ -177,11 +184,8 @@ static bool item_wait(struct work *w, struct item *i, buf *frame)
         char *room = e == ERR_AGAIN ? buf_reserve(&w->in, WORK_CHUNK) : NULL;
         if (!room)
             return false;
-        bool idle = socket_wait(w->socket, false, 0) != ERR_OK;
-        if (!batch_end(w, idle))
-            return false;
         size_t got;
-        if (!socket_read(w->socket, room, WORK_CHUNK, IDLE_MS, &got))
+        if (!more_read(w, room, &got))
             return false;
         buf_grown(&w->in, got);
     }
@@ -194,9 +198,8 @@ void work_run(int socket)
     buf_init(&w.in, ITEM_FRAME_MAX + 4 * WORK_CHUNK);
     buf_init(&w.answers, 4u * 1024 * 1024);
     buf_init(&frame, ITEM_FRAME_MAX + 16);
-    ahead = &w.in;
     w.batch = maildir_batch_open();
-    w.body = (struct work_body){.socket = socket, .chunk = malloc(WORK_CHUNK + 2)};
+    w.body = (struct work_body){.socket = socket, .ahead = &w.in, .chunk = malloc(WORK_ROOM)};
     struct item i;
     while (w.batch && w.body.chunk && item_wait(&w, &i, &frame)) {
         if (!item_run(&w, &i) || !batch_end(&w, false))

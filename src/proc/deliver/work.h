@@ -7,19 +7,22 @@
 #include "os/os.h"
 #include "proc/deliver/item.h"
 
-/* Serves items from the socket until it closes or nothing has come for a minute. Never returns to the parent's code. */
+/* Serves items from the socket until it closes. Never returns to the parent's code. */
 void work_run(int socket) __attribute__((noreturn));
 
 /* Content of one item as it comes: the trace first, then the body, with LF line ends (the local convention). */
 struct work_body {
     int socket;
+    buf *ahead;    /* comes before what the socket has: what was read beyond a head frame */
     uint64_t left; /* of the body as sent */
     slice trace;
     bool last_cr; /* the last piece ended in CR: its LF may follow */
     bool gone;    /* the socket broke: the item must not be delivered */
-    char *chunk;  /* WORK_CHUNK bytes */
+    char *chunk;  /* WORK_ROOM bytes */
 };
 #define WORK_CHUNK 65536u
+/* A whole trace, a CR that was kept back, and what is read at once. */
+#define WORK_ROOM (2 * WORK_CHUNK + 2)
 /* The next piece; empty at the end (or when gone). Lives until the next call. */
 slice work_body_next(struct work_body *b);
 /* Reads what is left so that the next item can be read. */
@@ -37,8 +40,9 @@ void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t
 
 /* mbox (quoted "From " lines, fcntl lock) and plain files of alias targets alike. */
 struct verdict mbox_deliver(const struct item *i, struct work_body *body);
-/* A command with the message on its input; exit codes of sysexits.h. text lives until the next call. */
-struct verdict command_deliver(const struct item *i, struct work_body *body);
+#define COMMAND_MS (15 * 60 * 1000)
+/* A command with the message on its input, killed with its group after limit_ms; exit codes of sysexits.h. text lives until the next call. */
+struct verdict command_deliver(const struct item *i, struct work_body *body, int64_t limit_ms);
 
 /* The verdict on an error of the file system: full is 452 4.2.2, all else 451 4.2.0. what: one line. The text lives until the next call. */
 struct verdict work_verdict(enum err e, slice what);

@@ -118,14 +118,14 @@ void master_reload_ask(struct master *m, bool quiet, const struct master_waiter 
 
 static void log_changes(struct master *m, const struct master_generation *old, const struct master_generation *g)
 {
-    buf changes;
-    buf_init(&changes, MESSAGES_MAX);
-    conf_describe_changes(old->conf, g->conf, &changes);
-    master_log_lines(LOG_INFO, buf_slice(&changes));
-    if (!m->reload.quiet || changes.len > 0)
+    buf *changes = &m->reload.changes;
+    buf_deinit(changes);
+    buf_init(changes, MESSAGES_MAX);
+    conf_describe_changes(old->conf, g->conf, changes);
+    master_log_lines(LOG_INFO, buf_slice(changes));
+    if (!m->reload.quiet || changes->len > 0)
         log_line(LOG_INFO, "reloaded %.*s: generation %u%s", SLICE_ARG(g->conf->path), g->number,
-                 changes.len > 0 ? "" : ", nothing has changed");
-    buf_deinit(&changes);
+                 changes->len > 0 ? "" : ", nothing has changed");
 }
 
 static void switch_generation(struct master *m)
@@ -166,7 +166,9 @@ static void checked(struct master *m)
 
 static void started(struct master *m)
 {
-    answer(m, true, SLICE("reloaded\n"));
+    buf_append(&m->reload.changes, SLICE("reloaded\n"));
+    answer(m, true, buf_slice(&m->reload.changes));
+    buf_deinit(&m->reload.changes);
     end_reload(m);
 }
 

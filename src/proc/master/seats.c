@@ -9,12 +9,11 @@
 
 void master_seats_fill(struct master *m, struct master_generation *g)
 {
-    for (size_t i = 0; i < g->seat_count; i++) {
+    for (size_t i = 0; i < g->seat_count; i++)
         master_child_start(m, &g->seats[i]);
-        /* The queue comes second, after the answers that others need and before those who bring it mail. */
-        if (i == 0 && !m->queue.child && m->queue.generation == g)
-            master_child_start(m, &m->queue);
-    }
+    /* The queue comes last, so that it knows every receiver before it reads the spool: what a living one writes is not what a dead one left. */
+    if (!m->queue.child && m->queue.generation == g)
+        master_child_start(m, &m->queue);
 }
 
 static bool seat_ready(const struct master_seat *s)

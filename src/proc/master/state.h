@@ -85,6 +85,7 @@ struct master_reload {
     int64_t give_up_ms; /* STARTING */
     bool quiet;         /* a file changed; nobody asked */
     bool again;         /* asked for while one is under way */
+    buf changes;        /* STARTING: what it changes for whom, for those who asked */
     struct master_waiter waiters[WAITERS_MAX], next[WAITERS_MAX];
     size_t waiter_count, next_count;
 };

@@ -4,8 +4,11 @@
 #include "proc/queue/state.h"
 
 #define BATCH_ARENA_MAX (32u * 1024 * 1024)
-#define BATCH_BYTES (2u * 1024 * 1024)
+/* A group must fit into the smallest segment, half a megabyte, together with the largest unit: a report and the outcomes that caused it. */
+#define BATCH_BYTES (128u * 1024)
+#define BEHIND_BYTES (16u * 1024 * 1024)
 #define RETRY_MS 1000
+#define COMPLAIN_S 60
 
 static bool room(struct batch *b, void **array, size_t count, size_t *cap, size_t size)
 {
@@ -22,10 +25,9 @@ static bool room(struct batch *b, void **array, size_t count, size_t *cap, size_
     return true;
 }
 
-struct batch *queue_batch_get(struct queue *q)
+/* NULL without memory. */
+static struct batch *batch_get(struct queue *q)
 {
-    if (q->batch && q->batch->bytes > BATCH_BYTES)
-        queue_batch_submit(q);
     if (!q->batch) {
         q->batch = calloc(1, sizeof *q->batch);
         if (q->batch) {
@@ -37,9 +39,20 @@ struct batch *queue_batch_get(struct queue *q)
     return q->batch;
 }
 
+static void batch_grown(struct queue *q, size_t bytes)
+{
+    q->batch->bytes += bytes;
+    q->batch_bytes += bytes;
+}
+
+bool queue_batch_behind(const struct queue *q)
+{
+    return q->batch_bytes > BEHIND_BYTES;
+}
+
 void queue_batch_outcome(struct queue *q, const struct spool_outcome *o)
 {
-    struct batch *b = queue_batch_get(q);
+    struct batch *b = batch_get(q);
     void *array = b ? b->outcomes : NULL;
     if (!b || !room(b, &array, b->outcome_count, &b->outcome_cap, sizeof *o))
         return; /* Not recorded: after a stop this one thing would be done again. */
@@ -50,14 +63,14 @@ void queue_batch_outcome(struct queue *q, const struct spool_outcome *o)
         copy->text = SLICE_NONE;
     if (arena_copy(&b->arena, o->remote, &copy->remote) != ERR_OK)
         copy->remote = SLICE_NONE;
-    b->bytes += 64 + copy->text.len + copy->remote.len;
+    batch_grown(q, 128 + copy->text.len + copy->remote.len);
     q->changes++;
 }
 
 void queue_batch_finish(struct queue *q, uint32_t part)
 {
     sched_part_end(q->sched, part);
-    struct batch *b = queue_batch_get(q);
+    struct batch *b = batch_get(q);
     void *array = b ? b->finished : NULL;
     if (!b || !room(b, &array, b->finished_count, &b->finished_cap, sizeof part)) {
         log_line(LOG_ERROR, "out of memory: a finished delivery stays in the queue until the next start");
@@ -65,6 +78,7 @@ void queue_batch_finish(struct queue *q, uint32_t part)
     }
     b->finished = array;
     b->finished[b->finished_count++] = part;
+    batch_grown(q, sizeof part);
 }
 
 /* A deep copy of the head: what it points to belongs to this loop turn. */
@@ -81,7 +95,7 @@ static enum err head_copy(struct batch *b, const struct spool_head *head, struct
 
 enum err queue_batch_report(struct queue *q, const struct spool_head *head, slice body)
 {
-    struct batch *b = queue_batch_get(q);
+    struct batch *b = batch_get(q);
     void *array = b ? b->reports : NULL;
     if (!b || !room(b, &array, b->report_count, &b->report_cap, sizeof(struct report)))
         return ERR_NOMEM;
@@ -93,13 +107,13 @@ enum err queue_batch_report(struct queue *q, const struct spool_head *head, slic
     if (e != ERR_OK)
         return e;
     b->reports[b->report_count++] = r;
-    b->bytes += body.len + 512;
+    batch_grown(q, body.len + 512);
     return ERR_OK;
 }
 
 enum err queue_batch_move(struct queue *q, const struct spool_head *head, slice body)
 {
-    struct batch *b = queue_batch_get(q);
+    struct batch *b = batch_get(q);
     void *array = b ? b->moves : NULL;
     if (!b || !room(b, &array, b->move_count, &b->move_cap, sizeof(struct move)))
         return ERR_NOMEM;
@@ -111,7 +125,20 @@ enum err queue_batch_move(struct queue *q, const struct spool_head *head, slice 
     if (e != ERR_OK)
         return e;
     b->moves[b->move_count++] = m;
-    b->bytes += body.len + 512;
+    batch_grown(q, body.len + 512);
+    return ERR_OK;
+}
+
+/* What can never be written must not keep the rest from the disk. */
+static enum err group_message(struct spool_group *g, const struct spool_head *head, slice body)
+{
+    enum err e = head->copy > 0 ? spool_group_move(g, head, body) : spool_group_message(g, head, body);
+    if (e != ERR_LIMIT)
+        return e;
+    char id[QUEUE_ID_TEXT_MAX];
+    size_t n = queue_id_write(id, head->id);
+    log_line(LOG_WARNING, "%.*s: %s", (int)n, id,
+             head->copy > 0 ? "too large for our segments, stays where it is" : "report too large, dropped");
     return ERR_OK;
 }
 
@@ -121,9 +148,9 @@ static enum err group_fill(struct spool_group *g, const struct batch *b)
     for (size_t i = 0; e == ERR_OK && i < b->outcome_count; i++)
         e = spool_group_outcome(g, &b->outcomes[i]);
     for (size_t i = 0; e == ERR_OK && i < b->report_count; i++)
-        e = spool_group_message(g, &b->reports[i].head, b->reports[i].body);
+        e = group_message(g, &b->reports[i].head, b->reports[i].body);
     for (size_t i = 0; e == ERR_OK && i < b->move_count; i++)
-        e = spool_group_move(g, &b->moves[i].head, b->moves[i].body);
+        e = group_message(g, &b->moves[i].head, b->moves[i].body);
     return e;
 }
 
@@ -143,21 +170,38 @@ static enum err submit(struct queue *q, struct batch *b)
 
 static void retry_later(struct queue *q, struct batch *b, enum err e)
 {
-    log_line(LOG_ERROR, "outcomes cannot be recorded (%s): trying again", err_text(e));
+    int64_t now_s = os_wall_s();
+    if (now_s - q->batch_complaint_s >= COMPLAIN_S) {
+        log_line(LOG_ERROR, "outcomes cannot be recorded (%s): trying again", err_text(e));
+        q->batch_complaint_s = now_s;
+    }
+    if (!b->waiting)
+        q->batches_waiting++;
     b->waiting = true;
     loop_timer_start(q->retry_batches, RETRY_MS);
 }
 
-void queue_batch_submit(struct queue *q)
+/* While an older one waits this one waits as well, so that what is said later is also found later. */
+static void batch_close(struct queue *q)
 {
     struct batch *b = q->batch;
-    if (!b)
-        return;
     q->batch = NULL;
     list_push(&q->batches, &b->link);
-    enum err e = submit(q, b);
+    enum err e = q->batches_waiting ? ERR_AGAIN : submit(q, b);
     if (e != ERR_OK)
         retry_later(q, b, e);
+}
+
+void queue_batch_unit(struct queue *q)
+{
+    if (q->batch && q->batch->bytes > BATCH_BYTES)
+        batch_close(q);
+}
+
+void queue_batch_submit(struct queue *q)
+{
+    if (q->batch && !q->batches_waiting)
+        batch_close(q);
 }
 
 void queue_batch_retry(void *ctx)
@@ -168,20 +212,54 @@ void queue_batch_retry(void *ctx)
         if (!b->waiting)
             continue;
         b->waiting = false;
+        q->batches_waiting--;
         enum err e = submit(q, b);
         if (e != ERR_OK) {
             retry_later(q, b, e);
-            return;
+            break;
         }
     }
     spool_writer_flush(q->writer);
 }
 
-static void batch_free(struct batch *b)
+static void batch_free(struct queue *q, struct batch *b)
 {
+    q->batch_bytes -= b->bytes;
     list_remove(&b->link);
     arena_deinit(&b->arena);
     free(b);
+}
+
+static void places_take(struct queue *q)
+{
+    struct spool_place place;
+    slice head;
+    for (size_t i = 0; spool_done_place(q->writer, i, &place, &head); i++) {
+        /* A move may come after its message was delivered, when its batch had to be tried again. */
+        if (place.copy > 0 && !sched_message_find(q->sched, place.id))
+            continue;
+        enum err e = queue_intake_message(q, &place, head, false);
+        if (e == ERR_OK)
+            continue;
+        q->incomplete = true;
+        log_line(LOG_ERROR, "a message of our own waits for the next start: %s", err_text(e));
+    }
+}
+
+/* In order: a part may be gone only when everything that was said of it before is on the disk, too. */
+static void finish_durable(struct queue *q)
+{
+    while (!list_empty(&q->batches)) {
+        struct batch *b = LIST_ENTRY(q->batches.next, struct batch, link);
+        if (!b->durable)
+            return;
+        for (size_t i = 0; i < b->finished_count; i++) {
+            uint32_t message = sched_part(q->sched, b->finished[i])->message;
+            if (sched_part_finish(q->sched, b->finished[i]))
+                queue_intake_message_done(q, message);
+        }
+        batch_free(q, b);
+    }
 }
 
 void queue_batch_committed(struct queue *q, const struct spool_done *done)
@@ -191,28 +269,19 @@ void queue_batch_committed(struct queue *q, const struct spool_done *done)
         retry_later(q, b, done->err);
         return;
     }
+    if (q->batch_complaint_s)
+        log_line(LOG_INFO, "outcomes are recorded again");
+    q->batch_complaint_s = 0;
     struct segment *s = queue_segment_get(q, done->segment);
     if (s) {
+        queue_segment_epoch(s, done->epoch);
         s->mine = true;
         if (done->committed > s->committed)
             s->committed = done->committed;
     }
-    struct spool_place place;
-    slice head;
-    for (size_t i = 0; spool_done_place(q->writer, i, &place, &head); i++) {
-        /* A move may come after its message was delivered, when its batch had to be tried again. */
-        if (i >= b->report_count && !sched_message_find(q->sched, place.id))
-            continue;
-        enum err e = queue_intake_message(q, &place, head, false);
-        if (e != ERR_OK)
-            log_line(LOG_ERROR, "a message of our own waits for the next start: %s", err_text(e));
-    }
-    for (size_t i = 0; i < b->finished_count; i++) {
-        uint32_t message = sched_part(q->sched, b->finished[i])->message;
-        if (sched_part_finish(q->sched, b->finished[i]))
-            queue_intake_message_done(q, message);
-    }
-    batch_free(b);
+    places_take(q);
+    b->durable = true;
+    finish_durable(q);
 }
 
 bool queue_batch_idle(const struct queue *q)
@@ -230,7 +299,7 @@ bool queue_batch_durable(const struct queue *q, uint64_t serial)
 void queue_batch_close(struct queue *q)
 {
     if (q->batch)
-        batch_free(q->batch);
+        batch_free(q, q->batch);
     LIST_FOREACH(l, &q->batches)
-        batch_free(LIST_ENTRY(l, struct batch, link));
+        batch_free(q, LIST_ENTRY(l, struct batch, link));
 }

@@ -4,7 +4,8 @@
 #include "proc/queue/state.h"
 
 #define SLICE_MESSAGES 5000
-#define STATE_VERSION 1
+#define STATE_VERSION 2
+#define REASON_MAX 200
 #define STATE_MAX (8u * 1024 * 1024)
 #define CHANGES_MIN 100000u
 #define EVERY_MS (300 * 1000)
@@ -34,13 +35,18 @@ static void part_encode(const struct queue *q, buf *b, uint32_t handle)
     const struct sched_destination *d = sched_destination(q->sched, p->destination);
     const uint32_t *list;
     uint32_t count = sched_part_recipients(q->sched, handle, &list);
-    slice key = slice_str(d->key);
+    /* All its recipients are done, and that is durable before this checkpoint counts. */
+    if (count == 0)
+        return;
+    slice key = slice_str(d->key), reason = slice_sub(sched_part_reason(q->sched, handle), 0, REASON_MAX);
     put(b, key.len, 2);
     buf_append(b, key);
     put(b, d->kind, 1);
     put(b, p->tries, 2);
     put(b, p->state == SCHED_WAITING ? p->next_s : 0, 4);
     put(b, p->state == SCHED_PART_HELD, 1);
+    put(b, reason.len, 1);
+    buf_append(b, reason);
     put(b, count, 4);
     for (uint32_t i = 0; i < count; i++)
         put(b, list[i], 4);
@@ -69,56 +75,89 @@ static bool get(slice *s, size_t bytes, uint64_t *v_r)
     return true;
 }
 
-static enum err part_restore(struct queue *q, uint32_t message, slice *s)
+/* One part as it was written. Recipients are read from `list`, four bytes each. */
+struct saved_part {
+    slice key, reason, list;
+    uint64_t kind, tries, next_s, held, count;
+};
+
+static bool get_bytes(slice *s, uint64_t len, slice *bytes_r)
 {
-    uint64_t key_len, kind, tries, next_s, held, count, recipient;
-    slice key;
-    if (!get(s, 2, &key_len) || s->len < key_len)
-        return ERR_CORRUPT;
-    key = slice_sub(*s, 0, key_len);
-    *s = slice_skip(*s, key_len);
-    if (!get(s, 1, &kind) || !get(s, 2, &tries) || !get(s, 4, &next_s) || !get(s, 1, &held) || !get(s, 4, &count) ||
-        count == 0 || count > s->len / 4)
-        return ERR_CORRUPT;
-    uint32_t *list = arena_array(&q->turn, count, sizeof *list);
+    if (s->len < len)
+        return false;
+    *bytes_r = slice_sub(*s, 0, len);
+    *s = slice_skip(*s, len);
+    return true;
+}
+
+static bool part_decode(slice *s, struct saved_part *p)
+{
+    uint64_t key_len, reason_len;
+    return get(s, 2, &key_len) && get_bytes(s, key_len, &p->key) && get(s, 1, &p->kind) && get(s, 2, &p->tries) &&
+           get(s, 4, &p->next_s) && get(s, 1, &p->held) && get(s, 1, &reason_len) &&
+           get_bytes(s, reason_len, &p->reason) && get(s, 4, &p->count) && p->count > 0 && p->count <= s->len / 4 &&
+           get_bytes(s, p->count * 4, &p->list);
+}
+
+static void schedule_restore(struct queue *q, uint32_t part, const struct saved_part *p)
+{
+    sched_part_restore(q->sched, part, (uint16_t)p->tries, (int64_t)p->next_s, p->reason);
+    if (p->held)
+        sched_part_hold(q->sched, part);
+}
+
+static enum err part_restore(struct queue *q, uint32_t message, const struct saved_part *p)
+{
+    uint32_t *list = arena_array(&q->turn, p->count, sizeof *list);
     uint32_t destination, part;
     if (!list)
         return ERR_NOMEM;
-    for (uint64_t i = 0; i < count && get(s, 4, &recipient); i++)
-        list[i] = (uint32_t)recipient;
-    enum err e = sched_destination_get(q->sched, key, (uint8_t)kind, &destination);
+    for (uint64_t i = 0; i < p->count; i++)
+        list[i] = get_u32(p->list.ptr + i * 4);
+    enum err e = sched_destination_get(q->sched, p->key, (uint8_t)p->kind, &destination);
     if (e == ERR_OK)
-        e = sched_part_add(q->sched, message, destination, list, (uint32_t)count, &part);
-    if (e != ERR_OK)
-        return e;
-    if (held)
-        sched_part_hold(q->sched, part);
-    else if (next_s)
-        sched_part_restore(q->sched, part, (uint16_t)tries, (int64_t)next_s, SLICE_NONE);
-    return ERR_OK;
+        e = sched_part_add(q->sched, message, destination, (struct sched_recipients){list, (uint32_t)p->count}, &part);
+    if (e == ERR_OK)
+        schedule_restore(q, part, p);
+    return e;
+}
+
+static enum err parts_restore(struct queue *q, uint32_t message, slice state)
+{
+    enum err e = ERR_OK;
+    while (e == ERR_OK && state.len > 0) {
+        struct saved_part p;
+        e = part_decode(&state, &p) ? part_restore(q, message, &p) : ERR_CORRUPT;
+    }
+    return e;
+}
+
+/* The schedule goes over to the new part that has the recipient, and the recipient is open. */
+static void rerouted_apply(struct queue *q, uint32_t message, const struct saved_part *p, bool *open, uint32_t total)
+{
+    for (uint64_t i = 0; i < p->count; i++) {
+        uint32_t recipient = get_u32(p->list.ptr + i * 4);
+        if (recipient >= total)
+            continue;
+        open[recipient] = true;
+        uint32_t part = sched_part_of(q->sched, message, recipient);
+        if (part && sched_part(q->sched, part)->tries <= p->tries && p->kind != NEXT_HOLD)
+            sched_part_restore(q->sched, part, (uint16_t)p->tries, (int64_t)p->next_s, p->reason);
+    }
 }
 
 /* Recipients that are done are those that no part of the old state has: after routing anew they are dropped again. */
-static enum err reroute(struct queue *q, uint32_t message, const struct spool_place *place, slice state)
+static enum err reroute(struct queue *q, uint32_t message, const struct spool_head *head, slice state)
 {
-    struct spool_entry *entry;
-    enum err e = spool_entry_open_head(q->reader, place, &entry);
-    if (e != ERR_OK)
-        return e;
-    const struct spool_head *head = spool_entry_head(entry);
     uint32_t total = spool_head_recipient_count(head);
     bool *open = arena_array(&q->turn, total ? total : 1, sizeof *open);
-    e = open ? queue_intake_route(q, message, head) : ERR_NOMEM;
-    spool_entry_close(&entry);
-    uint64_t key_len, count, recipient;
-    while (e == ERR_OK && get(&state, 2, &key_len) && state.len >= key_len + 8) {
-        state = slice_skip(state, key_len + 8);
-        if (!get(&state, 4, &count))
-            break;
-        for (uint64_t i = 0; i < count && get(&state, 4, &recipient); i++) {
-            if (recipient < total)
-                open[recipient] = true;
-        }
+    enum err e = open ? queue_intake_route(q, message, head) : ERR_NOMEM;
+    while (e == ERR_OK && state.len > 0) {
+        struct saved_part p;
+        if (part_decode(&state, &p))
+            rerouted_apply(q, message, &p, open, total);
+        else
+            e = ERR_CORRUPT;
     }
     for (uint32_t i = 0; e == ERR_OK && i < total; i++) {
         uint32_t part = open[i] ? 0 : sched_part_of(q->sched, message, i);
@@ -126,6 +165,30 @@ static enum err reroute(struct queue *q, uint32_t message, const struct spool_pl
             (void)sched_part_finish(q->sched, part);
     }
     return e;
+}
+
+/* The routes have changed since. A mail that cannot be read now keeps its old ones: whoever is to send it will see. */
+static enum err route_anew(struct queue *q, uint32_t message, const struct spool_place *place, slice state)
+{
+    struct spool_entry *entry;
+    enum err e = spool_entry_open_head(q->reader, place, &entry);
+    if (e == ERR_NOMEM)
+        return e;
+    if (e != ERR_OK)
+        return parts_restore(q, message, state);
+    e = reroute(q, message, spool_entry_head(entry), state);
+    spool_entry_close(&entry);
+    return e;
+}
+
+/* It was announced to us again before we read what had been done of it. */
+static void known_replace(struct queue *q, uint32_t message, const struct sched_message *m)
+{
+    const struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
+    sched_message(q->sched, message)->flags |= m->flags;
+    queue_intake_place(q, message, &place);
+    for (uint32_t part; (part = sched_message(q->sched, message)->first_part) != 0;)
+        (void)sched_part_finish(q->sched, part);
 }
 
 enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *place, slice state)
@@ -148,15 +211,12 @@ enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *pla
     uint32_t handle;
     enum err e = sched_message_add(q->sched, &m, &handle);
     if (e == ERR_EXISTS)
-        return ERR_OK;
-    if (e != ERR_OK)
+        known_replace(q, handle, &m);
+    else if (e == ERR_OK)
+        queue_segment_live_add(q, place->segment);
+    else
         return e;
-    queue_segment_live_add(q, place->segment);
-    if (stamp != q->route_stamp)
-        return reroute(q, handle, place, state);
-    while (e == ERR_OK && state.len > 0)
-        e = part_restore(q, handle, &state);
-    return e;
+    return stamp == q->route_stamp ? parts_restore(q, handle, state) : route_anew(q, handle, place, state);
 }
 
 static enum err segments_write(struct queue *q)
@@ -167,8 +227,9 @@ static enum err segments_write(struct queue *q)
     enum err e = ERR_OK;
     while (e == ERR_OK && table_next(&q->segments, &at, &key, &value)) {
         struct segment *s = value;
-        s->covering = s->committed;
-        e = spool_checkpoint_segment(q->checkpoint, s->number, s->epoch, s->committed);
+        /* A closed one is known to its end, whatever a failed batch has left there (QUEUE.md). */
+        s->covering = s->closed ? UINT32_MAX : s->committed;
+        e = spool_checkpoint_segment(q->checkpoint, s->number, s->epoch, s->covering);
     }
     return e;
 }
@@ -177,7 +238,7 @@ void queue_checkpoint_begin(void *ctx)
 {
     struct queue *q = ctx;
     loop_timer_start(q->checkpoint_timer, EVERY_MS);
-    if (q->checkpoint || !q->recovered || q->changes == 0)
+    if (q->checkpoint || !q->recovered || q->changes == 0 || q->incomplete)
         return;
     enum err e = spool_checkpoint_begin(q->child.start->spool_fd, &q->checkpoint);
     if (e == ERR_OK)
@@ -222,6 +283,7 @@ static void covered_update(struct queue *q)
     while (table_next(&q->segments, &at, &key, &value)) {
         struct segment *s = value;
         s->covered = s->covering;
+        s->freed = (uint8_t)(s->freed ? s->freed + 1 : 0);
     }
     queue_segments_release_all(q);
 }
@@ -233,11 +295,11 @@ void queue_checkpoint_step(struct queue *q)
             queue_checkpoint_begin(q);
         return;
     }
-    enum err e = ERR_OK;
-    if (q->checkpoint_batch == UINT64_MAX) {
+    enum err e = q->incomplete ? ERR_NOMEM : ERR_OK;
+    if (e == ERR_OK && q->checkpoint_batch == UINT64_MAX) {
         e = messages_write(q, SLICE_MESSAGES);
         loop_timer_start(q->tick, 0);
-    } else if (queue_batch_durable(q, q->checkpoint_batch)) {
+    } else if (e == ERR_OK && queue_batch_durable(q, q->checkpoint_batch)) {
         e = spool_checkpoint_commit(&q->checkpoint);
         if (e == ERR_OK)
             covered_update(q);

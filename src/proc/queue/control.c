@@ -4,6 +4,7 @@
 
 #define SLICE_MESSAGES 2000
 #define PENDING_MAX (1u * 1024 * 1024)
+#define WAIT_MS 20 /* for a slow console */
 
 struct listing {
     struct listing *next;
@@ -345,7 +346,7 @@ static bool listing_step(struct queue *q, struct listing *l)
         return true;
     }
     for (int i = 0; i < SLICE_MESSAGES; i++) {
-        if (ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX)
+        if (ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX || queue_batch_behind(q))
             return false;
         l->at = sched_message_next(q->sched, l->at);
         if (!l->at)
@@ -359,17 +360,20 @@ static bool listing_step(struct queue *q, struct listing *l)
 
 void queue_control_step(struct queue *q)
 {
+    bool waits = true;
     if (!q->recovered)
         return;
     for (struct listing *l = q->listings, *next; l; l = next) {
         next = l->next;
-        if (!listing_step(q, l))
+        if (!listing_step(q, l)) {
+            waits = waits && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX;
             continue;
+        }
         end_send(q, l);
         listing_remove(q, l);
     }
     if (q->listings)
-        loop_timer_start(q->tick, 1);
+        loop_timer_start(q->tick, waits ? WAIT_MS : 0);
 }
 
 bool queue_control_busy(const struct queue *q)
@@ -379,6 +383,13 @@ bool queue_control_busy(const struct queue *q)
 
 void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r)
 {
+    /* A filter that we do not know must not mean all mail. */
+    if (r->verb > QUEUE_VERB_REMOVE || r->filter > QUEUE_FILTER_REASON) {
+        struct ipc_message m = {.type = IPC_queue_end, .fd = -1};
+        m.u.queue_end = (struct ipc_queue_end){.token = r->token, .exit = 1, .text = SLICE("not understood")};
+        ipc_hub_send(q->child.hub, p, &m);
+        return;
+    }
     struct listing *l = calloc(1, sizeof *l + r->value.len);
     if (!l)
         return;

@@ -4,6 +4,8 @@
 
 #define JOB_ARENA_MAX (256u * 1024)
 #define PENDING_MAX (4u * 1024 * 1024)
+#define RESULTS_MAX 200000u /* twice as many as a message can have recipients */
+#define TEXT_MAX 512u
 
 static slice key_of(const struct job *j)
 {
@@ -22,6 +24,7 @@ static struct job *job_new(struct queue *q, uint64_t number, struct hub_peer *pe
     j->number = number;
     j->peer = peer;
     j->part = 0;
+    j->ended = false;
     if (table_get(&q->job_by_number, key_of(j)) || table_put(&q->job_by_number, key_of(j), j) != ERR_OK) {
         list_push(&q->jobs_free, &j->link);
         return NULL;
@@ -81,7 +84,7 @@ static void job_send(struct queue *q, struct job *j, const struct sched_part *p,
 
 void queue_dispatch(struct queue *q)
 {
-    if (!q->recovered || q->child.draining)
+    if (!q->recovered || q->child.draining || queue_batch_behind(q))
         return;
     int64_t now_us = os_wall_us();
     for (int i = 0; i < 512; i++) {
@@ -113,6 +116,8 @@ static bool results_room(struct job *j, size_t more)
 {
     if (j->result_count + more <= j->result_cap)
         return true;
+    if (j->result_count + more > RESULTS_MAX)
+        return false;
     size_t cap = (j->result_count + more) * 2;
     struct result *results = realloc(j->results, cap * sizeof *results);
     if (!results)
@@ -132,8 +137,8 @@ void queue_dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc
     result.enhanced[0] = r->enhanced_class;
     result.enhanced[1] = r->enhanced_subject;
     result.enhanced[2] = r->enhanced_detail;
-    if (r->code / 100 != 2 && (arena_copy(&j->arena, slice_sub(r->text, 0, 2048), &result.text) != ERR_OK ||
-                               arena_copy(&j->arena, slice_sub(r->host, 0, 512), &result.host) != ERR_OK))
+    if (r->code / 100 != 2 && (arena_copy(&j->arena, slice_sub(r->text, 0, TEXT_MAX), &result.text) != ERR_OK ||
+                               arena_copy(&j->arena, slice_sub(r->host, 0, TEXT_MAX), &result.host) != ERR_OK))
         result.text = result.host = SLICE_NONE;
     for (size_t i = 0; i < count; i++) {
         result.recipient = get_u32(r->recipients.ptr + i * sizeof(uint32_t));
@@ -141,25 +146,43 @@ void queue_dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc
     }
 }
 
-/* The parts that were leased for the job and have no result go back. */
-static void parts_return(struct queue *q, const struct job *j)
+/* A job from the queue before us stands for all parts of its message that are not another such job's. */
+static bool last_of_message(const struct queue *q, const struct job *j)
 {
-    uint32_t message = j->part ? 0 : sched_message_find(q->sched, j->id);
-    uint32_t part = j->part ? j->part : message ? sched_message(q->sched, message)->first_part : 0;
-    while (part) {
-        uint32_t next = j->part ? 0 : sched_part(q->sched, part)->next_in_message;
+    LIST_FOREACH(l, &q->jobs) {
+        const struct job *other = LIST_ENTRY(l, const struct job, link);
+        if (other != j && other->part == 0 && other->id == j->id)
+            return false;
+    }
+    return true;
+}
+
+/* Whose part cannot be told: all of them go back with the last of these jobs. */
+static void message_parts_return(struct queue *q, const struct job *j)
+{
+    uint32_t message = sched_message_find(q->sched, j->id);
+    if (!message || !last_of_message(q, j))
+        return;
+    for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
+        next = sched_part(q->sched, part)->next_in_message;
         if (sched_part(q->sched, part)->state == SCHED_LEASED)
             sched_part_return(q->sched, part);
-        part = next;
     }
 }
 
 static void job_end(struct queue *q, struct job *j)
 {
+    if (!q->recovered) {
+        j->ended = true;
+        j->peer = NULL;
+        return;
+    }
     if (j->result_count > 0)
         queue_outcome_job(q, j);
-    else
-        parts_return(q, j);
+    else if (j->part)
+        sched_part_return(q->sched, j->part);
+    if (!j->part)
+        message_parts_return(q, j);
     job_free(q, j);
 }
 
@@ -172,25 +195,36 @@ void queue_dispatch_job_end(struct queue *q, struct hub_peer *p, uint64_t number
 
 void queue_dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_lease *l)
 {
-    struct job *j = job_new(q, l->job, p);
+    /* Whoever came later has no job that we did not give. */
+    struct job *j = q->recovered ? NULL : job_new(q, l->job, p);
     if (j)
         j->id = l->id;
 }
 
+static void lease_take(struct queue *q, struct job *j)
+{
+    uint32_t message = sched_message_find(q->sched, j->id);
+    if (!message)
+        return;
+    j->segment = sched_message(q->sched, message)->segment;
+    queue_segment_live_add(q, j->segment);
+    for (uint32_t part = sched_message(q->sched, message)->first_part; part;
+         part = sched_part(q->sched, part)->next_in_message) {
+        if (sched_part(q->sched, part)->state == SCHED_READY)
+            sched_part_lease(q->sched, part);
+    }
+}
+
 void queue_dispatch_leases_take(struct queue *q)
 {
+    /* What was under way had been due, whatever its record says of the next attempt. */
+    (void)sched_tick(q->sched, os_wall_s());
+    LIST_FOREACH(l, &q->jobs)
+        lease_take(q, LIST_ENTRY(l, struct job, link));
     LIST_FOREACH(l, &q->jobs) {
         struct job *j = LIST_ENTRY(l, struct job, link);
-        uint32_t message = j->part ? 0 : sched_message_find(q->sched, j->id);
-        uint32_t part = message ? sched_message(q->sched, message)->first_part : 0;
-        if (message) {
-            j->segment = sched_message(q->sched, message)->segment;
-            queue_segment_live_add(q, j->segment);
-        }
-        for (; part; part = sched_part(q->sched, part)->next_in_message) {
-            if (sched_part(q->sched, part)->state == SCHED_READY)
-                sched_part_lease(q->sched, part);
-        }
+        if (j->ended)
+            job_end(q, j);
     }
 }
 

@@ -37,7 +37,7 @@ static enum err parts_add(struct queue *q, uint32_t message, const struct routed
             list[n] = routed[from + n].recipient;
             n++;
         }
-        enum err e = sched_part_add(q->sched, message, destination, list, n, &part);
+        enum err e = sched_part_add(q->sched, message, destination, (struct sched_recipients){list, n}, &part);
         if (e != ERR_OK)
             return e;
         if (sched_destination(q->sched, destination)->kind == NEXT_HOLD)
@@ -80,8 +80,7 @@ static uint8_t flags_of(const struct spool_head *head)
     return all_null ? flags | SCHED_NULL_PATH : flags;
 }
 
-/* A record of a message that is there: the higher copy number is the place that counts. */
-static void place_update(struct queue *q, uint32_t handle, const struct spool_place *place)
+void queue_intake_place(struct queue *q, uint32_t handle, const struct spool_place *place)
 {
     struct sched_message *m = sched_message(q->sched, handle);
     if (place->copy <= m->copy)
@@ -127,7 +126,7 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
     uint32_t handle;
     e = sched_message_add(q->sched, &m, &handle);
     if (e == ERR_EXISTS) {
-        place_update(q, handle, place);
+        queue_intake_place(q, handle, place);
         return ERR_OK;
     }
     if (e != ERR_OK)
@@ -136,7 +135,10 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
     q->changes++;
     if (!recovering)
         log_active(m.id, &head);
-    return queue_intake_route(q, handle, &head);
+    e = queue_intake_route(q, handle, &head);
+    if (e == ERR_OK && !recovering && !sched_message(q->sched, handle)->first_part)
+        queue_intake_message_done(q, handle);
+    return e;
 }
 
 void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a)
@@ -144,21 +146,23 @@ void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc
     struct peer_state *state = p->user;
     struct segment *s = queue_segment_get(q, a->segment);
     if (s) {
+        queue_segment_epoch(s, a->epoch);
         s->owner = p;
         s->writer = p->process;
-        s->epoch = a->epoch;
     }
     struct spool_place place = CHILD_PLACE_OF(*a);
     enum err e = s ? queue_intake_message(q, &place, a->head, false) : ERR_NOMEM;
     if (e != ERR_OK) {
-        /* It is on disk and stays there: a restart reads it again. The segment must not be used anew before. */
+        /* It is on disk and stays there: a restart reads it again. The segment must not be used anew before, nor a checkpoint pass over it. */
+        q->incomplete = true;
         log_line(LOG_ERROR, "announced message cannot be taken into the index (%s): it waits for the next start",
                  err_text(e));
         if (s)
             s->damaged = true;
     }
-    if (s && a->committed > s->committed)
-        s->committed = a->committed;
+    /* Not a->committed: that is the end of the batch, and the announcements of its other mails may never come. */
+    if (s && a->offset + a->length > s->committed)
+        s->committed = a->offset + a->length;
     if (state)
         state->unacked += a->head.len + 64;
 }
@@ -184,7 +188,8 @@ void queue_intake_message_done(struct queue *q, uint32_t message)
     uint64_t segment = m->segment;
     char text[QUEUE_ID_TEXT_MAX];
     size_t n = queue_id_write(text, m->id);
-    log_line(LOG_INFO, "%.*s: removed", (int)n, text);
+    if (q->recovered)
+        log_line(LOG_INFO, "%.*s: removed", (int)n, text);
     if (m->flags & SCHED_LARGE)
         large_remove(q, m);
     sched_message_remove(q->sched, message);

@@ -6,8 +6,8 @@
 #define SWEEP_MOVES 64
 #define SWEEP_EVERY_S 60
 
-static void outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum spool_outcome_kind kind,
-                        const struct verdict *v)
+void queue_outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum spool_outcome_kind kind,
+                       const struct verdict *v)
 {
     struct spool_outcome o = {.id = id, .recipient = recipient, .kind = (uint8_t)kind, .when_s = os_wall_s()};
     if (v) {
@@ -43,8 +43,10 @@ static void outcome_all(struct queue *q, uint32_t part, enum spool_outcome_kind 
     uint64_t id = sched_message(q->sched, p->message)->id;
     const uint32_t *list;
     uint32_t count = sched_part_recipients(q->sched, part, &list);
-    for (uint32_t i = 0; i < count; i++)
-        outcome_add(q, id, list[i], kind, v);
+    for (uint32_t i = 0; i < count; i++) {
+        queue_batch_unit(q);
+        queue_outcome_add(q, id, list[i], kind, v);
+    }
 }
 
 static void part_deferred(struct queue *q, uint32_t part, const struct verdict *v, slice host)
@@ -67,6 +69,7 @@ static void part_deferred(struct queue *q, uint32_t part, const struct verdict *
     uint32_t count = sched_part_recipients(q->sched, part, &list);
     for (uint32_t i = 0; i < count; i++) {
         o.recipient = list[i];
+        queue_batch_unit(q);
         queue_batch_outcome(q, &o);
     }
     if (p->tries >= 2)
@@ -81,54 +84,90 @@ struct judged {
     uint32_t left;
 };
 
+static bool part_has(const struct queue *q, uint32_t part, uint32_t recipient)
+{
+    const uint32_t *list;
+    uint32_t count = sched_part_recipients(q->sched, part, &list);
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i] == recipient)
+            return true;
+    }
+    return false;
+}
+
+static bool judged_failed(const struct judged *out, uint32_t recipient)
+{
+    for (size_t i = 0; i < out->failed_count; i++) {
+        if (out->failed[i].recipient == recipient)
+            return true;
+    }
+    return false;
+}
+
+/* The first word of a recipient counts; a result for one that is not of this part says nothing. */
 static void judge(struct queue *q, const struct job *j, uint32_t part, struct judged *out)
 {
-    for (size_t i = 0; i < j->result_count; i++) {
+    for (size_t i = 0; i < j->result_count && out->left > 0; i++) {
         const struct result *r = &j->results[i];
         const struct verdict v = result_verdict(r);
-        if (verdict_class(&v) != VERDICT_OK && verdict_class(&v) != VERDICT_PERMANENT) {
-            out->deferred = r;
+        if (!part_has(q, part, r->recipient) || judged_failed(out, r->recipient))
             continue;
+        if (verdict_ok(&v)) {
+            queue_batch_unit(q);
+            queue_outcome_add(q, j->id, r->recipient, SPOOL_DELIVERED, &v);
+            out->left = sched_part_drop(q->sched, part, r->recipient);
+        } else if (verdict_class(&v) == VERDICT_PERMANENT && out->failed) {
+            out->failed[out->failed_count++] = (struct report_recipient){r->recipient, v, r->host, false};
+        } else {
+            out->deferred = r;
         }
-        uint32_t before = 0;
-        const uint32_t *list;
-        before = sched_part_recipients(q->sched, part, &list);
-        bool known = false;
-        for (uint32_t k = 0; k < before && !known; k++)
-            known = list[k] == r->recipient;
-        if (!known)
-            continue; /* reported twice, or never ours */
-        outcome_add(q, j->id, r->recipient, verdict_ok(&v) ? SPOOL_DELIVERED : SPOOL_FAILED, &v);
-        if (!verdict_ok(&v))
-            out->failed[out->failed_count++] = (struct report_recipient){r->recipient, v, r->host};
-        out->left = sched_part_drop(q->sched, part, r->recipient);
     }
+}
+
+/* Those that are done leave the part; the number left. */
+static uint32_t failed_drop(struct queue *q, uint32_t part, const struct report_recipient *failed, size_t count)
+{
+    const uint32_t *list;
+    uint32_t left = sched_part_recipients(q->sched, part, &list);
+    for (size_t i = 0; i < count && left > 0; i++) {
+        if (failed[i].done)
+            left = sched_part_drop(q->sched, part, failed[i].recipient);
+    }
+    return left;
 }
 
 static void part_apply(struct queue *q, struct job *j, uint32_t part)
 {
     const uint32_t *list;
     struct judged judged = {.left = sched_part_recipients(q->sched, part, &list)};
-    judged.failed = arena_array(&j->arena, j->result_count, sizeof *judged.failed);
-    if (!judged.failed) {
-        sched_part_return(q->sched, part);
-        return;
-    }
+    judged.failed = arena_array(&q->turn, j->result_count, sizeof *judged.failed);
     judge(q, j, part, &judged);
-    uint32_t message = sched_part(q->sched, part)->message;
-    if (judged.failed_count > 0)
-        queue_report_make(q, message, false, judged.failed, judged.failed_count);
+    if (judged.failed_count > 0) {
+        queue_report_failed(q, sched_part(q->sched, part)->message, judged.failed, judged.failed_count);
+        judged.left = failed_drop(q, part, judged.failed, judged.failed_count);
+    }
     if (judged.left == 0) {
         queue_batch_finish(q, part);
         return;
     }
-    if (!judged.deferred) {
+    if (!judged.deferred && judged.failed_count == 0) {
         sched_part_return(q->sched, part);
         return;
     }
-    struct verdict v = result_verdict(judged.deferred);
-    if (!queue_outcome_check_age(q, part, &v, judged.deferred->host))
-        part_deferred(q, part, &v, judged.deferred->host);
+    /* A failure that cannot be told to its sender now waits for the next attempt. */
+    struct verdict v = judged.deferred ? result_verdict(judged.deferred) : judged.failed[0].verdict;
+    slice host = judged.deferred ? judged.deferred->host : judged.failed[0].host;
+    if (!queue_outcome_check_age(q, part, &v, host))
+        part_deferred(q, part, &v, host);
+}
+
+static bool mentions(const struct queue *q, const struct job *j, uint32_t part)
+{
+    for (size_t i = 0; i < j->result_count; i++) {
+        if (part_has(q, part, j->results[i].recipient))
+            return true;
+    }
+    return false;
 }
 
 void queue_outcome_job(struct queue *q, struct job *j)
@@ -147,24 +186,43 @@ void queue_outcome_job(struct queue *q, struct job *j)
     }
     for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
         next = sched_part(q->sched, part)->next_in_message;
-        if (sched_part(q->sched, part)->state == SCHED_LEASED)
+        if (sched_part(q->sched, part)->state == SCHED_LEASED && mentions(q, j, part))
             part_apply(q, j, part);
     }
 }
 
-static void part_fail_all(struct queue *q, uint32_t part, const struct verdict *v, slice host)
+/* All recipients of the part, with the same last word; NULL without memory. */
+static struct report_recipient *part_all(struct queue *q, uint32_t part, const struct verdict *v, slice host)
 {
     const uint32_t *list;
     uint32_t count = sched_part_recipients(q->sched, part, &list);
+    struct report_recipient *all = arena_array(&q->turn, count, sizeof *all);
+    for (uint32_t i = 0; all && i < count; i++)
+        all[i] = (struct report_recipient){list[i], *v, host, false};
+    return all;
+}
+
+static bool give_up(struct queue *q, uint32_t part, const struct verdict *last, slice host)
+{
     uint32_t message = sched_part(q->sched, part)->message;
-    struct report_recipient *failed = arena_array(&q->turn, count, sizeof *failed);
+    const uint32_t *list;
+    uint32_t count = sched_part_recipients(q->sched, part, &list);
+    struct verdict v = status_verdict(STATUS_GIVEN_UP);
+    slice text;
+    slice reason = reason_text(q, last, SLICE_NONE);
+    if (arena_printf(&q->turn, &text, "Delivery time expired; the last answer was: %.*s", SLICE_ARG(reason)) == ERR_OK)
+        v.text = text;
+    struct report_recipient *failed = part_all(q, part, &v, host);
     if (!failed)
-        return;
-    for (uint32_t i = 0; i < count; i++)
-        failed[i] = (struct report_recipient){list[i], *v, host};
-    outcome_all(q, part, SPOOL_FAILED, v);
-    queue_report_make(q, message, false, failed, count);
+        return false;
+    queue_report_failed(q, message, failed, count);
+    if (failed_drop(q, part, failed, count) > 0)
+        return false;
+    char id[QUEUE_ID_TEXT_MAX];
+    size_t n = queue_id_write(id, sched_message(q->sched, message)->id);
+    log_line(LOG_INFO, "%.*s: status=expired, returned to sender", (int)n, id);
     queue_batch_finish(q, part);
+    return true;
 }
 
 static void warn(struct queue *q, uint32_t part, const struct verdict *last, slice host)
@@ -172,15 +230,12 @@ static void warn(struct queue *q, uint32_t part, const struct verdict *last, sli
     const uint32_t *list;
     uint32_t count = sched_part_recipients(q->sched, part, &list);
     uint32_t message = sched_part(q->sched, part)->message;
-    struct report_recipient *delayed = arena_array(&q->turn, count, sizeof *delayed);
-    if (!delayed)
+    struct report_recipient *delayed = part_all(q, part, last, host);
+    if (!delayed || !queue_report_delay(q, message, delayed, count))
         return;
-    for (uint32_t i = 0; i < count; i++)
-        delayed[i] = (struct report_recipient){list[i], *last, host};
     struct sched_message *m = sched_message(q->sched, message);
     m->flags |= SCHED_WARNED;
-    outcome_add(q, m->id, UINT32_MAX, SPOOL_WARNED, NULL);
-    queue_report_make(q, message, true, delayed, count);
+    queue_outcome_add(q, m->id, UINT32_MAX, SPOOL_WARNED, NULL);
 }
 
 bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host)
@@ -188,20 +243,9 @@ bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdic
     const struct sched_message *m = sched_message(q->sched, sched_part(q->sched, part)->message);
     int64_t age = os_wall_s() - (int64_t)m->arrival_s;
     const struct conf_queue *c = &q->conf->queue;
-    int64_t give_up = m->flags & (SCHED_BOUNCE | SCHED_NULL_PATH) ? c->bounce_give_up_s : c->give_up_s;
-    if (age >= give_up) {
-        struct verdict v = status_verdict(STATUS_GIVEN_UP);
-        slice text;
-        slice reason = reason_text(q, last, SLICE_NONE);
-        if (arena_printf(&q->turn, &text, "Delivery time expired; the last answer was: %.*s", SLICE_ARG(reason)) ==
-            ERR_OK)
-            v.text = text;
-        char id[QUEUE_ID_TEXT_MAX];
-        size_t n = queue_id_write(id, m->id);
-        log_line(LOG_INFO, "%.*s: status=expired, returned to sender", (int)n, id);
-        part_fail_all(q, part, &v, host);
-        return true;
-    }
+    int64_t most = m->flags & (SCHED_BOUNCE | SCHED_NULL_PATH) ? c->bounce_give_up_s : c->give_up_s;
+    if (age >= most)
+        return give_up(q, part, last, host);
     if (c->warn_after_s > 0 && age >= c->warn_after_s && !(m->flags & (SCHED_WARNED | SCHED_BOUNCE | SCHED_NULL_PATH)))
         warn(q, part, last, host);
     return false;
@@ -228,6 +272,7 @@ void queue_outcome_delivered(struct queue *q, uint32_t part)
 void queue_outcome_hold(struct queue *q, uint32_t message, bool hold)
 {
     struct sched_message *m = sched_message(q->sched, message);
+    queue_batch_unit(q);
     if (hold)
         m->flags |= SCHED_HELD;
     else
@@ -238,7 +283,7 @@ void queue_outcome_hold(struct queue *q, uint32_t message, bool hold)
         else
             sched_part_release(q->sched, part);
     }
-    outcome_add(q, m->id, UINT32_MAX, hold ? SPOOL_HELD : SPOOL_RELEASED, NULL);
+    queue_outcome_add(q, m->id, UINT32_MAX, hold ? SPOOL_HELD : SPOOL_RELEASED, NULL);
 }
 
 static bool any_leased(const struct queue *q, const struct sched_message *m)
@@ -258,11 +303,14 @@ static void move(struct queue *q, uint32_t message)
         return;
     struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
     struct spool_entry *entry;
-    enum err e = spool_entry_open(q->reader, &place, &entry);
+    /* A large body stays in its file, and is not read for this. */
+    bool large = (m->flags & SCHED_LARGE) != 0;
+    enum err e = large ? spool_entry_open_head(q->reader, &place, &entry) : spool_entry_open(q->reader, &place, &entry);
     slice body = SLICE_NONE;
     if (e == ERR_OK) {
         struct spool_head head = *spool_entry_head(entry);
         head.copy++;
+        queue_batch_unit(q);
         if (!head.large_file)
             e = spool_entry_content(entry, 0, SIZE_MAX, &body);
         if (e == ERR_OK)
@@ -302,6 +350,8 @@ static bool sweep_part(struct queue *q, uint32_t part)
 void queue_outcome_sweep(struct queue *q)
 {
     int64_t now_s = os_wall_s();
+    if (!q->recovered || queue_batch_behind(q))
+        return;
     if (!q->sweep_part && !q->sweep_wanted && now_s - q->sweep_last_s < SWEEP_EVERY_S)
         return;
     if (!q->sweep_part) {

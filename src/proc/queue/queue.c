@@ -8,14 +8,20 @@
 #define NUMBERS 8192u
 #define NUMBERS_LOW 512u
 
+static void numbers_ask(struct queue *q)
+{
+    if (q->numbers_asked)
+        return;
+    struct ipc_message m = {.type = IPC_numbers_wanted, .fd = -1};
+    m.u.numbers_wanted.count = NUMBERS;
+    ipc_hub_send(q->child.hub, NULL, &m);
+    q->numbers_asked = true;
+}
+
 uint64_t queue_number(struct queue *q)
 {
-    if (q->number_end - q->number_next < NUMBERS_LOW && !q->numbers_asked) {
-        struct ipc_message m = {.type = IPC_numbers_wanted, .fd = -1};
-        m.u.numbers_wanted.count = NUMBERS;
-        ipc_hub_send(q->child.hub, NULL, &m);
-        q->numbers_asked = true;
-    }
+    if (q->number_end - q->number_next < NUMBERS_LOW)
+        numbers_ask(q);
     return q->number_next < q->number_end ? q->number_next++ : 0;
 }
 
@@ -31,9 +37,15 @@ static void numbers_take(struct queue *q, const struct ipc_numbers *n)
 
 static void peer_up(void *ctx, struct hub_peer *p)
 {
-    (void)ctx;
-    if (p->kind == PROCESS_RECEIVER || p->kind == PROCESS_SENDER || p->kind == PROCESS_DELIVER)
-        p->user = calloc(1, sizeof(struct peer_state));
+    struct queue *q = ctx;
+    if (p->kind != PROCESS_RECEIVER && p->kind != PROCESS_SENDER && p->kind != PROCESS_DELIVER)
+        return;
+    p->user = calloc(1, sizeof(struct peer_state));
+    if (!p->user) {
+        /* Without it we would not wait for its HELLO, and read what it has not committed. */
+        log_line(LOG_ERROR, "out of memory");
+        child_stop(&q->child, 1);
+    }
 }
 
 static void peer_down(void *ctx, struct hub_peer *p, bool dead)
@@ -43,7 +55,8 @@ static void peer_down(void *ctx, struct hub_peer *p, bool dead)
     if (!dead)
         return;
     queue_dispatch_peer_dead(q, p);
-    queue_segments_owner_gone(q, p);
+    if (p->kind == PROCESS_RECEIVER)
+        queue_recover_left(q, p);
     free(p->user);
     p->user = NULL;
     queue_segments_release_all(q);
@@ -59,11 +72,13 @@ static void hello_end(struct queue *q, struct hub_peer *p)
     queue_recover_when_settled(q);
 }
 
-static void segment_closed(struct queue *q, const struct ipc_segment_closed *c)
+static void segment_closed(struct queue *q, struct hub_peer *p, const struct ipc_segment_closed *c)
 {
     struct segment *s = queue_segment_get(q, c->segment);
-    if (!s)
+    if (!s || s->freed)
         return;
+    s->owner = p;
+    s->writer = p->process;
     s->closed = true;
     if (c->committed > s->committed)
         s->committed = c->committed;
@@ -90,7 +105,7 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
         queue_intake_announce(q, p, &m->u.announce);
         break;
     case IPC_segment_closed:
-        segment_closed(q, &m->u.segment_closed);
+        segment_closed(q, p, &m->u.segment_closed);
         break;
     case IPC_result:
         queue_dispatch_result(q, p, &m->u.result);
@@ -150,9 +165,7 @@ static void writer_reap(struct queue *q)
         if (done.kind == SPOOL_DONE_COMMITTED)
             queue_batch_committed(q, &done);
         else if (done.kind == SPOOL_DONE_NUMBERS_LOW)
-            q->number_next = q->number_end; /* the next report, or this, asks for a range that serves both */
-        if (done.kind == SPOOL_DONE_NUMBERS_LOW)
-            (void)queue_number(q);
+            numbers_ask(q);
     }
 }
 

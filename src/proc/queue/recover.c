@@ -5,6 +5,7 @@
 
 struct pending_outcome {
     struct pending_outcome *next;
+    size_t number; /* from 1, in the order of reading */
     struct spool_outcome outcome;
 };
 
@@ -21,40 +22,77 @@ void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment 
     if (q->recovered)
         return;
     struct spool_scan_limit *limits = realloc(q->limits, (q->limits_count + 1) * sizeof *limits);
-    if (!limits)
+    if (!limits) {
+        log_line(LOG_ERROR, "out of memory");
+        child_stop(&q->child, 1);
         return;
+    }
     q->limits = limits;
     q->limits[q->limits_count++] = (struct spool_scan_limit){h->segment, h->committed};
+}
+
+static bool limited(const struct queue *q, uint64_t number)
+{
+    for (uint32_t i = 0; i < q->limits_count; i++) {
+        if (q->limits[i].segment == number)
+            return true;
+    }
+    return false;
+}
+
+/* Numbers of processes begin anew with each master, so an old segment of the same writer is nobody's. */
+static bool writer_lives(const struct queue *q, uint64_t number, uint32_t writer)
+{
+    const struct child_start *start = q->child.start;
+    if (number < start->number_floor)
+        return false;
+    if (writer == start->process)
+        return true;
+    for (struct hub_peer *p = ipc_hub_next(q->child.hub, NULL); p; p = ipc_hub_next(q->child.hub, p)) {
+        const struct peer_state *state = p->user;
+        if (state && !state->dead && p->process == writer)
+            return true;
+    }
+    return false;
 }
 
 static enum err scan_segment(void *ctx, uint64_t number, uint32_t writer, uint32_t epoch)
 {
     struct queue *q = ctx;
+    bool owned = writer_lives(q, number, writer);
+    /* A spare that waits for its first record, or one that was begun after its HELLO: all of it will be announced. */
+    if (owned && !limited(q, number))
+        return ERR_AGAIN;
     struct segment *s = queue_segment_get(q, number);
     if (!s)
         return ERR_NOMEM;
     s->writer = writer;
     s->epoch = epoch;
-    if (!s->owner) {
+    if (!owned) {
         s->closed = true;
+        s->freed = 0;
         s->committed = UINT32_MAX;
+        s->covered = s->covering = 0;
     }
     return ERR_OK;
+}
+
+/* The admin may still want of it what we cannot read. */
+static void segment_damaged(struct queue *q, struct segment *s)
+{
+    s->damaged = true;
+    enum err e = s->kept ? ERR_OK : spool_segment_keep(q->child.start->spool_fd, s->number);
+    s->kept = e == ERR_OK;
+    if (e != ERR_OK)
+        log_line(LOG_WARNING, "damaged segment %llu cannot be given its second name: %s", (unsigned long long)s->number,
+                 err_text(e));
 }
 
 static enum err scan_message(void *ctx, const struct spool_place *place, slice head)
 {
     struct queue *q = ctx;
-    enum err e = queue_intake_message(q, place, head, true);
+    enum err e = queue_intake_message(q, place, head, !q->recovered);
     arena_reset(&q->turn);
-    if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED) {
-        struct segment *s = queue_segment_get(q, place->segment);
-        if (s)
-            s->damaged = true;
-        log_line(LOG_ERROR, "segment %llu: unreadable message head at %u: kept on disk",
-                 (unsigned long long)place->segment, place->offset);
-        return ERR_OK;
-    }
     return e;
 }
 
@@ -89,6 +127,7 @@ static void outcome_apply(struct queue *q, uint32_t message, const struct spool_
         break;
     case SPOOL_HELD:
     case SPOOL_RELEASED:
+        q->changes++;
         m->flags = (uint8_t)(o->kind == SPOOL_HELD ? m->flags | SCHED_HELD : m->flags & ~SCHED_HELD);
         for (part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
             if (o->kind == SPOOL_HELD)
@@ -113,6 +152,7 @@ static enum err outcome_keep(struct queue *q, const struct spool_outcome *o)
         memcpy(p + 1, o->text.ptr, o->text.len);
     p->outcome.text = slice_of(p + 1, o->text.len);
     p->outcome.remote = SLICE_NONE;
+    p->number = q->pending ? q->pending->number + 1 : 1;
     p->next = q->pending;
     q->pending = p;
     return ERR_OK;
@@ -122,7 +162,8 @@ static enum err scan_outcome(void *ctx, const struct spool_outcome *o)
 {
     struct queue *q = ctx;
     uint32_t message = sched_message_find(q->sched, o->id);
-    if (!message)
+    /* Of hold and release the last counts, and segments are not read in the order of time. */
+    if (!message || o->kind == SPOOL_HELD || o->kind == SPOOL_RELEASED)
         return outcome_keep(q, o);
     outcome_apply(q, message, o);
     return ERR_OK;
@@ -139,31 +180,40 @@ static enum err scan_checkpoint(void *ctx, const struct spool_place *place, slic
 static void scan_damaged(void *ctx, uint64_t number, uint32_t offset, slice what)
 {
     struct queue *q = ctx;
-    struct segment *s = queue_segment_get(q, number);
+    struct segment *s = number ? queue_segment_get(q, number) : NULL;
     if (s)
-        s->damaged = true;
+        segment_damaged(q, s);
     log_line(LOG_ERROR, "spool segment %llu: damaged at %u (%.*s): the segment is kept, see QUEUE.md",
              (unsigned long long)number, offset, SLICE_ARG(what));
 }
 
-/* The pending list is newest first: turned round, outcomes of one segment are applied in their order again. */
-static void pending_apply(struct queue *q)
+/* In the order of time; of the same second, as they were read. */
+static int pending_compare(const void *a, const void *b)
 {
-    struct pending_outcome *ordered = NULL;
-    while (q->pending) {
-        struct pending_outcome *p = q->pending;
-        q->pending = p->next;
-        p->next = ordered;
-        ordered = p;
-    }
-    while (ordered) {
-        struct pending_outcome *p = ordered;
-        ordered = p->next;
-        uint32_t message = sched_message_find(q->sched, p->outcome.id);
+    const struct pending_outcome *x = *(struct pending_outcome *const *)a, *y = *(struct pending_outcome *const *)b;
+    if (x->outcome.when_s != y->outcome.when_s)
+        return x->outcome.when_s < y->outcome.when_s ? -1 : 1;
+    return x->number < y->number ? -1 : 1;
+}
+
+static enum err pending_apply(struct queue *q)
+{
+    size_t count = q->pending ? q->pending->number : 0;
+    struct pending_outcome **all = calloc(count + 1, sizeof *all);
+    if (!all)
+        return ERR_NOMEM;
+    for (struct pending_outcome *p = q->pending; p; p = p->next)
+        all[p->number - 1] = p;
+    q->pending = NULL;
+    qsort(all, count, sizeof *all, pending_compare);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t message = sched_message_find(q->sched, all[i]->outcome.id);
         if (message)
-            outcome_apply(q, message, &p->outcome);
-        free(p);
+            outcome_apply(q, message, &all[i]->outcome);
+        free(all[i]);
     }
+    free(all);
+    return ERR_OK;
 }
 
 static void finished_remove(struct queue *q)
@@ -175,25 +225,27 @@ static void finished_remove(struct queue *q)
     }
 }
 
-static void large_note(struct queue *q, struct table *alive, uint32_t message)
+/* False when it cannot be told which large file the message has. */
+static bool large_note(struct queue *q, struct table *alive, uint32_t message)
 {
     const struct sched_message *m = sched_message(q->sched, message);
     struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
     struct spool_entry *entry;
-    if (!(m->flags & SCHED_LARGE) || spool_entry_open_head(q->reader, &place, &entry) != ERR_OK)
-        return;
+    if (!(m->flags & SCHED_LARGE))
+        return true;
+    if (spool_entry_open_head(q->reader, &place, &entry) != ERR_OK)
+        return false;
     uint64_t *number = arena_alloc(&q->turn, sizeof *number);
-    if (number) {
+    if (number)
         *number = spool_entry_head(entry)->large_file;
-        if (table_put(alive, slice_of(number, sizeof *number), q) != ERR_OK)
-            log_line(LOG_ERROR, "out of memory while large bodies are counted");
-    }
     spool_entry_close(&entry);
+    return number && table_put(alive, slice_of(number, sizeof *number), q) == ERR_OK;
 }
 
 struct sweep {
     struct queue *q;
     struct table large;
+    bool unsure; /* not every live one is known */
 };
 
 static bool sweep_segment_alive(void *ctx, uint64_t number)
@@ -206,7 +258,8 @@ static bool sweep_segment_alive(void *ctx, uint64_t number)
 static bool sweep_large_alive(void *ctx, uint64_t number)
 {
     struct sweep *s = ctx;
-    return number >= s->q->child.start->number_floor || table_get(&s->large, slice_of(&number, sizeof number)) != NULL;
+    return s->unsure || number >= s->q->child.start->number_floor ||
+           table_get(&s->large, slice_of(&number, sizeof number)) != NULL;
 }
 
 static void sweep(struct queue *q)
@@ -214,7 +267,9 @@ static void sweep(struct queue *q)
     struct sweep s = {.q = q};
     table_init(&s.large, q->key, false, UINT32_MAX / 2);
     for (uint32_t m = sched_message_next(q->sched, 0); m; m = sched_message_next(q->sched, m))
-        large_note(q, &s.large, m);
+        s.unsure = !large_note(q, &s.large, m) || s.unsure;
+    if (s.unsure)
+        log_line(LOG_WARNING, "not all large bodies are known: none is removed at this start");
     enum err e = spool_sweep(q->child.start->spool_fd, sweep_segment_alive, sweep_large_alive, &s);
     if (e != ERR_OK)
         log_line(LOG_WARNING, "the spool could not be swept: %s", err_text(e));
@@ -232,28 +287,30 @@ static bool everybody_said_hello(const struct queue *q)
     return true;
 }
 
+static const struct spool_scan_ops ops = {
+    .message = scan_message,
+    .outcome = scan_outcome,
+    .checkpoint = scan_checkpoint,
+    .segment = scan_segment,
+    .damaged = scan_damaged,
+};
+
 void queue_recover_when_settled(struct queue *q)
 {
-    static const struct spool_scan_ops ops = {
-        .message = scan_message,
-        .outcome = scan_outcome,
-        .checkpoint = scan_checkpoint,
-        .segment = scan_segment,
-        .damaged = scan_damaged,
-    };
     if (q->recovered || !q->settled || !everybody_said_hello(q))
         return;
     int64_t begin = os_now_ms();
     enum err e = spool_scan(q->child.start->spool_fd, q->limits, q->limits_count, &ops, q);
+    if (e == ERR_OK)
+        e = pending_apply(q);
     if (e != ERR_OK) {
         /* To go on would be to forget mail: the master starts us again, and the admin sees why. */
         log_line(LOG_ERROR, "the spool cannot be read: %s", err_text(e));
         child_stop(&q->child, 1);
         return;
     }
-    pending_apply(q);
-    q->recovered = true;
     finished_remove(q);
+    q->recovered = true;
     sweep(q);
     queue_dispatch_leases_take(q);
     queue_segments_release_all(q);
@@ -263,4 +320,57 @@ void queue_recover_when_settled(struct queue *q)
     log_line(LOG_INFO, "queue has %u messages, read in %lld ms", sched_message_count(q->sched),
              (long long)(os_now_ms() - begin));
     loop_timer_start(q->tick, 0);
+}
+
+/* What it says in its HELLO holds no more: its segments are read to their end with the others. */
+static void limits_drop(struct queue *q)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < q->limits_count; i++) {
+        const struct segment *s = queue_segment_find(q, q->limits[i].segment);
+        if (s && s->owner)
+            q->limits[kept++] = q->limits[i];
+    }
+    q->limits_count = kept;
+}
+
+static enum err scan_left(struct queue *q, const struct hub_peer *p, struct spool_known *known)
+{
+    struct spool_writer_left left = {
+        .writer = p->process, .number_floor = q->child.start->number_floor, .known = known};
+    size_t at = 0;
+    slice key;
+    void *value;
+    while (table_next(&q->segments, &at, &key, &value)) {
+        const struct segment *s = value;
+        if (s->owner == p)
+            known[left.known_count++] =
+                (struct spool_known){s->number, s->epoch, s->freed || s->closed ? UINT32_MAX : s->committed};
+    }
+    queue_segments_owner_gone(q, p);
+    return spool_scan_left(q->child.start->spool_fd, &left, &ops, q);
+}
+
+void queue_recover_left(struct queue *q, const struct hub_peer *p)
+{
+    struct peer_state *state = p->user;
+    if (state)
+        state->dead = true;
+    if (!q->recovered) {
+        queue_segments_owner_gone(q, p);
+        limits_drop(q);
+        return;
+    }
+    struct spool_known *known = calloc(q->segments.count + 1, sizeof *known);
+    uint32_t before = sched_message_count(q->sched);
+    enum err e = known ? scan_left(q, p, known) : ERR_NOMEM;
+    free(known);
+    if (e != ERR_OK) {
+        log_line(LOG_ERROR, "what a dead receiver has left cannot be read: %s", err_text(e));
+        child_stop(&q->child, 1);
+        return;
+    }
+    if (sched_message_count(q->sched) != before)
+        log_line(LOG_INFO, "receiver %u died before it announced %u messages: found on disk", p->process,
+                 sched_message_count(q->sched) - before);
 }

@@ -6,10 +6,18 @@
 #define REPORT_MAX (1u * 1024 * 1024)
 #define FULL_MAX 51200u
 #define HEADER_MAX 65536u
+/* In one report, so that it fits into a record group on the smallest disk. */
+#define RECIPIENTS_MAX 50u
+/* Marks a report on a report of ours, in its origin: nothing is told of it any more. */
+#define DOUBLE_BOUNCE SLICE("double-bounce")
 
 struct making {
     const struct spool_head *original;
+    struct spool_entry *entry;
+    bool readable; /* the body, too */
     const struct envelope *envelope;
+    struct report_recipient **members; /* those of this report, also the ones who want none */
+    size_t member_count;
     struct dsn_recipient *recipients;
     size_t count;
     slice to;
@@ -55,9 +63,15 @@ static enum err resolve(struct queue *q, slice to, struct envelope *envelope)
     return envelope->recipient_count ? ERR_OK : ERR_NOTFOUND;
 }
 
-static enum err original_text(struct spool_entry *entry, bool *full_r, slice *text_r)
+static enum err original_text(const struct making *k, bool *full_r, slice *text_r)
 {
-    const struct body_facts *f = &spool_entry_head(entry)->facts;
+    struct spool_entry *entry = k->entry;
+    const struct body_facts *f = &k->original->facts;
+    if (!k->readable) {
+        *full_r = false;
+        *text_r = SLICE_NONE;
+        return ERR_OK;
+    }
     bool full = f->size <= FULL_MAX;
     size_t max = full ? FULL_MAX : f->header_len < HEADER_MAX ? f->header_len : HEADER_MAX;
     enum err e = spool_entry_content(entry, 0, max, text_r);
@@ -66,12 +80,12 @@ static enum err original_text(struct spool_entry *entry, bool *full_r, slice *te
     return e;
 }
 
-static enum err print(struct queue *q, const struct making *k, struct spool_entry *entry, uint64_t id, buf *body)
+static enum err print(struct queue *q, const struct making *k, uint64_t id, buf *body)
 {
     const struct conf *c = q->conf;
     slice original;
     bool full;
-    enum err e = original_text(entry, &full, &original);
+    enum err e = original_text(k, &full, &original);
     if (e != ERR_OK)
         return e;
     struct dsn_report report = {
@@ -101,7 +115,12 @@ static struct body_facts facts_of(slice body)
     return body_scan_end(&scan);
 }
 
-static enum err queue_report(struct queue *q, const struct making *k, struct spool_entry *entry, uint64_t id)
+static bool is_double(const struct making *k)
+{
+    return k->envelope->reverse_path.len == 0;
+}
+
+static enum err report(struct queue *q, const struct making *k, uint64_t id)
 {
     struct envelope envelope = {.flags = ENVELOPE_BOUNCE};
     enum err e = resolve(q, k->to, &envelope);
@@ -109,13 +128,15 @@ static enum err queue_report(struct queue *q, const struct making *k, struct spo
         return e;
     buf body;
     buf_init(&body, REPORT_MAX);
-    e = print(q, k, entry, id, &body);
+    e = print(q, k, id, &body);
     if (e == ERR_OK) {
         struct spool_head head = {
             .id = id,
             .arrival_s = os_wall_s(),
             .facts = facts_of(buf_slice(&body)),
-            .origin = {.client_ip = SLICE("local"), .protocol = SLICE("local")},
+            .origin = {.client_ip = SLICE("local"),
+                       .protocol = SLICE("local"),
+                       .helo = is_double(k) ? DOUBLE_BOUNCE : SLICE_NONE},
             .envelope_count = 1,
             .envelopes = &envelope,
         };
@@ -143,7 +164,7 @@ static bool addressee(struct queue *q, struct making *k)
         k->to = k->envelope->reverse_path;
         return true;
     }
-    if (k->delay || !(k->envelope->flags & ENVELOPE_BOUNCE))
+    if (k->delay || !(k->envelope->flags & ENVELOPE_BOUNCE) || slice_equal(k->original->origin.helo, DOUBLE_BOUNCE))
         return false;
     k->to = q->conf->route.postmaster;
     for (size_t i = 0; i < k->count; i++) {
@@ -154,60 +175,124 @@ static bool addressee(struct queue *q, struct making *k)
     return true;
 }
 
-static void report_envelope(struct queue *q, struct making *k, struct spool_entry *entry)
+/* Those that will not pass: a reverse-path that leads nowhere, a report that is too long. */
+static bool hopeless(enum err e)
+{
+    return e == ERR_NOTFOUND || e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_CORRUPT || e == ERR_UNSUPPORTED;
+}
+
+/* An error means that it must be tried again. */
+static enum err report_send(struct queue *q, struct making *k)
 {
     if (!addressee(q, k)) {
         char id[QUEUE_ID_TEXT_MAX];
         size_t n = queue_id_write(id, k->original->id);
         if (!k->delay)
             log_line(LOG_WARNING, "%.*s: undeliverable without a reverse-path to tell: dropped", (int)n, id);
-        return;
+        return ERR_OK;
     }
     uint64_t id = queue_number(q);
-    log_report(k, id, id ? queue_report(q, k, entry, id) : ERR_AGAIN);
+    enum err e = id ? report(q, k, id) : ERR_AGAIN;
+    log_report(k, id, e);
+    return hopeless(e) ? ERR_OK : e;
 }
 
-static void report_gather(struct queue *q, struct making *k, const struct report_recipient *recipients, size_t count)
+/* The next members of this envelope, from *at on; false when there are none. */
+static bool gather(struct queue *q, struct making *k, struct report_recipient *recipients, size_t count, size_t *at)
 {
-    k->count = 0;
-    for (size_t i = 0; i < count; i++) {
+    k->count = k->member_count = 0;
+    for (; *at < count && k->member_count < RECIPIENTS_MAX; ++*at) {
         const struct envelope *envelope;
-        const struct recipient *r = spool_head_recipient(k->original, recipients[i].recipient, &envelope);
-        if (!r || envelope != k->envelope || !wanted(r, envelope, k->delay))
+        struct report_recipient *x = &recipients[*at];
+        const struct recipient *r = spool_head_recipient(k->original, x->recipient, &envelope);
+        if (!r || envelope != k->envelope)
+            continue;
+        k->members[k->member_count++] = x;
+        if (!wanted(r, envelope, k->delay))
             continue;
         k->recipients[k->count++] = (struct dsn_recipient){
             .recipient = r,
             .action = k->delay ? DSN_DELAYED : DSN_FAILED,
-            .verdict = recipients[i].verdict,
-            .remote_host = recipients[i].host,
+            .verdict = x->verdict,
+            .remote_host = x->host,
             .last_attempt_s = os_wall_s(),
             .retry_until_s = k->original->arrival_s + q->conf->queue.give_up_s,
         };
     }
+    return k->member_count > 0;
 }
 
-void queue_report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients,
-                       size_t count)
+static void members_done(struct queue *q, const struct making *k)
+{
+    for (size_t i = 0; i < k->member_count; i++) {
+        struct report_recipient *x = k->members[i];
+        if (!k->delay)
+            queue_outcome_add(q, k->original->id, x->recipient, SPOOL_FAILED, &x->verdict);
+        x->done = true;
+    }
+}
+
+static void envelopes(struct queue *q, struct making *k, struct report_recipient *recipients, size_t count)
+{
+    for (uint16_t i = 0; i < k->original->envelope_count; i++) {
+        size_t at = 0;
+        k->envelope = &k->original->envelopes[i];
+        while (gather(q, k, recipients, count, &at)) {
+            queue_batch_unit(q);
+            if (k->count == 0 || report_send(q, k) == ERR_OK)
+                members_done(q, k);
+        }
+    }
+}
+
+static enum err original_open(struct queue *q, struct making *k, const struct sched_message *m)
+{
+    struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
+    enum err e = spool_entry_open(q->reader, &place, &k->entry);
+    k->readable = e == ERR_OK;
+    /* A damaged body: the sender is told without it. */
+    if (hopeless(e))
+        e = spool_entry_open_head(q->reader, &place, &k->entry);
+    if (e == ERR_OK)
+        k->original = spool_entry_head(k->entry);
+    return e;
+}
+
+/* ERR_OK: all that can be done was tried. */
+static enum err make(struct queue *q, uint32_t message, bool delay, struct report_recipient *recipients, size_t count)
 {
     const struct sched_message *m = sched_message(q->sched, message);
-    struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
-    struct spool_entry *entry;
-    enum err e = spool_entry_open(q->reader, &place, &entry);
-    struct dsn_recipient *dsn = arena_array(&q->turn, count, sizeof *dsn);
-    if (e != ERR_OK || !dsn) {
+    struct dsn_recipient dsn[RECIPIENTS_MAX];
+    struct report_recipient *members[RECIPIENTS_MAX];
+    struct making k = {.recipients = dsn, .members = members, .delay = delay};
+    enum err e = original_open(q, &k, m);
+    if (e != ERR_OK) {
         char id[QUEUE_ID_TEXT_MAX];
         size_t n = queue_id_write(id, m->id);
-        log_line(LOG_ERROR, "%.*s: no report to its sender: %s", (int)n, id, err_text(e == ERR_OK ? ERR_NOMEM : e));
-        if (e == ERR_OK)
-            spool_entry_close(&entry);
+        log_line(LOG_ERROR, "%.*s: no report to its sender: %s", (int)n, id, err_text(e));
+        return e;
+    }
+    envelopes(q, &k, recipients, count);
+    spool_entry_close(&k.entry);
+    return ERR_OK;
+}
+
+void queue_report_failed(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count)
+{
+    if (!hopeless(make(q, message, false, recipients, count)))
         return;
+    /* What cannot be read can neither be delivered nor be told of: the log has it, and its segment is kept. */
+    uint64_t id = sched_message(q->sched, message)->id;
+    for (size_t i = 0; i < count; i++) {
+        queue_outcome_add(q, id, recipients[i].recipient, SPOOL_FAILED, &recipients[i].verdict);
+        recipients[i].done = true;
     }
-    struct making k = {.original = spool_entry_head(entry), .recipients = dsn, .delay = delay};
-    for (uint16_t i = 0; i < k.original->envelope_count; i++) {
-        k.envelope = &k.original->envelopes[i];
-        report_gather(q, &k, recipients, count);
-        if (k.count > 0)
-            report_envelope(q, &k, entry);
-    }
-    spool_entry_close(&entry);
+}
+
+bool queue_report_delay(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count)
+{
+    bool done = hopeless(make(q, message, true, recipients, count));
+    for (size_t i = 0; i < count && !done; i++)
+        done = recipients[i].done;
+    return done;
 }

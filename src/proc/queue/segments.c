@@ -3,6 +3,10 @@
  * when a checkpoint covers all of it. */
 #include "proc/queue/state.h"
 
+/* A freed segment is named in checkpoints under its old epoch until a record of a new one is seen (a power cut could bring the old one back). If its writer unlinked it
+ * instead, none comes: after so many checkpoints, minutes apart, that is on the disk. */
+#define FREED_CHECKPOINTS 2
+
 static slice key_of(const uint64_t *number)
 {
     return slice_of(number, sizeof *number);
@@ -35,36 +39,47 @@ static void forget(struct queue *q, struct segment *s)
     free(s);
 }
 
-void queue_segment_release(struct queue *q, struct segment *s)
+/* Back to the process that wrote it, to be used again. */
+static void hand_back(struct queue *q, struct segment *s)
 {
-    if (s->live > 0 || s->damaged || !q->recovered)
-        return;
+    s->freed = 1;
     if (s->mine) {
-        if (!s->closed || s->covered < s->committed)
-            return;
         spool_writer_recycle(q->writer, s->number);
-        forget(q, s);
         return;
     }
-    if (s->owner) {
-        if (!s->closed)
-            return;
-        struct ipc_message m = {.type = IPC_segment_free, .fd = -1};
-        m.u.segment_free.segment = s->number;
-        ipc_hub_send(q->child.hub, s->owner, &m);
-        forget(q, s);
-        return;
-    }
-    /* Written by a process that is dead: it may hold outcomes of an earlier queue, which count until a checkpoint has them. */
+    struct ipc_message m = {.type = IPC_segment_free, .fd = -1};
+    m.u.segment_free.segment = s->number;
+    ipc_hub_send(q->child.hub, s->owner, &m);
+}
+
+/* Written by a process that is dead: it may hold outcomes of an earlier queue, which count until a checkpoint has them. */
+static void remove_file(struct queue *q, struct segment *s)
+{
     if (s->covered < s->committed)
         return;
     enum err e = spool_segment_remove(q->child.start->spool_fd, s->number);
-    if (e != ERR_OK && e != ERR_NOTFOUND) {
+    if (e == ERR_OK || e == ERR_NOTFOUND)
+        forget(q, s);
+    else
         log_line(LOG_WARNING, "segment %llu is empty and cannot be removed: %s", (unsigned long long)s->number,
                  err_text(e));
+}
+
+void queue_segment_release(struct queue *q, struct segment *s)
+{
+    bool lives = s->mine || s->owner;
+    if (s->live > 0 || !q->recovered)
         return;
-    }
-    forget(q, s);
+    if (s->freed > FREED_CHECKPOINTS)
+        forget(q, s);
+    else if (s->freed)
+        return;
+    else if (s->damaged && (lives || !s->kept))
+        return; /* with a second name it may lose this one, but its bytes must stay: no recycling */
+    else if (!lives)
+        remove_file(q, s);
+    else if (s->closed && (!s->mine || s->covered >= s->committed))
+        hand_back(q, s);
 }
 
 void queue_segment_live_add(struct queue *q, uint64_t number)
@@ -81,6 +96,16 @@ void queue_segment_live_drop(struct queue *q, uint64_t number)
         queue_segment_release(q, s);
 }
 
+void queue_segment_epoch(struct segment *s, uint32_t epoch)
+{
+    if (s->freed && epoch > s->epoch) {
+        s->freed = 0;
+        s->closed = false;
+        s->committed = s->covered = s->covering = 0;
+    }
+    s->epoch = epoch;
+}
+
 void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p)
 {
     size_t at = 0;
@@ -92,6 +117,7 @@ void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p)
             continue;
         s->owner = NULL;
         s->closed = true;
+        s->freed = 0;
     }
 }
 

@@ -21,7 +21,10 @@ struct segment {
     struct hub_peer *owner; /* the living receiver that appends to it, or NULL */
     bool mine;              /* of our own writer */
     bool closed;            /* takes no more records */
-    bool damaged;           /* kept for ever */
+    bool damaged;           /* not to be used again */
+    bool kept;              /* has a second name for the admin: this one may go */
+    uint8_t
+        freed; /* 1: handed back to its writer; higher by one for each checkpoint that named it since. Its new epoch ends this */
 };
 
 /* One recipient's result, kept until its job is done. */
@@ -40,6 +43,7 @@ struct job {
     uint64_t segment; /* pinned while the job reads from it; 0 none */
     uint32_t part;    /* 0: given by the queue before us; all parts of the message are leased for it */
     struct hub_peer *peer;
+    bool ended; /* before recovery was over: its results count when it is */
     struct arena arena;
     struct result *results;
     size_t result_count, result_cap;
@@ -72,11 +76,12 @@ struct batch {
     size_t bytes;
     uint64_t serial; /* in the order of making */
     bool waiting;    /* to be submitted again after a failure */
+    bool durable;    /* but one before it is not */
 };
 
 struct peer_state {
     uint64_t unacked; /* receiver: announced bytes since the last ack */
-    bool hello_done;
+    bool hello_done, dead;
 };
 
 struct queue {
@@ -105,9 +110,12 @@ struct queue {
     uint32_t sweep_part; /* cursor of the sweep over parts; 0 not running */
     bool sweep_wanted;
     int64_t sweep_last_s;
-    uint64_t changes;     /* since the last checkpoint */
-    int exit_after_flush; /* draining: stop when batches are empty */
+    uint64_t changes; /* since the last checkpoint */
     uint64_t batch_serial;
+    size_t batch_bytes;        /* of all batches that are not on the disk yet */
+    uint32_t batches_waiting;  /* after a failure */
+    int64_t batch_complaint_s; /* when we last said so; 0: all is well */
+    bool incomplete; /* a mail on disk is not in the index: no checkpoint may cover it, the next start reads it */
     struct spool_checkpoint *checkpoint; /* being written, or NULL */
     uint32_t checkpoint_at;              /* cursor over messages */
     uint64_t
@@ -126,6 +134,8 @@ void queue_segment_live_add(struct queue *q, uint64_t number);
 void queue_segment_live_drop(struct queue *q, uint64_t number);
 /* Frees, hands back or unlinks it if nothing needs it any more. */
 void queue_segment_release(struct queue *q, struct segment *s);
+/* A record of this epoch was seen: one that was freed is in use again. */
+void queue_segment_epoch(struct segment *s, uint32_t epoch);
 void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p);
 void queue_segments_release_all(struct queue *q);
 void queue_segments_close(struct queue *q);
@@ -135,7 +145,9 @@ void queue_segments_close(struct queue *q);
 must_check enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes,
                                          bool recovering);
 void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a);
-/* Groups recipients of the message into parts. skip (may be NULL) tells which recipients are done. */
+/* Another record of a message that is there: the higher copy number is the place that counts. */
+void queue_intake_place(struct queue *q, uint32_t message, const struct spool_place *place);
+/* Groups recipients of the message into parts. */
 must_check enum err queue_intake_route(struct queue *q, uint32_t message, const struct spool_head *head);
 /* A message without parts is gone: its segment and large file may go too. */
 void queue_intake_message_done(struct queue *q, uint32_t message);
@@ -156,6 +168,8 @@ void queue_dispatch_close(struct queue *q);
 
 /* outcome.c: a job's results, or time, become outcomes */
 void queue_outcome_job(struct queue *q, struct job *j);
+void queue_outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum spool_outcome_kind kind,
+                       const struct verdict *v);
 /* The part waits; bounce it if it has waited too long, warn if long enough. True when it was ended. */
 bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host);
 void queue_outcome_removed(struct queue *q, uint32_t part);
@@ -168,14 +182,18 @@ struct report_recipient {
     uint32_t recipient;
     struct verdict verdict;
     slice host;
+    bool done; /* out: its outcome is in the batch, with the report if there is to be one */
 };
-/* Adds a report on these recipients of the message to the batch, or logs why there is none. */
-void queue_report_make(struct queue *q, uint32_t message, bool delay, const struct report_recipient *recipients,
-                       size_t count);
+/* Bounces: adds reports, and the outcomes that cause them, to the batch. What is not done after it could not be told now and must be tried again. */
+void queue_report_failed(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count);
+/* A delay warning; false when it must be tried again later. */
+bool queue_report_delay(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count);
 
 /* batch.c */
-/* The batch to add to; NULL without memory (then the caller tries again later). */
-struct batch *queue_batch_get(struct queue *q);
+/* What is added until the next call of this belongs to one record group: a report with its outcomes. Call it before each thing that can stand for itself. */
+void queue_batch_unit(struct queue *q);
+/* So much waits for a disk that fails that nothing new should be begun. */
+bool queue_batch_behind(const struct queue *q);
 void queue_batch_outcome(struct queue *q, const struct spool_outcome *o);
 void queue_batch_finish(struct queue *q, uint32_t part);
 must_check enum err queue_batch_report(struct queue *q, const struct spool_head *head, slice body);
@@ -191,6 +209,8 @@ void queue_batch_close(struct queue *q);
 /* recover.c */
 void queue_recover_when_settled(struct queue *q);
 void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p);
+/* A receiver is dead: what it had committed and we never heard of is read from its segments. */
+void queue_recover_left(struct queue *q, const struct hub_peer *p);
 /* checkpoint.c: written in slices of the loop's turns; what changes meanwhile is in records behind it */
 void queue_checkpoint_step(struct queue *q);
 void queue_checkpoint_begin(void *ctx);

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/receiver/state.h"
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 enum header_first_line header_first_line(slice content)
 {
+    size_t name = 0;
     if (content.len > 0 && content.ptr[0] == '\r')
         return HEADER_FIELD; /* an empty header */
-    for (size_t i = 0; i < content.len; i++) {
-        char c = content.ptr[i];
-        if (c == ':' || ((c == ' ' || c == '\t') && i > 0 && i + 1 < content.len && content.ptr[i + 1] == ':'))
-            return i > 0 ? HEADER_FIELD : HEADER_NONE;
-        if (c <= ' ' || c >= 0x7f)
-            return (c == ' ' || c == '\t') && i + 1 == content.len ? HEADER_UNDECIDED : HEADER_NONE;
-    }
-    return HEADER_UNDECIDED;
+    while (name < content.len && content.ptr[name] > ' ' && content.ptr[name] < 0x7f && content.ptr[name] != ':')
+        name++;
+    size_t colon = name;
+    while (colon < content.len && is_blank(content.ptr[colon]))
+        colon++;
+    if (colon == content.len)
+        return name == 0 && colon > 0 ? HEADER_NONE : HEADER_UNDECIDED;
+    return name > 0 && content.ptr[colon] == ':' ? HEADER_FIELD : HEADER_NONE;
 }
 
 bool header_has_end(slice content, size_t from)

@@ -12,7 +12,8 @@ slice session_protocol(const struct session *s)
 
 void log_connect(struct session *s)
 {
-    if (s->connect_logged)
+    /* whoever was refused at once has had its line */
+    if (s->connect_logged || s->refusal != STATUS_OK)
         return;
     s->connect_logged = true;
     log_line(LOG_INFO, "connect from %.*s[%.*s]", SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)));
@@ -69,6 +70,8 @@ void log_disconnect(struct session *s, slice why)
 {
     const struct session_counts *c = &s->counts;
     bool quit = slice_equal(why, SLICE("quit"));
+    if (s->refusal != STATUS_OK)
+        return;
     log_connect(s);
     if (!quit)
         log_why(s, why);

@@ -117,6 +117,7 @@ static void keep_input(struct session *s, slice rest)
 {
     if (rest.len > 0)
         buf_append(&s->stash, rest);
+    s->broken = s->broken || !buf_ok(&s->stash);
     bool pause = rest.len > 0 || s->congested || s->blocked;
     if (pause == s->paused)
         return;
@@ -158,10 +159,12 @@ static void on_data(void *ctx, slice in)
                  SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)));
         session_answer_status(s, STATUS_PREGREET);
     }
-    if (s->stash.len > 0)
-        buf_append(&s->stash, in);
-    else
+    if (s->stash.len == 0) {
         drive(s, in);
+        return;
+    }
+    buf_append(&s->stash, in);
+    s->broken = s->broken || !buf_ok(&s->stash);
 }
 
 static void on_drained(void *ctx)

@@ -93,7 +93,8 @@ enum session_wait {
     WAIT_VERIFY,  /* VRFY, EXPN */
     WAIT_LOGIN,
     WAIT_LOGIN_FAILED, /* the penalty */
-    WAIT_STORE
+    WAIT_STORE,
+    WAIT_SLOW /* thurn dev's slow@ */
 };
 
 enum auth_step { AUTH_PLAIN, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD };
@@ -234,6 +235,8 @@ void event_take(struct session *s, const struct smtp_server_event *e);
 void transaction_mail(struct session *s, const struct smtp_server_event *e);
 void transaction_rcpt(struct session *s, const struct smtp_server_event *e);
 /* lookup has answered about the recipient in hand. */
+/* A recipient that was to wait has waited. */
+void transaction_rcpt_go_on(struct session *s);
 void transaction_rcpt_answered(struct session *s, enum resolve_answer answer);
 /* Forgets it, with whatever content there is. Harmless without one. */
 void transaction_abort(struct session *s);

@@ -24,6 +24,10 @@ static void wait_over(struct session *s)
         auth_penalty_over(s);
         session_resume(s);
         break;
+    case WAIT_SLOW:
+        transaction_rcpt_go_on(s);
+        session_resume(s);
+        break;
     case WAIT_NONE:
     case WAIT_STORE:
         break;

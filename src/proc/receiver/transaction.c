@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/receiver/state.h"
 
+#include "proc/receiver/development.h"
+
 #define ARENA_MAX (16u << 20)
 #define ALL_ARENAS_MAX                                                                                                 \
     (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
@@ -132,11 +134,20 @@ static enum status rcpt_begin(struct session *s, const struct smtp_server_event 
 
 void transaction_rcpt(struct session *s, const struct smtp_server_event *e)
 {
+    if (s->r->conf->development && development_refused(s, e->path.local))
+        return;
     enum status status = rcpt_begin(s, e);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && s->r->conf->development && development_slow(e->path.local))
+        session_wait(s, WAIT_SLOW, DEVELOPMENT_SLOW_MS);
+    else if (status == STATUS_OK)
         resolve(s);
     else
         refuse(s, "RCPT", status, s->transaction->rcpt);
+}
+
+void transaction_rcpt_go_on(struct session *s)
+{
+    resolve(s);
 }
 
 void transaction_rcpt_answered(struct session *s, enum resolve_answer answer)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/sender/state.h"
 
-#define IDLE_DESTINATION_MS (10 * 60 * 1000)
+#define IDLE_DESTINATION_MS (60 * 1000)
 #define DESTINATION_ARENA_MAX 65536u
 #define TARGET_ARENA_MAX 262144u
 #define SESSIONS_MAX 2000u
@@ -17,16 +17,17 @@ static enum err copy_hop(struct destination *d, const struct next_hop *hop)
     return e;
 }
 
-/* The password is read once a destination and process, as whom we run: config check has seen that it can be. */
-static void read_password(struct sender *s, struct destination *d)
+static void find_password(struct sender *s, struct destination *d)
 {
     const struct route_override *o = d->hop.override;
     if (!o || o->login.len == 0)
         return;
+    d->no_password = true;
     for (size_t i = 0; i < s->password_count; i++) {
         if (s->passwords[i].override == o) {
             d->login = o->login;
             d->password = s->passwords[i].password;
+            d->no_password = false;
         }
     }
 }
@@ -48,7 +49,7 @@ static struct destination *destination_new(struct sender *s, const struct next_h
         return NULL;
     }
     d->key = kept;
-    read_password(s, d);
+    find_password(s, d);
     list_push(&s->destinations, &d->link);
     return d;
 }
@@ -77,20 +78,45 @@ static bool more_sessions(const struct sender *s, const struct destination *d)
     return d->job_count > d->opening * 2 && d->session_count < d->connections && s->session_count < SESSIONS_MAX;
 }
 
+/* Gives a waiting job to an idle session; false when nothing fits any more. The session is driven at once: it may be done with the job without a word to its host. */
+static bool idle_used(struct sender *s, struct destination *d)
+{
+    if (d->idle == 0 || d->job_count == 0)
+        return false;
+    LIST_FOREACH(l, &d->sessions) {
+        struct session *x = LIST_ENTRY(l, struct session, link);
+        if (!x->idle)
+            continue;
+        sender_session_next(s, x);
+        sender_session_drive(s, x);
+        return true;
+    }
+    return false;
+}
+
+/* The first job's: a session there can take all others too that have failed at fewer targets. */
+static uint32_t target_wanted(const struct destination *d)
+{
+    uint32_t first = LIST_ENTRY(d->jobs.next, struct job, link)->target_first;
+    if (first >= d->target_count)
+        first = 0;
+    return first > d->target_first ? first : d->target_first;
+}
+
 void sender_destination_pump(struct sender *s, struct destination *d)
 {
-    LIST_FOREACH(l, &d->sessions) {
-        if (d->idle == 0 || d->job_count == 0)
-            break;
-        struct session *x = LIST_ENTRY(l, struct session, link);
-        if (x->idle)
-            sender_session_next(s, x);
+    while (idle_used(s, d))
+        continue;
+    if (d->job_count > 0 && d->no_password) {
+        struct verdict v =
+            status_verdict_text(STATUS_AUTH_NEXT_HOP, SLICE("The password for the next host could not be read"));
+        sender_destination_down(s, d, &v, SLICE_NONE, false);
     }
     if (d->job_count == 0 || !sender_targets_ready(s, d))
         return;
     while (more_sessions(s, d)) {
         uint32_t before = d->session_count;
-        sender_session_open(s, d, d->target_first, false);
+        sender_session_open(s, d, target_wanted(d), false);
         if (d->session_count == before)
             break;
     }
@@ -119,21 +145,32 @@ static void log_down(const struct destination *d, const struct verdict *v, slice
              host.len ? ": " : "", SLICE_ARG(buf_slice(&b)));
 }
 
+static void fail(struct sender *s, struct job *j, const struct verdict *v, bool remote)
+{
+    for (uint32_t i = 0; i < j->recipient_count; i++) {
+        if (!j->results[i].set)
+            sender_job_result_set(j, i, v, remote);
+    }
+    sender_job_report(s, j, NULL);
+}
+
 void sender_destination_down(struct sender *s, struct destination *d, const struct verdict *v, slice host, bool remote)
 {
     bool permanent = verdict_class(v) == VERDICT_PERMANENT;
+    uint32_t told = 0;
     d->targets_until_ms = 0;
     d->target_first = 0;
-    if (d->job_count > 0)
+    if (d->job_count > 0 && !permanent)
         log_down(d, v, host);
-    for (struct job *j = sender_job_next(d); j; j = sender_job_next(d)) {
+    for (struct job *j = sender_job_first(d); j; j = sender_job_first(d)) {
+        sender_report_log_unsent(s, j, v, host);
         if (permanent) {
-            for (uint32_t i = 0; i < j->recipient_count; i++)
-                sender_job_result_set(j, i, v, remote);
-            sender_job_report(s, j, NULL);
+            fail(s, j, v, remote);
             continue;
         }
-        down_send(s, j->queue_destination, v, host, remote);
+        if (j->queue_destination != 0 && j->queue_destination != told)
+            down_send(s, j->queue_destination, v, host, remote);
+        told = j->queue_destination;
         sender_job_return(s, j);
     }
 }
@@ -157,6 +194,9 @@ void sender_destination_sweep(struct sender *s)
             d->asking = 0;
             sender_destination_down(s, d, &v, SLICE_NONE, false);
         }
+        /* Whatever kept its jobs waiting (no memory, too many sessions in all) may be over. */
+        if (d->job_count > 0)
+            sender_destination_pump(s, d);
         if (d->session_count == 0 && d->job_count == 0 && !d->asking && now_ms - d->used_ms > IDLE_DESTINATION_MS)
             destination_free(s, d);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/sender/state.h"
 
-#define JOB_ARENA_MAX (1u * 1024 * 1024)
+/* Two thousand bytes of verdict for each of ten thousand recipients. */
+#define JOB_ARENA_MAX (24u * 1024 * 1024)
 
 /* Jobs that were done: their memory serves the next ones. */
 static struct {
@@ -40,7 +41,9 @@ static enum err fill(struct job *j, const struct ipc_job *m)
     j->dispatch_us = m->dispatch_us;
     j->taken_us = 0;
     j->queue_destination = m->destination;
-    j->target_first = 0;
+    j->target_first = j->moves = 0;
+    j->connect_ms = j->transmit_ms = 0;
+    j->host = SLICE_NONE;
     j->recipient_count = (uint32_t)(m->recipients.len / sizeof(uint32_t));
     j->recipients = arena_array(&j->arena, j->recipient_count, sizeof *j->recipients);
     j->results = arena_array(&j->arena, j->recipient_count, sizeof *j->results);
@@ -77,6 +80,12 @@ void sender_job_take(struct sender *s, const struct ipc_job *m)
     list_push(&s->jobs, &j->all);
     struct destination *d = NULL;
     enum err e = fill(j, m);
+    if (s->child.draining) {
+        /* Given back now it would come again at once: the queue knows nobody else. It has it back when we end. */
+        list_remove(&j->all);
+        list_push(&s->held, &j->all);
+        return;
+    }
     if (e == ERR_OK)
         e = find_destination(s, j, m->connections, &d);
     if (e != ERR_OK) {
@@ -103,7 +112,7 @@ void sender_job_result_set(struct job *j, uint32_t index, const struct verdict *
         r->verdict.text = SLICE_NONE;
 }
 
-static void result_send(struct sender *s, const struct job *j, const struct session *from, uint32_t index)
+static void result_send(struct sender *s, struct hub_peer *queue, const struct job *j, uint32_t index)
 {
     const struct job_result *r = &j->results[index];
     char recipient[sizeof(uint32_t)];
@@ -113,41 +122,48 @@ static void result_send(struct sender *s, const struct job *j, const struct sess
     m.u.result.remote = r->remote;
     CHILD_VERDICT_SET(m.u.result, &r->verdict);
     m.u.result.recipients = slice_of(recipient, sizeof recipient);
-    if (from) {
-        m.u.result.host = from->host_text;
-        m.u.result.connect_ms = (uint32_t)((from->ready_us - from->begun_us) / 1000);
-        m.u.result.transmit_ms = (uint32_t)((os_now_us() - from->started_us) / 1000);
-    }
-    ipc_hub_send(s->child.hub, ipc_hub_find(s->child.hub, PROCESS_QUEUE), &m);
+    m.u.result.host = j->host;
+    m.u.result.connect_ms = j->connect_ms;
+    m.u.result.transmit_ms = j->transmit_ms;
+    ipc_hub_send(s->child.hub, queue, &m);
 }
 
-static void end_send(struct sender *s, const struct job *j, enum ipc_type type)
+static void results_send(struct sender *s, struct hub_peer *queue, struct job *j)
 {
-    struct ipc_message m = {.type = type, .fd = -1};
-    if (type == IPC_job_done)
-        m.u.job_done.job = j->number;
-    else
-        m.u.job_returned.job = j->number;
-    struct hub_peer *queue = ipc_hub_find(s->child.hub, PROCESS_QUEUE);
-    if (queue)
-        ipc_hub_send(s->child.hub, queue, &m);
+    for (uint32_t i = 0; j->results && i < j->recipient_count; i++) {
+        if (j->results[i].set)
+            result_send(s, queue, j, i);
+    }
+    struct ipc_message m = {.type = IPC_job_done, .fd = -1, .u.job_done = {j->number}};
+    ipc_hub_send(s->child.hub, queue, &m);
+    job_forget(j);
 }
 
 void sender_job_report(struct sender *s, struct job *j, const struct session *from)
 {
-    if (ipc_hub_find(s->child.hub, PROCESS_QUEUE)) {
-        for (uint32_t i = 0; j->results && i < j->recipient_count; i++) {
-            if (j->results[i].set)
-                result_send(s, j, from, i);
-        }
+    struct hub_peer *queue = ipc_hub_find(s->child.hub, PROCESS_QUEUE);
+    list_remove(&j->link);
+    if (from) {
+        j->connect_ms = (uint32_t)((from->ready_us - from->begun_us) / 1000);
+        j->transmit_ms = (uint32_t)((os_now_us() - from->started_us) / 1000);
+        if (arena_copy(&j->arena, from->host_text, &j->host) != ERR_OK)
+            j->host = SLICE_NONE;
     }
-    end_send(s, j, IPC_job_done);
-    job_forget(j);
+    if (queue) {
+        results_send(s, queue, j);
+        return;
+    }
+    list_remove(&j->all);
+    list_push(&s->done, &j->all);
 }
 
+/* Without a queue nobody needs to be told: what is not leased at HELLO is given out again. */
 void sender_job_return(struct sender *s, struct job *j)
 {
-    end_send(s, j, IPC_job_returned);
+    struct hub_peer *queue = ipc_hub_find(s->child.hub, PROCESS_QUEUE);
+    struct ipc_message m = {.type = IPC_job_returned, .fd = -1, .u.job_returned = {j->number}};
+    if (queue)
+        ipc_hub_send(s->child.hub, queue, &m);
     job_forget(j);
 }
 
@@ -157,27 +173,49 @@ void sender_job_wait(struct destination *d, struct job *j)
     d->job_count++;
 }
 
-struct job *sender_job_next(struct destination *d)
+static struct job *take(struct destination *d, struct job *j)
 {
-    struct list *l = list_pop(&d->jobs);
-    if (!l)
-        return NULL;
+    list_remove(&j->link);
     d->job_count--;
-    return LIST_ENTRY(l, struct job, link);
+    return j;
+}
+
+struct job *sender_job_next(struct destination *d, uint32_t target)
+{
+    LIST_FOREACH(l, &d->jobs) {
+        struct job *j = LIST_ENTRY(l, struct job, link);
+        /* The targets may be fewer than when it failed. */
+        if (j->target_first <= target || j->target_first >= d->target_count)
+            return take(d, j);
+    }
+    return NULL;
+}
+
+struct job *sender_job_first(struct destination *d)
+{
+    return list_empty(&d->jobs) ? NULL : take(d, LIST_ENTRY(d->jobs.next, struct job, link));
+}
+
+static uint32_t leases_send(struct sender *s, struct hub_peer *queue, struct list *jobs)
+{
+    uint32_t count = 0;
+    LIST_FOREACH(l, jobs) {
+        struct job *j = LIST_ENTRY(l, struct job, all);
+        struct ipc_message m = {.type = IPC_hello_lease, .fd = -1, .u.hello_lease = {j->number, j->place.id}};
+        ipc_hub_send(s->child.hub, queue, &m);
+        /* Its destinations have other numbers. */
+        j->queue_destination = 0;
+        count++;
+    }
+    return count;
 }
 
 void sender_jobs_hello(struct sender *s, struct hub_peer *queue)
 {
-    uint32_t count = 0;
-    LIST_FOREACH(l, &s->jobs) {
-        const struct job *j = LIST_ENTRY(l, struct job, all);
-        struct ipc_message m = {.type = IPC_hello_lease, .fd = -1};
-        m.u.hello_lease.job = j->number;
-        m.u.hello_lease.id = j->place.id;
-        ipc_hub_send(s->child.hub, queue, &m);
-        count++;
-    }
     struct ipc_message end = {.type = IPC_hello_end, .fd = -1};
-    end.u.hello_end.count = count;
+    end.u.hello_end.count =
+        leases_send(s, queue, &s->jobs) + leases_send(s, queue, &s->held) + leases_send(s, queue, &s->done);
     ipc_hub_send(s->child.hub, queue, &end);
+    LIST_FOREACH(l, &s->done)
+        results_send(s, queue, LIST_ENTRY(l, struct job, all));
 }

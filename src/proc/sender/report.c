@@ -21,3 +21,28 @@ void sender_report_log(const struct job *j, uint32_t index, const struct session
     };
     delivery_log_line(&l);
 }
+
+void sender_report_log_unsent(struct sender *s, const struct job *j, const struct verdict *v, slice relay)
+{
+    struct spool_entry *entry;
+    if (spool_entry_open_head(s->reader, &j->place, &entry) != ERR_OK)
+        return;
+    int64_t wall_us = os_wall_us(), arrival_us = j->arrival_s * 1000000;
+    for (uint32_t i = 0; i < j->recipient_count; i++) {
+        const struct envelope *envelope;
+        const struct recipient *r = spool_head_recipient(spool_entry_head(entry), j->recipients[i], &envelope);
+        if (!r || j->results[i].set)
+            continue;
+        struct delivery_log l = {
+            .id = j->place.id,
+            .to = r->address,
+            .original_to = r->original,
+            .relay = relay.len > 0 ? relay : SLICE("none"),
+            .delay_us = wall_us - arrival_us,
+            .parts_us = {j->dispatch_us - arrival_us, wall_us - j->dispatch_us, 0, 0},
+            .verdict = *v,
+        };
+        delivery_log_line(&l);
+    }
+    spool_entry_close(&entry);
+}

@@ -44,11 +44,10 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
 static void drain(void *ctx, int64_t limit_ms)
 {
     struct sender *s = ctx;
-    (void)limit_ms;
-    s->child.draining = true;
+    s->drain_until_ms = loop_now_ms(s->child.loop) + limit_ms;
     LIST_FOREACH(l, &s->destinations) {
         struct destination *d = LIST_ENTRY(l, struct destination, link);
-        for (struct job *j = sender_job_next(d); j; j = sender_job_next(d))
+        for (struct job *j = sender_job_first(d); j; j = sender_job_first(d))
             sender_job_return(s, j);
     }
     LIST_FOREACH(l, &s->sessions) {
@@ -71,7 +70,8 @@ static void sweep(void *ctx)
     sender_session_sweep(s);
     sender_destination_sweep(s);
     spool_reader_trim(s->reader);
-    if (s->child.draining && list_empty(&s->jobs))
+    bool over = list_empty(&s->jobs) || loop_now_ms(s->child.loop) >= s->drain_until_ms;
+    if (s->child.draining && over)
         child_stop(&s->child, 0);
 }
 
@@ -150,6 +150,8 @@ int sender_main(const struct child_start *start_with)
     list_init(&s->destinations);
     list_init(&s->sessions);
     list_init(&s->jobs);
+    list_init(&s->held);
+    list_init(&s->done);
     table_init(&s->destination_by_key, start_with->hash_key, false, 1u << 24);
     buf_init(&s->out, OUT_MAX);
     sender_targets_self_init(s);

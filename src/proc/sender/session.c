@@ -3,62 +3,16 @@
  * place, session_over. */
 #include "proc/sender/state.h"
 
-#define CONNECT_MS 30000
-#define HANDSHAKE_MS 60000
 #define IDLE_MS 2000
 #define NO_MORE_MS 30000
 #define TARGETS_TRIED_MAX 10u
-#define WRITE_MAX (512u * 1024)
 #define INPUT_MAX (256u * 1024)
 
-static void host_print(struct session *x, const struct destination *d)
+static void set_ready(struct session *x)
 {
-    buf b;
-    buf_init_fixed(&b, x->host, sizeof x->host);
-    if (d->hop.unix_path.len > 0) {
-        buf_append(&b, SLICE("unix:"));
-        buf_append(&b, d->hop.unix_path);
-    } else {
-        const struct mx_target *t = &d->targets[x->target];
-        buf_append(&b, slice_sub(t->name, 0, 200));
-        buf_append_char(&b, '[');
-        address_ip_print(&b, t->address.ip, t->address.ip_len);
-        buf_append(&b, SLICE("]:"));
-        buf_append_u64(&b, d->hop.port ? d->hop.port : 25);
-    }
-    x->host_text = buf_slice(&b);
-}
-
-static void options_set(struct sender *s, struct session *x)
-{
-    const struct destination *d = x->destination;
-    const struct route_override *o = d->hop.override;
-    enum route_tls tls = o ? o->tls : ROUTE_TLS_MAY;
-    x->options = (struct smtp_client_options){
-        .helo = o && o->helo.len > 0 ? o->helo : s->conf->route.hostname,
-        .login = d->login,
-        .password = d->password,
-        .lmtp = d->hop.kind == NEXT_LMTP,
-        .implicit_tls = o && o->smtps,
-    };
-    if (x->options.lmtp || tls == ROUTE_TLS_NONE || x->plain_only || x->options.implicit_tls)
-        x->options.tls = SMTP_CLIENT_TLS_NONE;
-    else
-        x->options.tls = tls == ROUTE_TLS_MAY ? SMTP_CLIENT_TLS_MAY : SMTP_CLIENT_TLS_REQUIRE;
-}
-
-static bool must_verify(const struct session *x)
-{
-    const struct route_override *o = x->destination->hop.override;
-    return o && (o->tls == ROUTE_TLS_VERIFY || o->login.len > 0);
-}
-
-static void count_state(struct session *x, enum session_state state)
-{
-    struct destination *d = x->destination;
-    if (x->state <= SESSION_HANDSHAKE && state > SESSION_HANDSHAKE)
-        d->opening--;
-    x->state = state;
+    if (!x->ready)
+        x->destination->opening--;
+    x->ready = true;
 }
 
 static void set_idle(struct session *x, bool idle)
@@ -71,7 +25,9 @@ static void set_idle(struct session *x, bool idle)
 void sender_session_close(struct sender *s, struct session *x)
 {
     set_idle(x, false);
-    count_state(x, SESSION_OVER);
+    set_ready(x);
+    if (s->sweep_at == &x->all)
+        s->sweep_at = x->all.next;
     x->destination->session_count--;
     s->session_count--;
     list_remove(&x->link);
@@ -99,29 +55,51 @@ static void failure_keep(struct session *x, const struct verdict *v, bool remote
     d->failure_from = slice_of(d->failure_host, x->host_text.len);
 }
 
-/* The target did not get as far as taking mail: another is tried, or the destination is down. Permanent words of a greeting are no judgement on the mail: only the next host counts. */
+/* Others are at the same host, and it takes their mail: it only has enough of us. */
+static bool target_works(const struct session *x)
+{
+    LIST_FOREACH(l, &x->destination->sessions) {
+        const struct session *other = LIST_ENTRY(l, struct session, link);
+        if (other != x && other->ready && !other->stale && other->target <= x->target)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing is left to try. Permanent words of a greeting are no judgement on the mail. */
+static void targets_failed(struct sender *s, struct destination *d)
+{
+    struct verdict v = d->failure;
+    if (verdict_class(&v) != VERDICT_TEMPORARY) {
+        v.code = 451;
+        v.enhanced[0] = v.enhanced[0] ? VERDICT_TEMPORARY : 0;
+    }
+    sender_destination_down(s, d, &v, d->failure_from, d->failure_remote);
+}
+
+/* The target did not get as far as taking mail: another is tried, or the destination is down. */
 static void target_failed(struct sender *s, struct session *x)
 {
     struct destination *d = x->destination;
     uint32_t next = x->target + 1;
-    if (d->target_first <= x->target)
-        d->target_first = next;
-    bool others = d->session_count > 1;
+    bool stale = x->stale, works = target_works(x), others = d->session_count > 1;
     sender_session_close(s, x);
-    if (next < d->target_count && next < TARGETS_TRIED_MAX) {
-        if (d->job_count > 0)
-            sender_session_open(s, d, next, false);
+    if (stale)
         return;
+    if (!works) {
+        if (d->target_first < next)
+            d->target_first = next;
+        if (next < d->target_count && next < TARGETS_TRIED_MAX) {
+            if (d->job_count > 0)
+                sender_session_open(s, d, next, false);
+            return;
+        }
+        d->target_first = 0;
     }
-    d->target_first = 0;
-    if (others) {
+    if (works || others)
         d->no_more_until_ms = loop_now_ms(s->child.loop) + NO_MORE_MS;
-        return;
-    }
-    struct verdict v = d->failure;
-    if (verdict_class(&v) != VERDICT_TEMPORARY)
-        v.code = 451, v.enhanced[0] = 4;
-    sender_destination_down(s, d, &v, d->failure_from, d->failure_remote);
+    else
+        targets_failed(s, d);
 }
 
 static void session_over(struct sender *s, struct session *x, const struct verdict *v, bool remote,
@@ -190,14 +168,29 @@ void sender_session_drive(struct sender *s, struct session *x)
     buf_deinit(&in);
 }
 
-static void tls_begin(struct sender *s, struct session *x)
+/* Opportunistic TLS that fails is worth no more than none: once more without it. True: the session is gone. */
+static bool retry_plain(struct sender *s, struct session *x)
 {
-    const struct destination *d = x->destination;
-    const struct tls_client *t = must_verify(x) ? s->tls_verify : s->tls_open;
-    count_state(x, SESSION_HANDSHAKE);
-    x->deadline_ms = loop_now_ms(s->child.loop) + HANDSHAKE_MS;
-    if (net_start_tls_client(x->connection, t, d->targets[x->target].name) != ERR_OK)
-        smtp_client_lost(x->client, ERR_TLS);
+    if (x->state != SESSION_HANDSHAKE || x->options.tls != SMTP_CLIENT_TLS_MAY || x->stale)
+        return false;
+    struct destination *d = x->destination;
+    uint32_t target = x->target;
+    log_line(LOG_INFO, "%.*s: TLS handshake failed (%.*s): trying without", SLICE_ARG(x->host_text),
+             SLICE_ARG(net_tls_error(x->connection)));
+    sender_session_close(s, x);
+    sender_session_open(s, d, target, true);
+    return true;
+}
+
+/* False when the session is gone. */
+static bool tls_begin(struct sender *s, struct session *x)
+{
+    if (sender_session_tls(s, x) == ERR_OK)
+        return true;
+    if (retry_plain(s, x))
+        return false;
+    smtp_client_lost(x->client, ERR_TLS);
+    return true;
 }
 
 /* One event; false when the session is gone. */
@@ -206,14 +199,13 @@ static bool event(struct sender *s, struct session *x, const struct smtp_client_
     switch (e->kind) {
     case SMTP_CLIENT_STARTTLS:
         output_flush(x);
-        tls_begin(s, x);
-        return true;
+        return tls_begin(s, x);
     case SMTP_CLIENT_READY:
         if (!x->ready_us)
             x->ready_us = os_now_us();
-        count_state(x, SESSION_TALKING);
-        x->destination->target_first =
-            x->target < x->destination->target_first ? x->target : x->destination->target_first;
+        set_ready(x);
+        if (!x->stale && x->target < x->destination->target_first)
+            x->destination->target_first = x->target;
         sender_session_next(s, x);
         return true;
     case SMTP_CLIENT_BODY:
@@ -269,20 +261,17 @@ static bool events(struct sender *s, struct session *x)
 
 void sender_session_next(struct sender *s, struct session *x)
 {
+    struct destination *d = x->destination;
     struct job *j;
-    while ((j = sender_job_next(x->destination)) != NULL) {
-        if (j->target_first > x->target) {
-            /* This host has failed it before; it waits for a session with the next one. */
-            sender_job_wait(x->destination, j);
-            break;
-        }
-        set_idle(x, false);
+    set_idle(x, false);
+    while (!x->stale && (j = sender_job_next(d, x->target)) != NULL) {
         if (sender_transfer_begin(s, x, j)) {
             output_flush(x);
             return;
         }
     }
-    if (s->child.draining) {
+    /* Jobs that this host has failed wait for another one: its session would be in the way. */
+    if (s->child.draining || x->stale || d->job_count > 0) {
         smtp_client_quit(x->client, loop_now_ms(s->child.loop));
         output_flush(x);
         return;
@@ -316,12 +305,9 @@ static void on_connected(void *ctx)
 {
     struct session *x = ctx;
     struct sender *s = sender_get();
-    if (x->options.implicit_tls) {
-        tls_begin(s, x);
-    } else {
-        count_state(x, SESSION_TALKING);
-    }
-    sender_session_drive(s, x);
+    x->state = SESSION_TALKING;
+    if (!x->options.implicit_tls || tls_begin(s, x))
+        sender_session_drive(s, x);
 }
 
 static void on_secured(void *ctx)
@@ -329,23 +315,9 @@ static void on_secured(void *ctx)
     struct session *x = ctx;
     struct sender *s = sender_get();
     bool verified = net_tls_verified(x->connection);
-    count_state(x, SESSION_TALKING);
+    x->state = SESSION_TALKING;
     smtp_client_secured(x->client, loop_now_ms(s->child.loop), verified);
     sender_session_drive(s, x);
-}
-
-/* Opportunistic TLS that fails is worth no more than none: once more without it. */
-static bool retry_plain(struct sender *s, struct session *x)
-{
-    if (x->state != SESSION_HANDSHAKE || x->options.tls != SMTP_CLIENT_TLS_MAY || x->options.implicit_tls || x->job)
-        return false;
-    struct destination *d = x->destination;
-    uint32_t target = x->target;
-    log_line(LOG_INFO, "%.*s: TLS handshake failed (%.*s): trying without", SLICE_ARG(x->host_text),
-             SLICE_ARG(net_tls_error(x->connection)));
-    sender_session_close(s, x);
-    sender_session_open(s, d, target, true);
-    return true;
 }
 
 static void on_closed(void *ctx, enum err why)
@@ -358,61 +330,13 @@ static void on_closed(void *ctx, enum err why)
     sender_session_drive(s, x);
 }
 
-static const struct net_ops session_ops = {
+const struct net_ops sender_session_ops = {
     .data = on_data,
     .drained = on_drained,
     .connected = on_connected,
     .secured = on_secured,
     .closed = on_closed,
 };
-
-static enum err connect_to(struct sender *s, struct session *x)
-{
-    const struct destination *d = x->destination;
-    struct socket_address to = d->unix_target, source;
-    struct net_route route = {.to = &to};
-    if (d->hop.unix_path.len == 0) {
-        const struct mx_address *a = &d->targets[x->target].address;
-        to = (struct socket_address){.ip_len = a->ip_len, .port = d->hop.port ? d->hop.port : 25};
-        memcpy(to.ip, a->ip, a->ip_len);
-    }
-    slice from = d->hop.override ? d->hop.override->source : SLICE_NONE;
-    if (from.len > 0 && socket_address_parse(from, 0, &source) == ERR_OK && source.ip_len == to.ip_len)
-        route.source = &source;
-    return net_connect(s->child.loop, &route, &session_ops, x, &x->connection);
-}
-
-void sender_session_open(struct sender *s, struct destination *d, uint32_t target, bool plain_only)
-{
-    struct session *x = calloc(1, sizeof *x);
-    if (!x)
-        return;
-    x->destination = d;
-    x->target = target < d->target_count ? target : 0;
-    x->plain_only = plain_only;
-    x->begun_us = os_now_us();
-    x->deadline_ms = loop_now_ms(s->child.loop) + CONNECT_MS;
-    buf_init(&x->pending, INPUT_MAX);
-    options_set(s, x);
-    host_print(x, d);
-    if (smtp_client_open(&x->options, loop_now_ms(s->child.loop), &x->client) != ERR_OK) {
-        free(x);
-        return;
-    }
-    list_push(&d->sessions, &x->link);
-    list_push(&s->sessions, &x->all);
-    d->session_count++;
-    d->opening++;
-    s->session_count++;
-    enum err e = connect_to(s, x);
-    if (e == ERR_OK) {
-        net_write_max(x->connection, WRITE_MAX);
-        return;
-    }
-    x->connection = NULL;
-    smtp_client_lost(x->client, e);
-    sender_session_drive(s, x);
-}
 
 static void deadline(struct sender *s, struct session *x, int64_t now_ms)
 {
@@ -445,6 +369,11 @@ static void deadline(struct sender *s, struct session *x, int64_t now_ms)
 void sender_session_sweep(struct sender *s)
 {
     int64_t now_ms = loop_now_ms(s->child.loop);
-    LIST_FOREACH(l, &s->sessions)
-        deadline(s, LIST_ENTRY(l, struct session, all), now_ms);
+    /* What one session does may end others: closing moves the cursor. */
+    for (s->sweep_at = s->sessions.next; s->sweep_at != &s->sessions;) {
+        struct session *x = LIST_ENTRY(s->sweep_at, struct session, all);
+        s->sweep_at = s->sweep_at->next;
+        deadline(s, x, now_ms);
+    }
+    s->sweep_at = NULL;
 }

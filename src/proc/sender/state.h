@@ -19,16 +19,19 @@ struct job_result {
 
 struct job {
     struct list link; /* destination.jobs, or alone when a session has it */
-    struct list all;  /* sender.jobs: for HELLO */
+    struct list all;  /* sender.jobs, held or done: for HELLO */
     struct arena arena;
     uint64_t number;
     struct spool_place place;
     int64_t arrival_s, dispatch_us, taken_us;
-    uint32_t queue_destination; /* the queue's number: for destination_down */
+    uint32_t queue_destination; /* the queue's number: for destination_down; 0: of a queue that is gone */
     uint32_t *recipients;
     uint32_t recipient_count;
     uint32_t target_first;      /* targets before it have failed this job */
+    uint32_t moves;             /* times that it was taken to another session after one had failed with it */
     struct job_result *results; /* one a recipient, in their order */
+    slice host;                 /* when done: who said the results, in arena */
+    uint32_t connect_ms, transmit_ms;
 };
 
 struct destination {
@@ -37,11 +40,12 @@ struct destination {
     struct arena arena;  /* what hop points to */
     struct next_hop hop; /* slices in the arena; override and owner are the configuration's */
     slice login, password;
+    bool no_password; /* the login's could not be read: nothing may be sent */
     struct list jobs; /* that wait */
     uint32_t job_count;
     struct list sessions;
-    uint32_t session_count, opening, idle;
-    uint32_t connections; /* most at once */
+    uint32_t session_count, opening, idle; /* opening: not ready for mail yet */
+    uint32_t connections;                  /* most at once */
     struct arena target_arena;
     struct mx_target *targets;
     size_t target_count;
@@ -58,7 +62,7 @@ struct destination {
     int64_t no_more_until_ms; /* the host refused one session while others went on: it has its limit */
 };
 
-enum session_state { SESSION_CONNECTING, SESSION_HANDSHAKE, SESSION_TALKING, SESSION_OVER };
+enum session_state { SESSION_CONNECTING, SESSION_HANDSHAKE, SESSION_TALKING };
 
 struct session {
     struct list link; /* destination.sessions */
@@ -67,8 +71,11 @@ struct session {
     struct net_connection *connection;
     struct smtp_client *client;
     struct smtp_client_options options;
-    uint32_t target;
-    char host[320]; /* "name[ip]:port" for logs */
+    uint32_t target; /* index into the destination's targets of now */
+    bool stale;      /* the target is no longer among them */
+    struct mx_address address;
+    char name_memory[256], host[320]; /* host: "name[ip]:port" for logs */
+    slice name;                       /* of the target, for TLS */
     slice host_text;
     enum session_state state;
     int64_t deadline_ms; /* of connecting and handshakes; of idleness when idle */
@@ -79,6 +86,7 @@ struct session {
     struct spool_entry *entry;
     uint64_t body_at;
     buf pending; /* input that the engine did not take yet */
+    bool ready;  /* has been: the host takes mail */
     bool idle, plain_only, body_open, ended;
     bool broken;      /* a write failed: the sweep drives the engine to its end */
     uint32_t carried; /* messages so far */
@@ -96,7 +104,13 @@ struct sender {
     struct route_index *routes;
     struct spool_reader *reader;
     struct tls_client *tls_open, *tls_verify;
-    struct list destinations, sessions, jobs;
+    struct list destinations, sessions;
+    struct list jobs;      /* that wait or are being sent */
+    struct list held;      /* came when we were draining: the queue has them back when we end */
+    struct list done;      /* results that no queue was there to hear */
+    struct list *sweep_at; /* the session that the sweep looks at next */
+    int64_t drain_until_ms;
+    int64_t timeout_percent; /* of all timeouts; 0: 100. Set before sender_main by tests only */
     struct table destination_by_key;
     uint32_t session_count;
     uint64_t token;
@@ -116,7 +130,11 @@ void sender_job_result_set(struct job *j, uint32_t index, const struct verdict *
 void sender_job_report(struct sender *s, struct job *j, const struct session *from);
 void sender_job_return(struct sender *s, struct job *j);
 void sender_job_wait(struct destination *d, struct job *j);
-struct job *sender_job_next(struct destination *d);
+/* The first that waits and that this target has not failed; NULL when there is none. */
+struct job *sender_job_next(struct destination *d, uint32_t target);
+/* The first that waits, whatever it waits for. */
+struct job *sender_job_first(struct destination *d);
+/* Its leases and unreported results, for a queue that has just come up. */
 void sender_jobs_hello(struct sender *s, struct hub_peer *queue);
 
 /* destination.c */
@@ -137,8 +155,15 @@ void sender_targets_self_init(struct sender *s);
 /* A new lookup process knows nothing of questions that were under way. */
 void sender_targets_ask_again(struct sender *s);
 
-/* session.c */
+/* session_open.c. The session may have failed and gone when this returns. */
 void sender_session_open(struct sender *s, struct destination *d, uint32_t target, bool plain_only);
+/* ERR_TLS and the like: it cannot even begin. */
+must_check enum err sender_session_tls(struct sender *s, struct session *x);
+/* A timeout of ours, as tests may have scaled it. */
+int64_t sender_session_timeout(const struct sender *s, int64_t ms);
+
+/* session.c */
+extern const struct net_ops sender_session_ops;
 void sender_session_drive(struct sender *s, struct session *x);
 /* A job waits and this session is free. */
 void sender_session_next(struct sender *s, struct session *x);
@@ -156,5 +181,7 @@ void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum 
 
 /* report.c */
 void sender_report_log(const struct job *j, uint32_t index, const struct session *from, const struct spool_head *head);
+/* The same verdict for all recipients of a job that no session took. */
+void sender_report_log_unsent(struct sender *s, const struct job *j, const struct verdict *v, slice relay);
 
 #endif

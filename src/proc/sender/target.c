@@ -5,30 +5,61 @@
 #define TARGETS_MS (5 * 60 * 1000)
 #define ASK_MS (60 * 1000)
 #define HOSTS_MAX 32u
+#define ADDRESSES_MAX 64u /* of a host */
 #define PORT_SMTP 25
+
+/* Sessions go on with the host that they have, if it is still one; jobs may try all again, as often as they may move. */
+static void sessions_reindex(struct destination *d)
+{
+    LIST_FOREACH(l, &d->sessions) {
+        struct session *x = LIST_ENTRY(l, struct session, link);
+        uint32_t at = 0;
+        while (d->targets && at < d->target_count && memcmp(&d->targets[at].address, &x->address, sizeof x->address))
+            at++;
+        x->stale = at >= d->target_count;
+        x->target = x->stale ? 0 : at;
+    }
+    LIST_FOREACH(l, &d->jobs)
+        LIST_ENTRY(l, struct job, link)->target_first = 0;
+}
 
 static void targets_set(struct sender *s, struct destination *d)
 {
     d->targets_until_ms = loop_now_ms(s->child.loop) + TARGETS_MS;
     d->target_first = 0;
     d->asking = 0;
+    sessions_reindex(d);
 }
 
-static bool literal(struct sender *s, struct destination *d, slice host)
+/* An address that a stranger's mail names is no better than an MX: never ourselves or loopback. What the admin wrote may be anywhere. */
+static bool by_stranger(const struct destination *d)
+{
+    return !d->hop.owner && (!d->hop.override || d->hop.override->host.len == 0);
+}
+
+/* False when the host is a name. */
+static bool literal(struct sender *s, struct destination *d, slice host, enum status *status_r)
 {
     uint8_t ip[16];
     size_t len;
     if (address_ip_parse(host, ip, &len) != ERR_OK)
         return false;
     arena_reset(&d->target_arena);
+    d->target_count = 0;
     d->targets = arena_array(&d->target_arena, 1, sizeof *d->targets);
-    d->target_count = d->targets ? 1 : 0;
-    if (d->targets) {
-        d->targets[0].name = host;
-        memcpy(d->targets[0].address.ip, ip, len);
-        d->targets[0].address.ip_len = (uint8_t)len;
-    }
-    targets_set(s, d);
+    *status_r = STATUS_LOCAL_ERROR;
+    if (!d->targets)
+        return true;
+    struct mx_address address = {.ip_len = (uint8_t)len};
+    memcpy(address.ip, ip, len);
+    const struct mx_host one = {.name = host, .addresses = &address, .address_count = 1};
+    struct mx_order to = {.targets = d->targets, .max = 1, .count = 1};
+    *status_r = STATUS_OK;
+    if (by_stranger(d))
+        *status_r = mx_order(&one, 1, &s->self, 0, &to);
+    else
+        d->targets[0] = (struct mx_target){host, address};
+    d->target_count = *status_r == STATUS_OK ? to.count : 0;
     return true;
 }
 
@@ -61,25 +92,35 @@ void sender_targets_ask_again(struct sender *s)
     }
 }
 
+static enum status unix_target(struct destination *d)
+{
+    if (d->hop.unix_path.len >= sizeof d->unix_target.path)
+        return STATUS_LOCAL_ERROR;
+    d->unix_target = (struct socket_address){0};
+    memcpy(d->unix_target.path, d->hop.unix_path.ptr, d->hop.unix_path.len);
+    d->target_count = 1;
+    return STATUS_OK;
+}
+
 bool sender_targets_ready(struct sender *s, struct destination *d)
 {
     if (d->targets_until_ms > loop_now_ms(s->child.loop) && d->target_count > 0)
         return true;
     if (d->asking)
         return false;
+    enum status status;
     if (d->hop.unix_path.len > 0) {
-        if (d->hop.unix_path.len >= sizeof d->unix_target.path)
-            return false;
-        d->unix_target = (struct socket_address){0};
-        memcpy(d->unix_target.path, d->hop.unix_path.ptr, d->hop.unix_path.len);
-        d->target_count = 1;
+        status = unix_target(d);
+    } else if (!literal(s, d, d->hop.host.len > 0 ? d->hop.host : d->hop.domain, &status)) {
+        ask(s, d);
+        return false;
+    }
+    if (status == STATUS_OK) {
         targets_set(s, d);
         return true;
     }
-    slice fixed = d->hop.host.len > 0 ? d->hop.host : d->hop.domain;
-    if (literal(s, d, fixed))
-        return d->target_count > 0;
-    ask(s, d);
+    struct verdict v = status_verdict(status);
+    sender_destination_down(s, d, &v, SLICE_NONE, false);
     return false;
 }
 
@@ -102,27 +143,37 @@ static bool take_u16(slice *in, uint16_t *v_r)
     return true;
 }
 
+static bool address_read(slice *in, struct mx_address *address)
+{
+    slice raw;
+    if (!take(in, 1, &raw))
+        return false;
+    uint8_t len = (uint8_t)raw.ptr[0];
+    if ((len != 4 && len != 16) || !take(in, len, &raw))
+        return false;
+    memcpy(address->ip, raw.ptr, len);
+    address->ip_len = len;
+    return true;
+}
+
 static bool host_read(slice *in, struct arena *arena, struct mx_host *host)
 {
     uint16_t name_len, count;
-    slice name, raw;
+    slice name;
     if (!take_u16(in, &host->preference) || !take_u16(in, &name_len) || !take(in, name_len, &name) ||
         !take_u16(in, &count))
         return false;
-    struct mx_address *addresses = arena_array(arena, count ? count : 1, sizeof *addresses);
+    size_t kept = count < ADDRESSES_MAX ? count : ADDRESSES_MAX;
+    struct mx_address *addresses = arena_array(arena, kept ? kept : 1, sizeof *addresses);
     if (!addresses || arena_copy(arena, name, &host->name) != ERR_OK)
         return false;
-    for (uint16_t i = 0; i < count; i++) {
-        if (!take(in, 1, &raw))
+    struct mx_address more;
+    for (size_t i = 0; i < count; i++) {
+        if (!address_read(in, i < kept ? &addresses[i] : &more))
             return false;
-        uint8_t len = (uint8_t)raw.ptr[0];
-        if ((len != 4 && len != 16) || !take(in, len, &raw))
-            return false;
-        memcpy(addresses[i].ip, raw.ptr, len);
-        addresses[i].ip_len = len;
     }
     host->addresses = addresses;
-    host->address_count = count;
+    host->address_count = kept;
     return true;
 }
 
@@ -141,11 +192,13 @@ static enum status order(struct sender *s, struct destination *d, slice in)
 {
     struct mx_host hosts[HOSTS_MAX];
     size_t count = 0;
-    while (in.len > 0 && count < HOSTS_MAX && host_read(&in, &d->target_arena, &hosts[count]))
-        count++;
     d->targets = arena_array(&d->target_arena, TARGETS_MAX, sizeof *d->targets);
     if (!d->targets)
         return STATUS_DNS_TEMPORARY;
+    for (; in.len > 0 && count < HOSTS_MAX; count++) {
+        if (!host_read(&in, &d->target_arena, &hosts[count]))
+            return STATUS_DNS_TEMPORARY;
+    }
     if (d->hop.host.len > 0)
         return fixed_order(hosts, count, d);
     uint32_t seed;
@@ -159,6 +212,7 @@ static enum status order(struct sender *s, struct destination *d, slice in)
 static enum status judge(struct sender *s, struct destination *d, const struct ipc_answer_mx *a)
 {
     arena_reset(&d->target_arena);
+    d->targets = NULL;
     d->target_count = 0;
     switch ((enum lookup_status)a->status) {
     case LOOKUP_FOUND:
@@ -179,7 +233,7 @@ void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a)
     struct destination *d = NULL;
     LIST_FOREACH(l, &s->destinations) {
         struct destination *at = LIST_ENTRY(l, struct destination, link);
-        if (at->asking == a->token)
+        if (at->asking && at->asking == a->token)
             d = at;
     }
     if (!d)

@@ -4,6 +4,7 @@
 
 #define CHUNK 65536u
 #define PENDING_MAX (128u * 1024)
+#define MOVES_MAX 10u
 
 /* The envelope of a job: its recipients are of one envelope each, but a list's members and others of the same message may be mixed: those of another reverse-path wait for the next round. */
 static uint32_t envelope_of(const struct spool_head *h, uint32_t recipient)
@@ -37,12 +38,13 @@ static void fail_open(struct sender *s, struct job *j, enum status status)
 /* Chooses the recipients for this message: those of the envelope of the first that has no verdict yet. x->map tells where each stands in the job. */
 static bool choose(struct session *x, struct job *j, const struct spool_head *h)
 {
-    uint32_t *list = arena_array(&j->arena, j->recipient_count, sizeof *list);
-    x->map = arena_array(&j->arena, j->recipient_count, sizeof *x->map);
+    uint32_t most = j->recipient_count < RECIPIENTS_MAX ? j->recipient_count : RECIPIENTS_MAX;
+    uint32_t *list = arena_array(&j->arena, most, sizeof *list);
+    x->map = arena_array(&j->arena, most, sizeof *x->map);
     if (!list || !x->map)
         return false;
     uint32_t envelope = UINT32_MAX, count = 0;
-    for (uint32_t i = 0; i < j->recipient_count && count < RECIPIENTS_MAX; i++) {
+    for (uint32_t i = 0; i < j->recipient_count && count < most; i++) {
         uint32_t of = envelope_of(h, j->recipients[i]);
         if (j->results[i].set || of == UINT32_MAX)
             continue;
@@ -64,18 +66,23 @@ static bool choose(struct session *x, struct job *j, const struct spool_head *h)
     return true;
 }
 
+static enum err entry_open(struct sender *s, struct session *x, const struct job *j)
+{
+    enum err e = spool_entry_open(s->reader, &j->place, &x->entry);
+    if (e == ERR_OK)
+        return ERR_OK;
+    char id[QUEUE_ID_TEXT_MAX];
+    size_t n = queue_id_write(id, j->place.id);
+    log_line(LOG_ERROR, "%.*s: cannot be read from the spool: %s", (int)n, id, err_text(e));
+    x->entry = NULL;
+    return e;
+}
+
 bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j)
 {
-    if (!x->entry) {
-        enum err e = spool_entry_open(s->reader, &j->place, &x->entry);
-        if (e != ERR_OK) {
-            char id[QUEUE_ID_TEXT_MAX];
-            size_t n = queue_id_write(id, j->place.id);
-            log_line(LOG_ERROR, "%.*s: cannot be read from the spool: %s", (int)n, id, err_text(e));
-            x->entry = NULL;
-            fail_open(s, j, STATUS_LOCAL_ERROR);
-            return false;
-        }
+    if (entry_open(s, x, j) != ERR_OK) {
+        fail_open(s, j, STATUS_LOCAL_ERROR);
+        return false;
     }
     if (!choose(x, j, spool_entry_head(x->entry))) {
         spool_entry_close(&x->entry);
@@ -92,12 +99,21 @@ bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j)
     return true;
 }
 
+/* The next piece; an error when the content ends before its size: then it is not whole, and must not be ended. */
+static enum err piece_read(struct session *x, slice *content_r)
+{
+    enum err e = spool_entry_content(x->entry, x->body_at, CHUNK, content_r);
+    if (e == ERR_OK && content_r->len == 0 && x->body_at < x->message.facts.size)
+        e = ERR_CORRUPT;
+    return e;
+}
+
 void sender_transfer_body(struct sender *s, struct session *x)
 {
     int64_t now_ms = loop_now_ms(s->child.loop);
     while (x->body_open && net_write_pending(x->connection) < PENDING_MAX) {
         slice content;
-        enum err e = spool_entry_content(x->entry, x->body_at, CHUNK, &content);
+        enum err e = piece_read(x, &content);
         if (e != ERR_OK) {
             struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
             log_line(LOG_ERROR, "content cannot be read from the spool: %s", err_text(e));
@@ -107,7 +123,7 @@ void sender_transfer_body(struct sender *s, struct session *x)
         }
         buf_clear(&s->out);
         /* The last piece and the end of data leave in one write. */
-        bool last = x->body_at + content.len >= x->message.facts.size || content.len == 0;
+        bool last = x->body_at + content.len >= x->message.facts.size;
         smtp_client_body(x->client, now_ms, content, &s->out);
         if (last)
             smtp_client_body_end(x->client, now_ms, &s->out);
@@ -152,6 +168,18 @@ static bool all_set(const struct job *j)
     return true;
 }
 
+/* Once the end of data was sent the host may have taken it: then the queue decides when to risk a second copy (RFC 1047). Before that, a host that only ended a session that
+ * had carried others is tried again, and else the next one, for those who were not judged. */
+static bool tries_elsewhere(struct job *j, const struct session *x, enum smtp_client_phase phase)
+{
+    bool again = x->carried > 0, next = x->target + 1 < x->destination->target_count;
+    if (phase >= SMTP_PHASE_END || j->moves >= MOVES_MAX || (!again && !next && !x->stale) || !forget_broken(j, x))
+        return false;
+    j->moves++;
+    j->target_first = x->stale ? 0 : again ? x->target : x->target + 1;
+    return true;
+}
+
 void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum smtp_client_phase phase)
 {
     struct job *j = x->job;
@@ -160,21 +188,15 @@ void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum 
     x->body_open = false;
     if (!j)
         return;
+    bool elsewhere = failed && tries_elsewhere(j, x, phase);
     x->carried++;
-    /* Once the end of data was sent the host may have taken it: then the queue decides when to risk a second copy (RFC 1047). */
-    bool elsewhere = failed && phase < SMTP_PHASE_END && x->target + 1 < d->target_count && forget_broken(j, x);
     for (uint32_t i = 0; i < x->message.recipient_count; i++)
         sender_report_log(j, x->map[i], x, spool_entry_head(x->entry));
     spool_entry_close(&x->entry);
-    if (elsewhere) {
-        log_line(LOG_INFO, "lost connection with %.*s: trying the next host", SLICE_ARG(x->host_text));
-        j->target_first = d->target_first = x->target + 1;
-        sender_job_wait(d, j);
-        return;
-    }
-    if (all_set(j)) {
+    if (elsewhere)
+        log_line(LOG_INFO, "lost connection with %.*s: trying again", SLICE_ARG(x->host_text));
+    if (all_set(j))
         sender_job_report(s, j, x);
-        return;
-    }
-    sender_job_wait(d, j);
+    else
+        sender_job_wait(d, j);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The system accounts that the tests use, and running a command as one of them."""
 
+import contextlib
 import os
 import pwd
 import subprocess
@@ -46,4 +47,5 @@ def give(path, who=None):
     os.chown(path, who.pw_uid, who.pw_gid)
     for top, folders, files in os.walk(path):
         for name in folders + files:
-            os.chown(os.path.join(top, name), who.pw_uid, who.pw_gid, follow_symlinks=False)
+            with contextlib.suppress(FileNotFoundError):  # a running server's files come and go
+                os.chown(os.path.join(top, name), who.pw_uid, who.pw_gid, follow_symlinks=False)

@@ -24,7 +24,7 @@ class Authority:
 
     def issue(self, *names):
         """(certificate, key) paths for these DNS names or addresses; the first is the CN."""
-        stem = os.path.join(self.folder, names[0].replace("*", "any"))
+        stem = os.path.join(self.folder, "+".join(names).replace("*", "any").replace(":", "_"))
         cert, key, request, ext = (stem + end for end in (".pem", ".key", ".csr", ".ext"))
         if not os.path.exists(cert):
             san = ",".join(("IP:" if n.replace(".", "").isdigit() or ":" in n else "DNS:") + n for n in names)

@@ -39,7 +39,7 @@ out:
   {transport}
 file:
   driver = appendfile
-  directory = {folder}/mail/$local_part
+  directory = {folder}/mail/$local_part_data
   maildir_format
   create_directory
   return_path_add
@@ -64,7 +64,7 @@ def unpacked(build):
 class Exim:
     """routers is the text of the routers section; usually DELIVER or relay_to(...)."""
 
-    DELIVER = "local:\n  driver = accept\n  transport = file\n"
+    DELIVER = "local:\n  driver = accept\n  local_parts = alice : bob : carol\n  transport = file\n"
 
     @staticmethod
     def relay_to(host, port):

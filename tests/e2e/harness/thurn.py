@@ -210,6 +210,12 @@ class Thurn:
         out = self.command("queue", "list", "--json").stdout
         return [json.loads(line) for line in out.splitlines() if line.strip()]
 
+    def removed(self, *ids, limit=wait.LIMIT):
+        """Waits until the queue is done with these mails. (A 250 does not wait for the queue to know of a mail, so an
+        empty queue right after it means nothing.)"""
+        for ident in ids:
+            self.logged(rf"{ident}: removed", limit)
+
     def queue_empty(self, limit=wait.LIMIT):
         wait.until(lambda: not self.queue(), lambda: f"an empty queue: {self.queue()}\n{self.log()}", limit)
 

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: ISC */
+#include "cmd/command.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/queue_ask.h"
+#include "cmd/queue_print.h"
+#include "cmd/terminal.h"
+
+#define OUT_MAX (64u << 20)
+#define OUT_BATCH (256u * 1024)
+
+struct queue_command {
+    struct command command;
+    enum queue_filter filter; /* as the options say */
+    slice value;
+    unsigned filters; /* given */
+    bool json, yes;
+    struct queue_line line;
+    int64_t now_s;
+    struct columns table;
+    buf out;
+    int status; /* of writing */
+};
+
+struct queue_verb_row {
+    const char *name;
+    enum queue_verb verb;
+    int (*run)(struct queue_command *q, const struct queue_verb_row *v, char **operands, int count);
+    const char *done; /* what has become of the messages */
+};
+
+static int usage(FILE *to)
+{
+    (void)fprintf(
+        to, "usage: thurn queue [--json] [-c FILE]                   all destinations\n"
+            "       thurn queue list [DESTINATION | FILTER] [--json] the messages\n"
+            "       thurn queue show ID ... [--json]                 all that is known of one\n"
+            "       thurn queue retry|hold|release|remove ID ...\n"
+            "       thurn queue retry|hold|release|remove FILTER [--yes]\n"
+            "FILTER is one of --destination NAME, --from ADDRESS, --to ADDRESS (or @DOMAIN), --reason TEXT. With a\n"
+            "filter, the number of matching messages is told, and nothing is done without --yes. `remove` sends no\n"
+            "bounce. --color=auto|always|never. For root and the server's own user.\n");
+    return to == stdout ? 0 : EX_USAGE;
+}
+
+static void write_out(struct queue_command *q)
+{
+    if (q->out.len > 0 && q->status == 0)
+        q->status = command_print(&q->out);
+    buf_clear(&q->out);
+}
+
+static void on_destination(void *ctx, const struct ipc_message *m)
+{
+    struct queue_command *q = ctx;
+    if (m->type != IPC_queue_destination)
+        return;
+    if (q->json)
+        queue_print_destination_json(&q->out, &m->u.queue_destination, q->now_s);
+    else
+        queue_print_destination_row(&q->table, &m->u.queue_destination, q->now_s);
+}
+
+static void on_item(void *ctx, const struct ipc_message *m)
+{
+    struct queue_command *q = ctx;
+    if (m->type != IPC_queue_item)
+        return;
+    if (q->json)
+        queue_print_item_json(&q->out, &m->u.queue_item, q->now_s);
+    else
+        queue_print_item_row(&q->table, &m->u.queue_item, q->now_s);
+    if (columns_full(&q->table))
+        columns_print(&q->table, &q->out);
+    if (q->out.len > OUT_BATCH)
+        write_out(q);
+}
+
+static void on_page(void *ctx, const struct ipc_message *m)
+{
+    struct queue_command *q = ctx;
+    slice line, rest = m->type == IPC_queue_text ? m->u.queue_text.text : SLICE_NONE;
+    if (q->json) {
+        on_item(ctx, m);
+        return;
+    }
+    if (m->type == IPC_queue_item)
+        queue_print_item_page(&q->out, &m->u.queue_item, q->now_s);
+    while (rest.len > 0) {
+        (void)slice_cut(rest, '\n', &line, &rest);
+        buf_append_escaped(&q->out, line);
+        buf_append_char(&q->out, '\n');
+    }
+}
+
+static int print_table(struct queue_command *q, const struct queue_request *request, const struct column *columns,
+                       size_t count)
+{
+    uint32_t matched = 0;
+    columns_init(&q->table, columns, count, terminal_width());
+    q->table.color = command_colored(&q->command, STDOUT_FILENO);
+    int status = queue_line_ask(&q->line, request, &matched);
+    if (!q->json && q->table.cell_count > 0)
+        columns_print(&q->table, &q->out);
+    if (!q->json && status == 0 && matched == 0)
+        command_say(request->filter == QUEUE_FILTER_ALL ? "the queue is empty" : "no message matches");
+    write_out(q);
+    columns_deinit(&q->table);
+    return status == 0 ? q->status : status;
+}
+
+static int summary(struct queue_command *q)
+{
+    struct queue_request request = {.verb = QUEUE_VERB_SUMMARY, .answer = on_destination, .ctx = q};
+    return print_table(q, &request, queue_summary_columns, QUEUE_SUMMARY_COLUMNS);
+}
+
+static int list(struct queue_command *q, const struct queue_verb_row *v, char **operands, int count)
+{
+    struct queue_request request = {v->verb, q->filter, q->value, false, on_item, q};
+    if (count > 0) {
+        request.filter = QUEUE_FILTER_DESTINATION;
+        request.value = slice_str(operands[0]);
+    }
+    return print_table(q, &request, queue_list_columns, QUEUE_LIST_COLUMNS);
+}
+
+static bool known_id(const char *text)
+{
+    uint64_t id;
+    if (queue_id_read(slice_str(text), &id) == ERR_OK)
+        return true;
+    command_say("\"%s\" is no queue id", text);
+    return false;
+}
+
+/* One request an id; the first failure is what we exit with, but all are tried. */
+static int each_id(struct queue_command *q, struct queue_request *request, char **operands, int count)
+{
+    int status = 0;
+    for (int i = 0; i < count; i++) {
+        uint32_t matched = 0;
+        request->filter = QUEUE_FILTER_ID;
+        request->value = slice_str(operands[i]);
+        int one = known_id(operands[i]) ? queue_line_ask(&q->line, request, &matched) : EX_DATAERR;
+        if (one == 0 && matched == 0) {
+            command_say("there is no message %s in the queue", operands[i]);
+            one = EX_DATAERR;
+        }
+        status = status == 0 ? one : status;
+    }
+    return status;
+}
+
+static int show(struct queue_command *q, const struct queue_verb_row *v, char **operands, int count)
+{
+    struct queue_request request = {.verb = v->verb, .answer = on_page, .ctx = q};
+    columns_init(&q->table, queue_list_columns, QUEUE_LIST_COLUMNS, 0);
+    int status = each_id(q, &request, operands, count);
+    columns_deinit(&q->table);
+    write_out(q);
+    return status == 0 ? q->status : status;
+}
+
+static void say_count(uint32_t count, const char *what)
+{
+    command_say("%u %s %s", count, count == 1 ? "message" : "messages", what);
+}
+
+static int bulk(struct queue_command *q, struct queue_request *request, const struct queue_verb_row *v)
+{
+    uint32_t count = 0;
+    request->dry = true;
+    int status = queue_line_ask(&q->line, request, &count);
+    if (status != 0)
+        return status;
+    if (count == 0 || !q->yes) {
+        say_count(count, count == 1 ? "matches" : "match");
+        if (count > 0)
+            command_say("nothing is done without --yes");
+        return count == 0 ? 0 : EX_USAGE;
+    }
+    request->dry = false;
+    status = queue_line_ask(&q->line, request, &count);
+    if (status == 0)
+        say_count(count, v->done);
+    return status;
+}
+
+static int act(struct queue_command *q, const struct queue_verb_row *v, char **operands, int count)
+{
+    struct queue_request request = {.verb = v->verb, .filter = q->filter, .value = q->value};
+    return count > 0 ? each_id(q, &request, operands, count) : bulk(q, &request, v);
+}
+
+static const struct queue_verb_row verbs[] = {
+    {"list", QUEUE_VERB_LIST, list, NULL},
+    {"show", QUEUE_VERB_SHOW, show, NULL},
+    {"retry", QUEUE_VERB_RETRY, act, "tried again now"},
+    {"hold", QUEUE_VERB_HOLD, act, "held"},
+    {"release", QUEUE_VERB_RELEASE, act, "released"},
+    {"remove", QUEUE_VERB_REMOVE, act, "removed"},
+};
+
+static const struct queue_verb_row *verb_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    }
+    return NULL;
+}
+
+static bool take_option(struct queue_command *q, int option, const char *value)
+{
+    static const struct {
+        int option;
+        enum queue_filter filter;
+    } filters[] = {
+        {'t', QUEUE_FILTER_TO}, {'f', QUEUE_FILTER_FROM}, {'d', QUEUE_FILTER_DESTINATION}, {'r', QUEUE_FILTER_REASON}};
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+        if (filters[i].option == option) {
+            q->filter = filters[i].filter;
+            q->value = slice_str(value);
+            q->filters++;
+            return true;
+        }
+    }
+    if (option == 'j')
+        q->json = true;
+    else if (option == 'y')
+        q->yes = true;
+    else
+        return command_option(&q->command, option, value);
+    return true;
+}
+
+static int run(struct queue_command *q, const struct queue_verb_row *v, char **operands, int count)
+{
+    int status = queue_line_open(&q->command, &q->line);
+    if (status != 0)
+        return status;
+    q->now_s = os_wall_s();
+    buf_init(&q->out, OUT_MAX);
+    status = v ? v->run(q, v, operands, count) : summary(q);
+    buf_deinit(&q->out);
+    queue_line_close(&q->line);
+    return status;
+}
+
+/* What can be seen to be wrong before a server is asked. */
+static bool well_formed(const struct queue_command *q, const struct queue_verb_row *v, int operands)
+{
+    if (!v)
+        return q->filters == 0;
+    if (v->verb == QUEUE_VERB_LIST)
+        return operands + (int)q->filters <= 1;
+    if (v->verb == QUEUE_VERB_SHOW)
+        return operands > 0 && q->filters == 0;
+    return (operands > 0) != (q->filters > 0) && q->filters <= 1;
+}
+
+int cmd_queue(int argc, char **argv)
+{
+    static const struct option options[] = {COMMAND_OPTIONS,
+                                            {"to", required_argument, NULL, 't'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"destination", required_argument, NULL, 'd'},
+                                            {"reason", required_argument, NULL, 'r'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"yes", no_argument, NULL, 'y'},
+                                            {NULL, 0, NULL, 0}};
+    struct queue_command q = {.filter = QUEUE_FILTER_ALL};
+    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
+        if (!take_option(&q, o, optarg))
+            return usage(stderr);
+    }
+    if (q.command.help)
+        return usage(stdout);
+    const struct queue_verb_row *v = optind < argc ? verb_find(argv[optind]) : NULL;
+    int operands = argc - optind - (v != NULL);
+    if ((!v && optind < argc) || !well_formed(&q, v, operands))
+        return usage(stderr);
+    return run(&q, v, argv + optind + 1, operands);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+#include "cmd/queue_ask.h"
+
+#define CONNECT_MS 5000
+#define SILENCE_MS 60000
+
+struct answers {
+    const struct queue_request *request;
+    uint64_t token;
+    bool ended;
+    int status;
+    uint32_t count;
+};
+
+static int no_server(const struct socket_address *a, enum err e)
+{
+    if (e == ERR_PERMISSION) {
+        command_say("%s: only root and the server's own user may see the queue", a->path);
+        return EX_NOPERM;
+    }
+    command_say("no server runs here (%s: %s)", a->path, err_text(e));
+    return EX_UNAVAILABLE;
+}
+
+int queue_line_open(const struct command *c, struct queue_line *line)
+{
+    struct conf *conf = NULL;
+    struct socket_address a = {.ip_len = 0};
+    buf path;
+    int fd = -1;
+    int status = command_load(c, &conf);
+    if (status != 0)
+        return status;
+    buf_init_fixed(&path, a.path, sizeof a.path - 1);
+    enum err e = child_control_socket_path(conf, &path);
+    conf_close(&conf);
+    if (e != ERR_OK) {
+        command_say("state_dir: its path is too long for a socket");
+        return EX_CONFIG;
+    }
+    e = socket_connect_wait(&a, CONNECT_MS, &fd);
+    if (e == ERR_OK)
+        e = ipc_channel_open(fd, PROCESS_COMMAND, PROCESS_CONSOLE, &line->channel);
+    return e == ERR_OK ? 0 : no_server(&a, e);
+}
+
+void queue_line_close(struct queue_line *line)
+{
+    if (line->channel)
+        ipc_channel_close(&line->channel);
+}
+
+/* Every answer begins with the token of its question. */
+static bool is_ours(const struct answers *a, const struct ipc_message *m)
+{
+    switch (m->type) {
+    case IPC_queue_item:
+        return m->u.queue_item.token == a->token;
+    case IPC_queue_destination:
+        return m->u.queue_destination.token == a->token;
+    case IPC_queue_text:
+        return m->u.queue_text.token == a->token;
+    case IPC_queue_end:
+        return m->u.queue_end.token == a->token;
+    default:
+        return false;
+    }
+}
+
+static void on_message(void *ctx, const struct ipc_message *m)
+{
+    struct answers *a = ctx;
+    if (!is_ours(a, m) || a->ended)
+        return;
+    if (m->type != IPC_queue_end) {
+        if (a->request->answer)
+            a->request->answer(a->request->ctx, m);
+        return;
+    }
+    a->ended = true;
+    a->status = m->u.queue_end.exit;
+    a->count = m->u.queue_end.count;
+    if (m->u.queue_end.text.len > 0)
+        command_say("%.*s", SLICE_ARG(m->u.queue_end.text));
+}
+
+int queue_line_ask(struct queue_line *line, const struct queue_request *request, uint32_t *count_r)
+{
+    struct answers answers = {.request = request, .token = ++line->token};
+    struct ipc_message m = {.type = IPC_queue_request, .fd = -1};
+    m.u.queue_request.token = answers.token;
+    m.u.queue_request.verb = (uint8_t)request->verb;
+    m.u.queue_request.filter = (uint8_t)request->filter;
+    m.u.queue_request.value = request->value;
+    m.u.queue_request.dry = request->dry;
+    ipc_channel_send(line->channel, &m);
+    enum err e = ipc_channel_flush(line->channel);
+    while (e == ERR_OK && !answers.ended) {
+        e = socket_wait(ipc_channel_fd(line->channel), false, SILENCE_MS);
+        if (e == ERR_OK)
+            e = ipc_channel_read(line->channel, on_message, &answers);
+        if (e == ERR_AGAIN)
+            e = ERR_OK;
+    }
+    if (!answers.ended) {
+        command_say("no answer from the server: %s", err_text(e));
+        return EX_TEMPFAIL;
+    }
+    *count_r = answers.count;
+    return answers.status;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+/* Inside the room only: a request about the queue to the running server, over its control socket, and the answers to it, one after the other. */
+#ifndef CMD_QUEUE_ASK_H
+#define CMD_QUEUE_ASK_H
+
+#include "child/child.h"
+#include "cmd/command.h"
+
+struct queue_line {
+    struct ipc_channel *channel;
+    uint64_t token;
+};
+
+struct queue_request {
+    enum queue_verb verb;
+    enum queue_filter filter;
+    slice value;
+    bool dry; /* only count */
+    /* Each queue_item, queue_destination and queue_text; may be NULL. */
+    void (*answer)(void *ctx, const struct ipc_message *m);
+    void *ctx;
+};
+
+/* 0, or what to exit with: then why is on standard error. */
+int queue_line_open(const struct command *c, struct queue_line *line);
+void queue_line_close(struct queue_line *line);
+/* Until the last answer: *count_r messages matched. 0, or what to exit with, as above. */
+int queue_line_ask(struct queue_line *line, const struct queue_request *request, uint32_t *count_r);
+
+#endif

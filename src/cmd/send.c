@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: ISC */
+#include "cmd/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "child/child.h"
+#include "cmd/compose.h"
+#include "cmd/development.h"
+#include "cmd/submit.h"
+
+#define RECIPIENTS_MAX 1000u
+#define MESSAGE_MAX (1ull << 30)
+#define ARENA_MAX (8u << 20)
+#define CONNECT_MS 5000
+#define READ_PIECE (64u * 1024)
+
+struct send {
+    struct command command;
+    struct arena arena;
+    const char *from, *file;
+    slice subject;
+    slice to[RECIPIENTS_MAX];
+    size_t to_count;
+    bool verbose;
+    slice hostname, origin;
+    struct socket_address server;
+};
+
+static int usage(FILE *to)
+{
+    (void)fprintf(
+        to, "usage: thurn send --to ADDRESS [--to ADDRESS ...] [--from ADDRESS] [--subject TEXT] [-v] [-c FILE]\n"
+            "                  [MESSAGE | -]\n"
+            "Hands a message (a file, or standard input) to the running server and prints its queue id. The header\n"
+            "fields From, To, Subject, Date and Message-ID are added where they are missing; a text without a header\n"
+            "is a body. Without -c and without " COMMAND_CONF " a `thurn dev` in this folder gets it.\n"
+            "-v shows the dialogue on standard error. Exit status: 0 taken; 67 no such recipient, 69 refused or no\n"
+            "server, 75 try again later, 77 not permitted.\n");
+    return to == stdout ? 0 : EX_USAGE;
+}
+
+static bool keep_address(struct send *s, const char *text, unsigned rules, slice *kept_r)
+{
+    struct address a;
+    char memory[512];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof memory);
+    enum err e = address_parse(slice_str(text), rules, &s->arena, &a);
+    if (e == ERR_OK) {
+        address_print(&b, a);
+        if (a.domain.len == 0 && a.local.len > 0)
+            buf_printf(&b, "@%.*s", SLICE_ARG(s->origin));
+        e = buf_ok(&b) ? arena_copy(&s->arena, buf_slice(&b), kept_r) : ERR_LIMIT;
+    }
+    if (e != ERR_OK)
+        command_say("\"%s\" is not an address", text);
+    return e == ERR_OK;
+}
+
+/* Who calls, at this host's origin. */
+static bool own_address(struct send *s, slice *from_r)
+{
+    struct os_user user;
+    enum err e = os_user_by_uid(os_uid(), &s->arena, &user);
+    if (e == ERR_OK)
+        e = arena_printf(&s->arena, from_r, "%.*s@%.*s", SLICE_ARG(user.name), SLICE_ARG(s->origin));
+    if (e != ERR_OK)
+        command_say("who are you? Say --from ADDRESS");
+    return e == ERR_OK;
+}
+
+static bool is_development(const struct send *s)
+{
+    struct os_file_stamp stamp;
+    return !s->command.conf_path && os_file_stamp(AT_FDCWD, SLICE(COMMAND_CONF), true, &stamp) == ERR_NOTFOUND;
+}
+
+/* Where the server is and what it calls itself. */
+static int find_server(struct send *s)
+{
+    struct conf *conf = NULL;
+    buf path;
+    buf_init_fixed(&path, s->server.path, sizeof s->server.path - 1);
+    if (is_development(s)) {
+        buf_append(&path, SLICE(DEVELOPMENT_SOCKET));
+        s->hostname = s->origin = SLICE(DEVELOPMENT_HOSTNAME);
+        return 0;
+    }
+    int status = command_load(&s->command, &conf);
+    if (status != 0)
+        return status;
+    enum err e = child_local_socket_path(conf, &path);
+    if (e == ERR_OK)
+        e = arena_copy(&s->arena, conf->route.hostname, &s->hostname);
+    if (e == ERR_OK)
+        e = arena_copy(&s->arena, conf->route.origin, &s->origin);
+    conf_close(&conf);
+    if (e != ERR_OK)
+        command_say("state_dir: %s", err_text(e));
+    return e == ERR_OK ? 0 : EX_CONFIG;
+}
+
+static enum err read_stream(FILE *from, buf *text)
+{
+    for (;;) {
+        char *room = buf_reserve(text, READ_PIECE);
+        if (!room)
+            return ERR_LIMIT;
+        size_t n = fread(room, 1, READ_PIECE, from);
+        buf_grown(text, n);
+        if (n == 0)
+            return ferror(from) ? ERR_IO : ERR_OK;
+    }
+}
+
+static int read_text(const struct send *s, buf *text)
+{
+    bool standard = !s->file || strcmp(s->file, "-") == 0;
+    enum err e = standard ? read_stream(stdin, text) : os_file_read(AT_FDCWD, slice_str(s->file), text);
+    if (e != ERR_OK)
+        command_say("%s: %s", standard ? "standard input" : s->file, err_text(e));
+    return e == ERR_OK ? 0 : EX_NOINPUT;
+}
+
+static void make_message(struct send *s, slice from, slice text, buf *content)
+{
+    uint64_t random;
+    slice id = SLICE_NONE;
+    struct compose c = {
+        .from = from, .to = s->to, .to_count = s->to_count, .subject = s->subject, .now_s = os_wall_s()};
+    os_random(&random, sizeof random);
+    enum err e = arena_printf(&s->arena, &id, "%lld.%016llx@%.*s", (long long)os_wall_us(), (unsigned long long)random,
+                              SLICE_ARG(s->hostname));
+    c.message_id = id;
+    c.offset_min = os_utc_offset_min(c.now_s);
+    compose_message(content, &c, text);
+    if (e != ERR_OK)
+        content->failed = true;
+}
+
+static int no_server(const struct send *s, enum err e)
+{
+    if (e == ERR_NOTFOUND || e == ERR_REFUSED)
+        command_say("no server runs here (%s); `thurn serve` or `thurn dev` starts one", s->server.path);
+    else
+        command_say("%s: %s", s->server.path, err_text(e));
+    return e == ERR_PERMISSION ? EX_NOPERM : EX_UNAVAILABLE;
+}
+
+/* "2.0.0 Ok: queued as ID", of which the last word is for scripts. */
+static void print_id(const struct submit *submit)
+{
+    slice reply = slice_of(submit->reply, submit->reply_len);
+    ptrdiff_t space = slice_rfind_char(reply, ' ');
+    slice id = slice_skip(reply, (size_t)(space + 1));
+    (void)printf("%.*s\n", SLICE_ARG(id));
+    (void)fflush(stdout);
+}
+
+static int submit(struct send *s, slice from, slice content)
+{
+    struct recipient *recipients = arena_array(&s->arena, s->to_count, sizeof *recipients);
+    struct envelope envelope = {
+        .reverse_path = from, .recipient_count = (uint32_t)s->to_count, .recipients = recipients};
+    struct submit job = {
+        .fd = -1, .helo = s->hostname, .envelope = &envelope, .content = content, .verbose = s->verbose};
+    if (!recipients)
+        return EX_OSERR;
+    for (size_t i = 0; i < s->to_count; i++)
+        recipients[i].address = s->to[i];
+    for (size_t i = 0; i < content.len && !(envelope.flags & ENVELOPE_BODY_8BIT); i++) {
+        if ((unsigned char)content.ptr[i] >= 0x80)
+            envelope.flags |= ENVELOPE_BODY_8BIT;
+    }
+    enum err e = socket_connect_wait(&s->server, CONNECT_MS, &job.fd);
+    if (e != ERR_OK)
+        return no_server(s, e);
+    submit_run(&job);
+    os_close(&job.fd);
+    if (job.accepted)
+        print_id(&job);
+    return job.status;
+}
+
+static int run(struct send *s, char **to)
+{
+    slice from = SLICE_NONE;
+    buf text, content;
+    int status = find_server(s);
+    if (status != 0)
+        return status;
+    bool good = s->from ? keep_address(s, s->from, ADDRESS_NULL | ADDRESS_NO_DOMAIN, &from) : own_address(s, &from);
+    for (size_t i = 0; good && i < s->to_count; i++)
+        good = keep_address(s, to[i], ADDRESS_NO_DOMAIN, &s->to[i]);
+    if (!good)
+        return EX_USAGE;
+    buf_init(&text, MESSAGE_MAX);
+    buf_init(&content, MESSAGE_MAX);
+    status = read_text(s, &text);
+    if (status == 0) {
+        make_message(s, from, buf_slice(&text), &content);
+        if (!buf_ok(&content))
+            command_say("the message is too large");
+        status = buf_ok(&content) ? submit(s, from, buf_slice(&content)) : EX_DATAERR;
+    }
+    buf_deinit(&text);
+    buf_deinit(&content);
+    return status;
+}
+
+static bool one_line(slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static bool take_option(struct send *s, int option, char *value, char **to)
+{
+    switch (option) {
+    case 'f':
+        s->from = value;
+        return true;
+    case 't':
+        if (s->to_count < RECIPIENTS_MAX)
+            to[s->to_count++] = value;
+        return true;
+    case 's':
+        s->subject = slice_str(value);
+        return one_line(s->subject);
+    case 'v':
+        s->verbose = true;
+        return true;
+    default:
+        return command_option(&s->command, option, value);
+    }
+}
+
+int cmd_send(int argc, char **argv)
+{
+    static const struct option options[] = {COMMAND_OPTIONS,
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"to", required_argument, NULL, 't'},
+                                            {"subject", required_argument, NULL, 's'},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {NULL, 0, NULL, 0}};
+    static struct send s;
+    static char *to[RECIPIENTS_MAX];
+    arena_init(&s.arena, ARENA_MAX);
+    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT "v", options, NULL)) != -1;) {
+        if (!take_option(&s, o, optarg, to))
+            return usage(stderr);
+    }
+    if (s.command.help)
+        return usage(stdout);
+    if (s.to_count == 0 || argc - optind > 1)
+        return usage(stderr);
+    s.file = optind < argc ? argv[optind] : NULL;
+    int status = run(&s, to);
+    arena_deinit(&s.arena);
+    return status;
+}

@@ -1,0 +1,1209 @@
+/* SPDX-License-Identifier: ISC */
+/* A queue in a process of its own over a real spool; the test is its master, its receiver, sender, deliver and console. */
+#include "proc/queue/queue.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WAIT_MS 20000
+#define FRAMES 512
+#define HOUR 3600
+#define CONF                                                                                                           \
+    "hostname = \"mail.example.org\"\npostmaster = \"postmaster@example.org\"\n"                                       \
+    "[domain.\"example.org\"]\ndeliver = \"maildir:/nowhere/{user}\"\nusers = [\"alice\", \"bob\"]\n"                  \
+    "[domain.\"hold.example\"]\ndeliver = \"hold:\"\nusers = [\"alice\"]\n"                                            \
+    "[domain.\"void.example\"]\ndeliver = \"discard:\"\nusers = [\"alice\"]\n"
+
+/* A frame that came, with its bytes. */
+struct frame {
+    struct ipc_message m;
+    char bytes[2][2048];
+    size_t len[2];
+};
+
+struct end {
+    enum process_kind kind;
+    uint32_t process;
+    struct ipc_channel *channel;
+    struct frame frames[FRAMES];
+    size_t first, count;
+    bool closed;
+};
+
+static char folder[64];
+static int dir_fd = -1;
+static struct conf *conf;
+static int64_t retry_s[] = {1 * HOUR, 2 * HOUR, 4 * HOUR};
+static struct end master, receiver, sender, deliver, console;
+static struct spool_writer *writer;
+static uint64_t number_floor, ids;
+static uint32_t process_next = 100, job_seen;
+static int queue_pid;
+static uint32_t queue_process;
+static struct spool_place places[64]; /* of mails, by order */
+static atomic_int *fault;             /* in shared memory: while it is on, each sync of the queue fails */
+
+static void take_bytes(struct frame *f, size_t i, slice *s)
+{
+    assert_true(s->len <= sizeof f->bytes[i]);
+    if (s->len)
+        memcpy(f->bytes[i], s->ptr, s->len);
+    *s = slice_of(f->bytes[i], s->len);
+}
+
+static void see(void *ctx, const struct ipc_message *m)
+{
+    struct end *e = ctx;
+    if (m->type == IPC_announce_ack)
+        return;
+    if (m->type == IPC_numbers_wanted) {
+        struct ipc_message n = {.type = IPC_numbers, .fd = -1};
+        assert_int_equal(spool_numbers_take(dir_fd, m->u.numbers_wanted.count, &n.u.numbers.first), ERR_OK);
+        n.u.numbers.count = m->u.numbers_wanted.count;
+        ipc_channel_send(e->channel, &n);
+        return;
+    }
+    assert_true(e->count < FRAMES);
+    struct frame *f = &e->frames[(e->first + e->count++) % FRAMES];
+    f->m = *m;
+    if (m->type == IPC_job)
+        take_bytes(f, 0, &f->m.u.job.recipients);
+    if (m->type == IPC_queue_text)
+        take_bytes(f, 0, &f->m.u.queue_text.text);
+    if (m->type == IPC_queue_item) {
+        take_bytes(f, 0, &f->m.u.queue_item.reason);
+        take_bytes(f, 1, &f->m.u.queue_item.destination);
+    }
+    if (m->type == IPC_queue_destination) {
+        take_bytes(f, 0, &f->m.u.queue_destination.name);
+        take_bytes(f, 1, &f->m.u.queue_destination.reason);
+    }
+}
+
+static struct end *const ends[] = {&master, &receiver, &sender, &deliver, &console};
+#define ENDS (sizeof ends / sizeof ends[0])
+
+/* Reads and writes once on all channels. */
+static void pump(int64_t wait_ms)
+{
+    int64_t until = os_now_ms() + wait_ms;
+    do {
+        for (size_t i = 0; i < ENDS; i++) {
+            struct end *e = ends[i];
+            if (!e->channel || e->closed)
+                continue;
+            enum err r = ipc_channel_read(e->channel, see, e);
+            e->closed = r == ERR_CLOSED || r == ERR_SYNTAX;
+            if (!e->closed && ipc_channel_flush(e->channel) != ERR_OK)
+                e->closed = true;
+        }
+        if (wait_ms > 0)
+            usleep(2000);
+    } while (os_now_ms() < until);
+}
+
+static void send_to(struct end *e, struct ipc_message m)
+{
+    m.fd = m.type == IPC_peer ? m.fd : -1;
+    ipc_channel_send(e->channel, &m);
+    pump(0);
+}
+
+/* The next frame on this channel. */
+static struct ipc_message *next(struct end *e, enum ipc_type type)
+{
+    int64_t until = os_now_ms() + WAIT_MS;
+    while (e->count == 0) {
+        if (os_now_ms() > until)
+            fail_msg("no %s came", ipc_message_name(type));
+        pump(2);
+    }
+    struct frame *f = &e->frames[e->first];
+    e->first = (e->first + 1) % FRAMES;
+    e->count--;
+    if (f->m.type != type)
+        fail_msg("%s came, %s expected", ipc_message_name(f->m.type), ipc_message_name(type));
+    return &f->m;
+}
+
+/* Round trip: what was sent to the queue before is done. */
+static void settle(void)
+{
+    struct ipc_message m = {.type = IPC_queue_request};
+    m.u.queue_request = (struct ipc_queue_request){.token = 77, .verb = QUEUE_VERB_SHOW, .filter = QUEUE_FILTER_ID};
+    for (int i = 0; i < 2; i++) {
+        send_to(&console, m);
+        assert_int_equal(next(&console, IPC_queue_end)->u.queue_end.token, 77);
+    }
+}
+
+static void introduce(struct end *e, enum process_kind kind)
+{
+    int pair[2];
+    struct ipc_message m = {.type = IPC_peer};
+    e->kind = kind;
+    if (!e->process)
+        e->process = process_next++;
+    e->first = e->count = 0;
+    e->closed = false;
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    assert_int_equal(ipc_channel_open(pair[0], kind, PROCESS_QUEUE, &e->channel), ERR_OK);
+    m.fd = pair[1];
+    m.u.peer = (struct ipc_peer){e->process, (uint8_t)kind, 0, 1};
+    send_to(&master, m);
+}
+
+static void hello_end(struct end *e)
+{
+    send_to(e, (struct ipc_message){.type = IPC_hello_end});
+}
+
+static void end_close(struct end *e)
+{
+    ipc_channel_close(&e->channel);
+    e->count = 0;
+}
+
+static void *fault_run(void *ctx)
+{
+    (void)ctx;
+    for (;;) {
+        if (atomic_load(fault))
+            os_file_fault(1, 1u << OS_CALL_SYNC, ERR_IO);
+        else
+            os_file_fault(0, 0, ERR_OK);
+        usleep(1000);
+    }
+    return NULL;
+}
+
+static void queue_run(const struct child_start *start)
+{
+    pthread_t thread;
+    if (atomic_load(fault) >= 0 && pthread_create(&thread, NULL, fault_run, NULL) != 0)
+        process_exit(3);
+    process_exit(queue_main(start));
+}
+
+/* Forks the queue; the peers are introduced, and say nothing yet. */
+static void queue_fork(void)
+{
+    int pair[2], pid;
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    queue_process = process_next++;
+    struct child_start start = {.kind = PROCESS_QUEUE,
+                                .process = queue_process,
+                                .generation = 1,
+                                .master_pid = process_pid(),
+                                .conf = conf,
+                                .hash_key = {5, 6},
+                                .control_fd = pair[1],
+                                .lock_fd = -1,
+                                .spool_fd = dir_fd,
+                                .number_floor = number_floor,
+                                .user = {.uid = os_uid(), .gid = process_gid()}};
+    assert_int_equal(process_fork(&pid), ERR_OK);
+    if (pid == 0)
+        queue_run(&start);
+    queue_pid = pid;
+    os_close(&pair[1]);
+    master.first = master.count = 0;
+    master.closed = false;
+    assert_int_equal(ipc_channel_open(pair[0], PROCESS_MASTER, PROCESS_QUEUE, &master.channel), ERR_OK);
+    assert_int_equal(next(&master, IPC_ready)->type, IPC_ready);
+    introduce(&receiver, PROCESS_RECEIVER);
+    introduce(&sender, PROCESS_SENDER);
+    introduce(&deliver, PROCESS_DELIVER);
+    introduce(&console, PROCESS_CONSOLE);
+    send_to(&master, (struct ipc_message){.type = IPC_peers_settled});
+}
+
+/* As the receiver does it. */
+static void receiver_hello(void)
+{
+    struct spool_segment_state state;
+    for (size_t i = 0; writer && spool_writer_segment(writer, i, &state); i++) {
+        struct ipc_message m = {.type = IPC_hello_segment};
+        m.u.hello_segment = (struct ipc_hello_segment){state.segment, state.committed, state.closed};
+        send_to(&receiver, m);
+    }
+    hello_end(&receiver);
+}
+
+static void queue_start(void)
+{
+    queue_fork();
+    receiver_hello();
+    hello_end(&sender);
+    hello_end(&deliver);
+    settle();
+}
+
+static int queue_wait(void)
+{
+    int status = -1;
+    for (int i = 0; i < WAIT_MS / 5; i++) {
+        if (waitpid(queue_pid, &status, WNOHANG) == queue_pid)
+            break;
+        pump(5);
+    }
+    for (size_t i = 0; i < ENDS; i++)
+        end_close(ends[i]);
+    queue_pid = 0;
+    return status;
+}
+
+static void queue_kill(void)
+{
+    process_kill(queue_pid, SIGKILL);
+    (void)queue_wait();
+}
+
+/* As at the end of the service: a checkpoint is left behind. */
+static void queue_drain(void)
+{
+    send_to(&master, (struct ipc_message){.type = IPC_drain, .u.drain = {1000}});
+    assert_int_equal(queue_wait(), 0);
+}
+
+static void writer_start(uint32_t segment_size)
+{
+    const struct spool_writer_options o = {
+        .dir_fd = dir_fd, .writer = receiver.process, .memory_max = 32 << 20, .segment_size = segment_size};
+    assert_int_equal(spool_writer_open(&o, &writer), ERR_OK);
+    uint64_t first;
+    assert_int_equal(spool_numbers_take(dir_fd, 1000, &first), ERR_OK);
+    spool_writer_supply_numbers(writer, first, 1000);
+}
+
+static void writer_done(struct spool_done *d)
+{
+    int64_t until = os_now_ms() + WAIT_MS;
+    do {
+        assert_true(os_now_ms() < until);
+        if (!spool_writer_next_done(writer, d))
+            d->kind = SPOOL_DONE_NUMBERS_LOW;
+        if (d->kind == SPOOL_DONE_NUMBERS_LOW)
+            usleep(500);
+    } while (d->kind != SPOOL_DONE_COMMITTED);
+    assert_int_equal(d->err, ERR_OK);
+}
+
+struct mail {
+    const char *from, *to[4]; /* from NULL: the null reverse-path of a bounce of ours */
+    int64_t age_s;
+    uint32_t flags;
+    size_t size;
+};
+
+static void announce(const struct spool_done *d)
+{
+    struct ipc_message m = {.type = IPC_announce};
+    CHILD_PLACE_SET(m.u.announce, &d->place);
+    m.u.announce.committed = d->committed;
+    m.u.announce.head = d->head;
+    send_to(&receiver, m);
+}
+
+static void closed_tell(uint64_t segment)
+{
+    struct spool_segment_state state;
+    for (size_t i = 0; spool_writer_segment(writer, i, &state); i++) {
+        struct ipc_message m = {.type = IPC_segment_closed, .u.segment_closed = {segment, state.committed}};
+        if (state.segment == segment)
+            send_to(&receiver, m);
+    }
+}
+
+static uint64_t mail_commit(const struct mail *x, bool tell, struct spool_place *place_r)
+{
+    static char body[300000];
+    struct recipient r[4] = {{.kind = RECIPIENT_ADDRESS}};
+    struct envelope envelope = {.recipients = r, .flags = x->flags};
+    struct spool_message *m = NULL;
+    struct spool_done d;
+    for (size_t i = 0; i < 4 && x->to[i]; i++)
+        r[envelope.recipient_count++].address = slice_str(x->to[i]);
+    if (x->from)
+        envelope.reverse_path = slice_str(x->from);
+    memset(body, 'x', sizeof body);
+    slice content = slice_of(body, x->size > 40 ? x->size : 40);
+    memcpy(body, "Subject: the original\r\n\r\n", 24);
+    struct spool_head head = {.id = ids++,
+                              .arrival_s = os_wall_s() - x->age_s,
+                              .facts = {.size = content.len, .header_len = 24},
+                              .origin = {.client_name = SLICE("client"), .protocol = SLICE("ESMTP")},
+                              .envelope_count = 1,
+                              .envelopes = &envelope};
+    assert_int_equal(spool_message_begin(writer, NULL, &m), ERR_OK);
+    assert_int_equal(spool_message_append(m, content), ERR_OK);
+    assert_int_equal(spool_message_commit(&m, &head), ERR_OK);
+    spool_writer_flush(writer);
+    writer_done(&d);
+    *place_r = d.place;
+    if (tell)
+        announce(&d);
+    if (tell && d.closed_segment)
+        closed_tell(d.closed_segment);
+    return head.id;
+}
+
+static uint64_t mail(const struct mail *x)
+{
+    return mail_commit(x, true, &places[0]);
+}
+
+static const struct mail remote = {.from = "carol@example.net", .to = {"dave@far.example"}};
+static const struct mail local = {.from = "carol@example.net", .to = {"alice@example.org"}};
+
+static struct ipc_job job_from(struct end *e)
+{
+    struct ipc_job j = next(e, IPC_job)->u.job;
+    job_seen++;
+    return j;
+}
+
+static void result_send(struct end *e, const struct ipc_job *j, uint16_t code, const char *text, slice recipients)
+{
+    struct ipc_message m = {.type = IPC_result};
+    m.u.result = (struct ipc_result){.job = j->job,
+                                     .remote = 1,
+                                     .code = code,
+                                     .enhanced_class = (uint8_t)(code / 100),
+                                     .text = slice_str(text),
+                                     .host = SLICE("mx.far.example[192.0.2.9]:25"),
+                                     .recipients = recipients};
+    send_to(e, m);
+}
+
+static void job_done(struct end *e, const struct ipc_job *j)
+{
+    send_to(e, (struct ipc_message){.type = IPC_job_done, .u.job_done = {j->job}});
+}
+
+static void answer(struct end *e, const struct ipc_job *j, uint16_t code, const char *text)
+{
+    result_send(e, j, code, text, j->recipients);
+    job_done(e, j);
+}
+
+static void nothing_for(struct end *e)
+{
+    settle();
+    pump(20);
+    if (e->count > 0)
+        fail_msg("unexpected %s", ipc_message_name(e->frames[e->first].m.type));
+}
+
+/* What the disk says. */
+struct on_disk {
+    uint64_t id;
+    uint32_t outcomes[8]; /* by kind */
+    uint32_t records;     /* of the message */
+    uint32_t listed;      /* in the checkpoint */
+    uint32_t damaged;
+};
+
+static enum err disk_message(void *ctx, const struct spool_place *place, slice head)
+{
+    struct on_disk *d = ctx;
+    (void)head;
+    d->records += place->id == d->id;
+    return ERR_OK;
+}
+
+static enum err disk_outcome(void *ctx, const struct spool_outcome *o)
+{
+    struct on_disk *d = ctx;
+    if (o->id == d->id && o->kind < 8)
+        d->outcomes[o->kind]++;
+    return ERR_OK;
+}
+
+static enum err disk_listed(void *ctx, const struct spool_place *place, slice state)
+{
+    struct on_disk *d = ctx;
+    (void)state;
+    d->listed += place->id == d->id;
+    return ERR_OK;
+}
+
+static enum err disk_segment(void *ctx, uint64_t number, uint32_t who, uint32_t epoch)
+{
+    (void)ctx;
+    (void)number;
+    (void)who;
+    (void)epoch;
+    return ERR_OK;
+}
+
+static void disk_damaged(void *ctx, uint64_t number, uint32_t offset, slice what)
+{
+    struct on_disk *d = ctx;
+    (void)number;
+    (void)offset;
+    (void)what;
+    d->damaged++;
+}
+
+static struct on_disk disk(uint64_t id)
+{
+    static const struct spool_scan_ops ops = {disk_message, disk_outcome, disk_listed, disk_segment, disk_damaged};
+    struct on_disk d = {.id = id};
+    assert_int_equal(spool_scan(dir_fd, NULL, 0, &ops, &d), ERR_OK);
+    assert_int_equal(d.damaged, 0);
+    return d;
+}
+
+/* Waits until the disk has so many outcomes of the kind for the message. */
+static void disk_has(uint64_t id, enum spool_outcome_kind kind, uint32_t count)
+{
+    int64_t until = os_now_ms() + WAIT_MS;
+    while (disk(id).outcomes[kind] != count) {
+        if (os_now_ms() > until)
+            fail_msg("the disk has %u outcomes of kind %d, not %u", disk(id).outcomes[kind], kind, count);
+        pump(20);
+    }
+}
+
+static uint32_t listed(enum queue_verb verb, enum queue_filter filter, const char *value)
+{
+    struct ipc_message m = {.type = IPC_queue_request};
+    m.u.queue_request = (struct ipc_queue_request){
+        .token = 5, .verb = (uint8_t)verb, .filter = (uint8_t)filter, .value = slice_str(value)};
+    send_to(&console, m);
+    for (;;) {
+        while (console.count == 0)
+            pump(2);
+        struct ipc_message *got = &console.frames[console.first].m;
+        if (got->type == IPC_queue_end)
+            return next(&console, IPC_queue_end)->u.queue_end.count;
+        (void)next(&console, got->type);
+    }
+}
+
+static struct ipc_queue_item item(uint64_t id)
+{
+    char text[QUEUE_ID_TEXT_MAX];
+    struct ipc_message m = {.type = IPC_queue_request};
+    m.u.queue_request = (struct ipc_queue_request){.token = 6, .verb = QUEUE_VERB_LIST, .filter = QUEUE_FILTER_ID};
+    m.u.queue_request.value = slice_of(text, queue_id_write(text, id));
+    send_to(&console, m);
+    struct ipc_queue_item i = next(&console, IPC_queue_item)->u.queue_item;
+    assert_int_equal(next(&console, IPC_queue_end)->u.queue_end.count, 1);
+    return i;
+}
+
+/* The mail that a job is about: its whole content, NUL-terminated, and its envelope's facts. */
+struct content {
+    char text[70000];
+    char to[128];
+    bool null_path;
+};
+
+static void read_job(const struct ipc_job *j, struct content *c)
+{
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    struct spool_place place = CHILD_PLACE_OF(*j);
+    slice content;
+    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_entry_open(r, &place, &e), ERR_OK);
+    assert_int_equal(spool_entry_content(e, 0, sizeof c->text - 1, &content), ERR_OK);
+    memcpy(c->text, content.ptr, content.len);
+    c->text[content.len] = 0;
+    const struct envelope *envelope = &spool_entry_head(e)->envelopes[0];
+    c->null_path = envelope->reverse_path.len == 0;
+    slice to = envelope->recipients[0].address;
+    assert_true(to.len < sizeof c->to);
+    memcpy(c->to, to.ptr, to.len);
+    c->to[to.len] = 0;
+    spool_entry_close(&e);
+    spool_reader_close(&r);
+}
+
+static void remove_folder(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf -- '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void conf_make(void)
+{
+    buf messages;
+    buf_init(&messages, 1 << 16);
+    conf_close(&conf);
+    if (conf_parse(SLICE("t.toml"), SLICE(CONF), false, &messages, &conf) != ERR_OK)
+        fail_msg("%.*s", SLICE_ARG(buf_slice(&messages)));
+    buf_deinit(&messages);
+    conf->queue.retry_s = retry_s;
+    conf->queue.retry_count = 3;
+    conf->queue.give_up_s = 100 * HOUR;
+    conf->queue.bounce_give_up_s = 24 * HOUR;
+    conf->queue.warn_after_s = 4 * HOUR;
+    conf->queue.min_free = 0;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/thurn-queue-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(spool_dir_open(folder, &dir_fd), ERR_OK);
+    conf_make();
+    assert_int_equal(spool_numbers_take(dir_fd, 1000, &ids), ERR_OK);
+    number_floor = ids;
+    atomic_store(fault, -1);
+    for (size_t i = 0; i < ENDS; i++)
+        ends[i]->process = 0;
+    receiver.process = process_next++;
+    /* Forked before the writer has threads: one of them could hold a lock of the allocator. */
+    queue_start();
+    writer_start(0);
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    if (queue_pid > 1)
+        queue_kill();
+    spool_writer_close(&writer);
+    os_close(&dir_fd);
+    conf_close(&conf);
+    remove_folder();
+    return 0;
+}
+
+static void delivered_mail_is_done(void **state)
+{
+    (void)state;
+    uint64_t a = mail(&remote), b = mail(&local);
+    struct ipc_job j = job_from(&sender), k = job_from(&deliver);
+    assert_int_equal(j.id, a);
+    assert_int_equal(k.id, b);
+    answer(&sender, &j, 250, "ok");
+    answer(&deliver, &k, 250, "ok");
+    disk_has(a, SPOOL_DELIVERED, 1);
+    disk_has(b, SPOOL_DELIVERED, 1);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+    nothing_for(&sender);
+}
+
+static void a_full_segment_comes_back_when_its_mail_is_done(void **state)
+{
+    (void)state;
+    spool_writer_close(&writer);
+    receiver.process = process_next++;
+    queue_kill();
+    queue_start();
+    writer_start(512 << 10);
+    const struct mail big = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 60000};
+    struct ipc_job kept = {0};
+    size_t in_first = 0, last = 0;
+    for (size_t i = 0; i < 10; i++) {
+        (void)mail_commit(&big, true, &places[i]);
+        in_first += places[i].segment == places[0].segment;
+        last = places[i].segment == places[0].segment ? i : last;
+    }
+    assert_in_range(in_first, 5, 9);
+    for (size_t i = 0; i < 10; i++) {
+        struct ipc_job j = job_from(&sender);
+        if (j.id == places[last].id)
+            kept = j;
+        else
+            answer(&sender, &j, 250, "ok");
+    }
+    nothing_for(&receiver);
+    answer(&sender, &kept, 250, "ok");
+    assert_int_equal(next(&receiver, IPC_segment_free)->u.segment_free.segment, places[0].segment);
+}
+
+static void a_failure_comes_back_as_a_bounce(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org", .to = {"dave@far.example", "eve@far.example"}};
+    uint64_t id = mail(&x);
+    struct ipc_job j = job_from(&sender);
+    assert_int_equal(j.recipients.len, 8);
+    result_send(&sender, &j, 250, "ok", slice_sub(j.recipients, 0, 4));
+    result_send(&sender, &j, 550, "no such user", slice_skip(j.recipients, 4));
+    job_done(&sender, &j);
+    struct ipc_job bounce = job_from(&deliver);
+    read_job(&bounce, &c);
+    assert_true(c.null_path);
+    assert_string_equal(c.to, "alice@example.org");
+    assert_non_null(strstr(c.text, "Content-Type: multipart/report"));
+    assert_non_null(strstr(c.text, "Auto-Submitted: auto-replied"));
+    assert_non_null(strstr(c.text, "Final-Recipient: rfc822; eve@far.example"));
+    assert_non_null(strstr(c.text, "no such user"));
+    assert_non_null(strstr(c.text, "Subject: the original"));
+    assert_null(strstr(c.text, "Final-Recipient: rfc822; dave@far.example"));
+    disk_has(id, SPOOL_FAILED, 1);
+    disk_has(id, SPOOL_DELIVERED, 1);
+    answer(&deliver, &bounce, 250, "ok");
+    settle();
+    disk_has(bounce.id, SPOOL_DELIVERED, 1);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+}
+
+static void a_bounce_that_bounces_goes_to_the_postmaster_and_no_further(void **state)
+{
+    (void)state;
+    static struct content c;
+    (void)mail(&(struct mail){.from = "gone@example.net", .to = {"dave@far.example"}});
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 550, "no");
+    struct ipc_job first = job_from(&sender);
+    read_job(&first, &c);
+    assert_string_equal(c.to, "gone@example.net");
+    answer(&sender, &first, 550, "no such sender");
+    struct ipc_job second = job_from(&deliver);
+    read_job(&second, &c);
+    assert_true(c.null_path);
+    assert_non_null(strstr(c.to, "@example.org"));
+    answer(&deliver, &second, 550, "mailbox is gone");
+    nothing_for(&deliver);
+    nothing_for(&sender);
+    disk_has(second.id, SPOOL_FAILED, 1);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+}
+
+static void strangers_null_path_is_never_answered(void **state)
+{
+    (void)state;
+    uint64_t id = mail(&(struct mail){.from = NULL, .to = {"dave@far.example"}});
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 550, "no");
+    disk_has(id, SPOOL_FAILED, 1);
+    nothing_for(&sender);
+    nothing_for(&deliver);
+}
+
+static void a_temporary_failure_waits_by_the_schedule(void **state)
+{
+    (void)state;
+    uint64_t id = mail(&remote);
+    struct ipc_job j = job_from(&sender);
+    int64_t now = os_wall_s();
+    answer(&sender, &j, 451, "try later");
+    disk_has(id, SPOOL_DEFERRED, 1);
+    struct ipc_queue_item i = item(id);
+    assert_int_equal(i.state, QUEUE_ITEM_DEFERRED);
+    assert_int_equal(i.tries, 1);
+    assert_in_range(i.next_s, now + HOUR, now + HOUR + 30);
+    assert_true(slice_find(i.reason, SLICE("try later")) >= 0);
+    assert_true(slice_equal(i.destination, SLICE("far.example")));
+    nothing_for(&sender);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_DESTINATION, "far.example"), 1);
+    j = job_from(&sender);
+    answer(&sender, &j, 451, "try later");
+    disk_has(id, SPOOL_DEFERRED, 2);
+    assert_in_range(item(id).next_s, now + 2 * HOUR, now + 2 * HOUR + 30);
+}
+
+static void too_old_is_given_up_and_half_old_is_warned_of_once(void **state)
+{
+    (void)state;
+    static struct content c;
+    uint64_t old = mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}, .age_s = 101 * HOUR});
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "try later");
+    struct ipc_job bounce = job_from(&deliver);
+    read_job(&bounce, &c);
+    assert_non_null(strstr(c.text, "try later"));
+    assert_non_null(strstr(c.text, "Action: failed"));
+    answer(&deliver, &bounce, 250, "ok");
+    disk_has(old, SPOOL_FAILED, 1);
+    uint64_t late = mail(&(struct mail){
+        .from = "alice@example.org", .to = {"dave@far.example"}, .age_s = 5 * HOUR, .flags = ENVELOPE_TRUSTED});
+    j = job_from(&sender);
+    answer(&sender, &j, 451, "try later");
+    bounce = job_from(&deliver);
+    read_job(&bounce, &c);
+    assert_non_null(strstr(c.text, "Action: delayed"));
+    answer(&deliver, &bounce, 250, "ok");
+    disk_has(late, SPOOL_WARNED, 1);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    j = job_from(&sender);
+    answer(&sender, &j, 451, "try later");
+    disk_has(late, SPOOL_DEFERRED, 2);
+    nothing_for(&deliver);
+    /* A stranger is not told. */
+    (void)mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}, .age_s = 5 * HOUR});
+    j = job_from(&sender);
+    answer(&sender, &j, 451, "try later");
+    nothing_for(&deliver);
+}
+
+static void a_dead_destination_is_one_record(void **state)
+{
+    (void)state;
+    struct ipc_job jobs[3];
+    for (size_t i = 0; i < 3; i++)
+        (void)mail_commit(&remote, true, &places[i]);
+    for (size_t i = 0; i < 3; i++)
+        jobs[i] = job_from(&sender);
+    struct ipc_message m = {.type = IPC_destination_down};
+    m.u.destination_down = (struct ipc_destination_down){
+        .destination = jobs[0].destination, .code = 421, .text = SLICE("nobody there"), .host = SLICE("mx")};
+    send_to(&sender, m);
+    for (size_t i = 0; i < 3; i++)
+        send_to(&sender, (struct ipc_message){.type = IPC_job_returned, .u.job_returned = {jobs[i].job}});
+    nothing_for(&sender);
+    (void)mail(&remote);
+    nothing_for(&sender);
+    struct ipc_message r = {.type = IPC_queue_request};
+    r.u.queue_request = (struct ipc_queue_request){.token = 9, .verb = QUEUE_VERB_SUMMARY};
+    send_to(&console, r);
+    struct ipc_queue_destination d = next(&console, IPC_queue_destination)->u.queue_destination;
+    assert_int_equal(d.messages, 4);
+    assert_int_equal(d.state, QUEUE_ITEM_DEFERRED);
+    assert_true(slice_find(d.reason, SLICE("nobody there")) >= 0);
+    (void)next(&console, IPC_queue_end);
+    assert_int_equal(disk(places[0].id).outcomes[SPOOL_DEFERRED], 0);
+    /* One job asks whether it is back; then all go. */
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_DESTINATION, "smtp:far.example"), 4);
+    struct ipc_job probe = job_from(&sender);
+    nothing_for(&sender);
+    answer(&sender, &probe, 250, "ok");
+    for (size_t i = 0; i < 3; i++)
+        (void)job_from(&sender);
+    /* A number that is no destination's. */
+    m.u.destination_down.destination = 4000000000u;
+    send_to(&sender, m);
+    settle();
+}
+
+static void an_admin_holds_releases_and_removes(void **state)
+{
+    (void)state;
+    uint64_t a = mail(&remote);
+    struct ipc_job j = job_from(&sender);
+    assert_int_equal(listed(QUEUE_VERB_REMOVE, QUEUE_FILTER_ALL, ""), 1); /* in delivery: left alone */
+    assert_int_equal(listed(QUEUE_VERB_HOLD, QUEUE_FILTER_FROM, "carol@example.net"), 1);
+    answer(&sender, &j, 451, "later");
+    disk_has(a, SPOOL_HELD, 1);
+    assert_int_equal(item(a).state, QUEUE_ITEM_HELD);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    nothing_for(&sender);
+    assert_int_equal(listed(QUEUE_VERB_RELEASE, QUEUE_FILTER_TO, "@far.example"), 1);
+    j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(a, SPOOL_RELEASED, 1);
+    assert_int_equal(listed(QUEUE_VERB_REMOVE, QUEUE_FILTER_TO, "nobody@far.example"), 0);
+    assert_int_equal(listed(QUEUE_VERB_REMOVE, QUEUE_FILTER_REASON, "later"), 1);
+    disk_has(a, SPOOL_REMOVED, 1);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+    nothing_for(&deliver); /* no bounce */
+    assert_int_equal(listed((enum queue_verb)9, QUEUE_FILTER_ALL, ""), 0);
+    (void)mail(&remote);
+    (void)job_from(&sender);
+    assert_int_equal(listed(QUEUE_VERB_REMOVE, (enum queue_filter)99, ""), 0);
+}
+
+static void hold_and_discard_need_nobody(void **state)
+{
+    (void)state;
+    uint64_t held = mail(&(struct mail){.from = "a@b.example", .to = {"alice@hold.example"}});
+    uint64_t gone = mail(&(struct mail){.from = "a@b.example", .to = {"alice@void.example"}});
+    disk_has(gone, SPOOL_DELIVERED, 1);
+    assert_int_equal(item(held).state, QUEUE_ITEM_HELD);
+    nothing_for(&deliver);
+    nothing_for(&sender);
+}
+
+static void a_dead_senders_jobs_come_back(void **state)
+{
+    (void)state;
+    uint64_t a = mail(&remote);
+    struct ipc_job j = job_from(&sender);
+    assert_int_equal(j.id, a);
+    send_to(&master, (struct ipc_message){.type = IPC_peer_gone, .u.peer_gone = {sender.process}});
+    end_close(&sender);
+    sender.process = 0;
+    introduce(&sender, PROCESS_SENDER);
+    hello_end(&sender);
+    struct ipc_job again = job_from(&sender);
+    assert_int_equal(again.id, a);
+    assert_true(again.job != j.job);
+    /* What the dead one would still say means nothing. */
+    answer(&sender, &j, 550, "no");
+    settle();
+    assert_int_equal(disk(a).outcomes[SPOOL_FAILED], 0);
+    answer(&sender, &again, 250, "ok");
+    disk_has(a, SPOOL_DELIVERED, 1);
+}
+
+static void foreign_and_malformed_results_harm_nothing(void **state)
+{
+    (void)state;
+    uint64_t a = mail(&remote), b = mail(&local);
+    struct ipc_job j = job_from(&sender), k = job_from(&deliver), bad = j;
+    char foreign[12];
+    put_u32(foreign, 7);
+    put_u32(foreign + 4, UINT32_MAX);
+    put_u32(foreign + 8, 0);
+    bad.job ^= 0x55;
+    answer(&sender, &bad, 550, "no such job");
+    answer(&sender, &k, 550, "not its job");
+    result_send(&sender, &j, 550, "not its recipients", slice_of(foreign, 8));
+    result_send(&sender, &j, 451, "not its recipients", slice_of(foreign, 8));
+    result_send(&sender, &j, 0, "half a number", slice_of(foreign, 3));
+    result_send(&sender, &j, 999, "an odd code", slice_of(foreign, 12));
+    send_to(&sender, (struct ipc_message){.type = IPC_hello_lease, .u.hello_lease = {12345, a}});
+    result_send(&sender, &j, 250, "ok", j.recipients);
+    result_send(&sender, &j, 250, "again", j.recipients);
+    result_send(&sender, &j, 550, "no, not", j.recipients);
+    job_done(&sender, &j);
+    job_done(&sender, &j);
+    settle();
+    disk_has(a, SPOOL_DELIVERED, 1);
+    assert_int_equal(disk(a).outcomes[SPOOL_FAILED], 0);
+    assert_int_equal(disk(b).outcomes[SPOOL_FAILED], 0);
+    answer(&deliver, &k, 250, "ok");
+    disk_has(b, SPOOL_DELIVERED, 1);
+}
+
+static void two_words_on_one_recipient_are_one_bounce(void **state)
+{
+    (void)state;
+    uint64_t a = mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}});
+    struct ipc_job j = job_from(&sender);
+    result_send(&sender, &j, 550, "no", j.recipients);
+    answer(&sender, &j, 550, "no");
+    struct ipc_job bounce = job_from(&deliver);
+    answer(&deliver, &bounce, 250, "ok");
+    nothing_for(&deliver);
+    disk_has(a, SPOOL_FAILED, 1);
+}
+
+static void a_killed_queue_knows_everything_again(void **state)
+{
+    (void)state;
+    uint64_t done = mail(&remote);
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 250, "ok");
+    disk_has(done, SPOOL_DELIVERED, 1);
+    uint64_t waits = mail(&remote);
+    j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(waits, SPOOL_DEFERRED, 1);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    j = job_from(&sender);
+    answer(&sender, &j, 451, "later still");
+    disk_has(waits, SPOOL_DEFERRED, 2);
+    uint64_t unheard = mail_commit(&local, false, &places[0]);
+    for (int round = 0; round < 3; round++) {
+        if (round == 1)
+            queue_drain();
+        else
+            queue_kill();
+        queue_start();
+        j = job_from(&deliver);
+        assert_int_equal(j.id, unheard);
+        nothing_for(&sender);
+        assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 2);
+        struct ipc_queue_item i = item(waits);
+        assert_int_equal(i.tries, 2);
+        assert_in_range(i.next_s, os_wall_s() + 2 * HOUR - 60, os_wall_s() + 2 * HOUR);
+        assert_true(slice_find(i.reason, SLICE("later still")) >= 0);
+        if (round == 0)
+            send_to(&deliver, (struct ipc_message){.type = IPC_job_returned, .u.job_returned = {j.job}});
+    }
+}
+
+static void an_announcement_twice_is_one_mail(void **state)
+{
+    (void)state;
+    uint64_t a = mail(&remote);
+    struct ipc_message m = {.type = IPC_announce};
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    buf head;
+    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_entry_open_head(r, &places[0], &e), ERR_OK);
+    buf_init(&head, 65536);
+    spool_head_encode(&head, spool_entry_head(e));
+    CHILD_PLACE_SET(m.u.announce, &places[0]);
+    m.u.announce.committed = places[0].offset + places[0].length;
+    m.u.announce.head = buf_slice(&head);
+    send_to(&receiver, m);
+    struct ipc_job j = job_from(&sender);
+    nothing_for(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(a, SPOOL_DEFERRED, 1);
+    /* Again before the new queue has read what was done of it. */
+    queue_drain();
+    queue_fork();
+    send_to(&receiver, m);
+    receiver_hello();
+    hello_end(&sender);
+    hello_end(&deliver);
+    nothing_for(&sender);
+    assert_int_equal(item(a).tries, 1);
+    /* A head that is no head: nothing dies. */
+    m.u.announce.head = SLICE("nonsense");
+    m.u.announce.id = 424242;
+    send_to(&receiver, m);
+    settle();
+    buf_deinit(&head);
+    spool_entry_close(&e);
+    spool_reader_close(&r);
+}
+
+static void jobs_outlive_the_queue_that_gave_them(void **state)
+{
+    (void)state;
+    const struct mail two = {.from = "carol@example.net", .to = {"dave@far.example", "alice@example.org"}};
+    uint64_t a = mail(&two), b = mail(&remote);
+    struct ipc_job remote_part = job_from(&sender), local_part = job_from(&deliver), other = job_from(&sender);
+    queue_kill();
+    queue_fork();
+    send_to(&sender, (struct ipc_message){.type = IPC_hello_lease, .u.hello_lease = {remote_part.job, a}});
+    send_to(&sender, (struct ipc_message){.type = IPC_hello_lease, .u.hello_lease = {other.job, b}});
+    send_to(&deliver, (struct ipc_message){.type = IPC_hello_lease, .u.hello_lease = {local_part.job, a}});
+    hello_end(&sender);
+    hello_end(&deliver);
+    /* Before the receiver's HELLO, so before anything was read. */
+    answer(&sender, &other, 250, "ok");
+    receiver_hello();
+    settle();
+    disk_has(b, SPOOL_DELIVERED, 1);
+    answer(&sender, &remote_part, 451, "later");
+    nothing_for(&deliver);
+    nothing_for(&sender);
+    disk_has(a, SPOOL_DEFERRED, 1);
+    answer(&deliver, &local_part, 250, "ok");
+    disk_has(a, SPOOL_DELIVERED, 1);
+    nothing_for(&deliver);
+    nothing_for(&sender);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 1);
+}
+
+static void receiver_dies(void)
+{
+    spool_writer_close(&writer);
+    send_to(&master, (struct ipc_message){.type = IPC_peer_gone, .u.peer_gone = {receiver.process}});
+    end_close(&receiver);
+    settle();
+}
+
+static void what_a_dead_receiver_never_announced_is_found(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        /* First a segment that the queue has not even heard of, then the end of one that it knows. */
+        uint64_t heard = known ? mail(&remote) : 0;
+        if (known)
+            assert_int_equal(job_from(&sender).id, heard);
+        uint64_t unheard = mail_commit(&remote, false, &places[1]), second = mail_commit(&local, false, &places[2]);
+        receiver_dies();
+        assert_int_equal(job_from(&sender).id, unheard);
+        assert_int_equal(job_from(&deliver).id, second);
+        nothing_for(&sender);
+        receiver.process = process_next++;
+        introduce(&receiver, PROCESS_RECEIVER);
+        hello_end(&receiver);
+        writer_start(0);
+    }
+}
+
+static void spares_of_the_living_are_left_alone(void **state)
+{
+    (void)state;
+    /* The queue starts and checkpoints while the receiver has spares only; then mail goes into them. */
+    (void)mail(&remote);
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    settle();
+    usleep(200000);
+    queue_drain();
+    queue_start();
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    queue_drain();
+    queue_start();
+    for (int i = 0; i < 40; i++) {
+        const struct mail big = {.from = "a@b.example", .to = {"dave@far.example"}, .size = 250000};
+        uint64_t id = mail_commit(&big, true, &places[0]);
+        char name[64];
+        int n = snprintf(name, sizeof name, "seg/%016llx", (unsigned long long)places[0].segment);
+        struct os_file_stamp stamp;
+        assert_int_equal(os_file_stamp(dir_fd, slice_of(name, (size_t)n), false, &stamp), ERR_OK);
+        j = job_from(&sender);
+        assert_int_equal(j.id, id);
+        answer(&sender, &j, 250, "ok");
+    }
+}
+
+static void a_changed_route_moves_waiting_mail_and_keeps_its_schedule(void **state)
+{
+    (void)state;
+    const struct mail two = {.from = "carol@example.net", .to = {"dave@far.example", "alice@example.org"}};
+    uint64_t a = mail(&two);
+    struct ipc_job j = job_from(&sender), k = job_from(&deliver);
+    answer(&sender, &j, 451, "later");
+    answer(&deliver, &k, 250, "ok");
+    disk_has(a, SPOOL_DEFERRED, 1);
+    disk_has(a, SPOOL_DELIVERED, 1);
+    queue_drain();
+    /* As a configuration from a file that has changed. */
+    static struct conf_source source = {.stamp = {.size = 1}};
+    struct conf_source *sources = conf->sources;
+    size_t count = conf->source_count;
+    conf->sources = &source;
+    conf->source_count = 1;
+    queue_start();
+    conf->sources = sources;
+    conf->source_count = count;
+    nothing_for(&sender);
+    nothing_for(&deliver);
+    struct ipc_queue_item i = item(a);
+    assert_int_equal(i.tries, 1);
+    assert_in_range(i.next_s, os_wall_s() + HOUR - 60, os_wall_s() + HOUR);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    j = job_from(&sender);
+    assert_int_equal(j.recipients.len, 4);
+    assert_int_equal(get_u32(j.recipients.ptr), 0);
+}
+
+static void a_failing_disk_delays_outcomes_and_loses_none(void **state)
+{
+    (void)state;
+    queue_kill();
+    atomic_store(fault, 0);
+    queue_start();
+    uint64_t a = mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}}), b = mail(&local);
+    struct ipc_job j = job_from(&sender), k = job_from(&deliver);
+    atomic_store(fault, 1);
+    usleep(20000);
+    answer(&sender, &j, 550, "no");
+    answer(&deliver, &k, 250, "ok");
+    nothing_for(&deliver); /* the bounce is not on the disk */
+    pump(1500);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0); /* nothing that could be acted on */
+    atomic_store(fault, 0);
+    struct ipc_job bounce = job_from(&deliver);
+    disk_has(b, SPOOL_DELIVERED, disk(b).outcomes[SPOOL_DELIVERED]);
+    assert_true(disk(a).outcomes[SPOOL_FAILED] >= 1);
+    assert_true(disk(b).outcomes[SPOOL_DELIVERED] >= 1);
+    queue_kill();
+    queue_start();
+    assert_int_equal(job_from(&deliver).id, bounce.id);
+    nothing_for(&sender);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 1);
+}
+
+static void long_waiting_mail_moves_and_its_segment_is_free(void **state)
+{
+    (void)state;
+    spool_writer_close(&writer);
+    receiver.process = process_next++;
+    queue_kill();
+    queue_start();
+    writer_start(512 << 10);
+    const struct mail big = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 100000};
+    const struct mail two = {
+        .from = "carol@example.net", .to = {"dave@far.example", "alice@example.org"}, .size = 100000};
+    uint64_t id = mail_commit(&two, true, &places[0]);
+    struct ipc_job waits = job_from(&sender), reads = job_from(&deliver);
+    for (int i = 0; i < 5; i++) {
+        (void)mail_commit(&big, true, &places[1 + i]);
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 250, "ok");
+    }
+    assert_true(places[5].segment != places[0].segment);
+    answer(&sender, &waits, 451, "later");
+    disk_has(id, SPOOL_DEFERRED, 1);
+    char text[QUEUE_ID_TEXT_MAX + 1] = {0};
+    (void)queue_id_write(text, id);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ID, text), 1);
+    waits = job_from(&sender);
+    answer(&sender, &waits, 451, "later");
+    disk_has(id, SPOOL_DEFERRED, 2);
+    nothing_for(&receiver); /* deliver still reads it there */
+    answer(&deliver, &reads, 451, "disk full");
+    disk_has(id, SPOOL_DEFERRED, 3);
+    /* The sweep that moves it runs at the next deferral at the latest. */
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ID, text), 1);
+    for (int i = 0; i < 2; i++) {
+        while (sender.count == 0 && deliver.count == 0)
+            pump(2);
+        struct end *e = sender.count ? &sender : &deliver;
+        struct ipc_job j = job_from(e);
+        answer(e, &j, 451, "later");
+    }
+    assert_int_equal(next(&receiver, IPC_segment_free)->u.segment_free.segment, places[0].segment);
+    spool_writer_recycle(writer, places[0].segment);
+    usleep(100000);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ID, text), 1);
+        struct ipc_job j = job_from(&sender);
+        static struct content c;
+        struct ipc_job head = j;
+        assert_true(head.copy > 0);
+        (void)c;
+        struct spool_reader *r = NULL;
+        struct spool_entry *e = NULL;
+        struct spool_place place = CHILD_PLACE_OF(j);
+        assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+        assert_int_equal(spool_entry_open(r, &place, &e), ERR_OK);
+        assert_int_equal(spool_entry_head(e)->facts.size, 100000);
+        spool_entry_close(&e);
+        spool_reader_close(&r);
+        (void)job_from(&deliver);
+        if (i == 0) {
+            queue_kill();
+            queue_start();
+        }
+    }
+}
+
+int main(void)
+{
+    /* What the queue does it does as an ordinary user. */
+    if (os_uid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        return 1;
+    fault = mmap(NULL, sizeof *fault, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (fault == MAP_FAILED)
+        return 1;
+    signal(SIGPIPE, SIG_IGN);
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
+    const struct CMUnitTest tests[] = {
+        TEST(delivered_mail_is_done),
+        TEST(a_full_segment_comes_back_when_its_mail_is_done),
+        TEST(a_failure_comes_back_as_a_bounce),
+        TEST(a_bounce_that_bounces_goes_to_the_postmaster_and_no_further),
+        TEST(strangers_null_path_is_never_answered),
+        TEST(a_temporary_failure_waits_by_the_schedule),
+        TEST(too_old_is_given_up_and_half_old_is_warned_of_once),
+        TEST(a_dead_destination_is_one_record),
+        TEST(an_admin_holds_releases_and_removes),
+        TEST(hold_and_discard_need_nobody),
+        TEST(a_dead_senders_jobs_come_back),
+        TEST(foreign_and_malformed_results_harm_nothing),
+        TEST(two_words_on_one_recipient_are_one_bounce),
+        TEST(a_killed_queue_knows_everything_again),
+        TEST(an_announcement_twice_is_one_mail),
+        TEST(jobs_outlive_the_queue_that_gave_them),
+        TEST(what_a_dead_receiver_never_announced_is_found),
+        TEST(spares_of_the_living_are_left_alone),
+        TEST(a_changed_route_moves_waiting_mail_and_keeps_its_schedule),
+        TEST(a_failing_disk_delays_outcomes_and_loses_none),
+        TEST(long_waiting_mail_moves_and_its_segment_is_free),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1078 @@
+/* SPDX-License-Identifier: ISC */
+/* A sender as the master would start it, in a child process, with this process in the roles of master, queue and lookup, and of the next hops. */
+#include "proc/sender/sender.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proc/sender/server_test.h"
+#include "proc/sender/state.h"
+
+#define PATIENCE_MS 20000
+#define RESULTS_MAX 256
+#define ID_FIRST 1000u
+
+enum { FIRST, SECOND, LMTP_UNIX, SERVERS }; /* 127.0.0.1 and 127.0.0.2 at one port, and a unix socket */
+
+struct seen_result {
+    uint64_t job;
+    uint32_t recipient;
+    unsigned code;
+    bool remote;
+    char text[256], host[128];
+};
+
+struct house {
+    char dir[64];
+    int spool_fd;
+    uint16_t port;
+    struct conf *conf;
+    struct os_user user;
+    struct arena arena;
+    struct server servers[SERVERS];
+    struct spool_writer *writer;
+    struct spool_place places[64];
+    unsigned place_count;
+    int pid;
+    int64_t timeout_percent;
+    struct ipc_channel *master, *queue, *lookup;
+    uint32_t process; /* the last introduced */
+    bool mute;        /* lookup answers nothing */
+    uint8_t mx_status;
+    const char *mx_ip; /* of the MX answer; NULL: its hosts are broken off */
+    struct seen_result results[RESULTS_MAX];
+    unsigned result_count, done, returned, down, asked, leases, hello_ends, ready;
+    char down_text[256];
+    uint64_t job;
+};
+
+static struct house h;
+
+static void send_to(struct ipc_channel *c, const struct ipc_message *m)
+{
+    ipc_channel_send(c, m);
+    enum err e = ipc_channel_flush(c);
+    assert_true(e == ERR_OK || e == ERR_AGAIN);
+}
+
+static void text_copy(char *to, size_t size, slice from)
+{
+    size_t n = from.len < size - 1 ? from.len : size - 1;
+    if (n > 0)
+        memcpy(to, from.ptr, n);
+    to[n] = 0;
+}
+
+static void on_result(const struct ipc_result *m)
+{
+    assert_true(h.result_count < RESULTS_MAX);
+    struct seen_result *r = &h.results[h.result_count++];
+    assert_int_equal(m->recipients.len, sizeof(uint32_t));
+    *r = (struct seen_result){
+        .job = m->job, .recipient = get_u32(m->recipients.ptr), .code = m->code, .remote = m->remote != 0};
+    text_copy(r->text, sizeof(r->text), m->text);
+    text_copy(r->host, sizeof(r->host), m->host);
+}
+
+static void on_queue(void *ctx, const struct ipc_message *m)
+{
+    (void)ctx;
+    h.done += m->type == IPC_job_done;
+    h.returned += m->type == IPC_job_returned;
+    h.leases += m->type == IPC_hello_lease;
+    h.hello_ends += m->type == IPC_hello_end;
+    if (m->type == IPC_result)
+        on_result(&m->u.result);
+    if (m->type == IPC_destination_down) {
+        h.down++;
+        text_copy(h.down_text, sizeof(h.down_text), m->u.destination_down.text);
+    }
+}
+
+static void on_master(void *ctx, const struct ipc_message *m)
+{
+    (void)ctx;
+    h.ready += m->type == IPC_ready;
+}
+
+static void put_u16_text(buf *b, unsigned v)
+{
+    char raw[2];
+    put_u16(raw, (uint16_t)v);
+    buf_append(b, slice_of(raw, 2));
+}
+
+static void host_print(buf *b, slice name, const char *const *ips, size_t count)
+{
+    put_u16_text(b, 10);
+    put_u16_text(b, (unsigned)name.len);
+    buf_append(b, name);
+    put_u16_text(b, (unsigned)count);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t ip[16];
+        size_t len;
+        assert_int_equal(address_ip_parse(slice_str(ips[i]), ip, &len), ERR_OK);
+        buf_append_char(b, (char)len);
+        buf_append(b, slice_of(ip, len));
+    }
+}
+
+static void on_lookup(void *ctx, const struct ipc_message *m)
+{
+    (void)ctx;
+    char memory[1024];
+    buf hosts;
+    buf_init_fixed(&hosts, memory, sizeof(memory));
+    struct ipc_message a = {.type = IPC_answer_mx, .fd = -1, .u.answer_mx = {.status = LOOKUP_FOUND}};
+    h.asked++;
+    if (h.mute)
+        return;
+    if (m->type == IPC_ask_host) {
+        static const char *const both[] = {"127.0.0.1", "127.0.0.2"};
+        a.u.answer_mx.token = m->u.ask_host.token;
+        host_print(&hosts, m->u.ask_host.name, both, slice_starts(m->u.ask_host.name, SLICE("two")) ? 2 : 1);
+    } else if (m->type == IPC_ask_mx) {
+        a.u.answer_mx.token = m->u.ask_mx.token;
+        a.u.answer_mx.status = h.mx_status;
+        if (h.mx_ip)
+            host_print(&hosts, SLICE("mx.far.example"), &h.mx_ip, 1);
+        else
+            buf_append(&hosts, SLICE("\x00\x0a\xff\xff"));
+    }
+    a.u.answer_mx.hosts = buf_slice(&hosts);
+    send_to(h.lookup, &a);
+}
+
+static void read_channel(struct ipc_channel **c, void (*call)(void *ctx, const struct ipc_message *m))
+{
+    if (!*c)
+        return;
+    enum err e = ipc_channel_read(*c, call, NULL);
+    if (e != ERR_OK && e != ERR_AGAIN)
+        ipc_channel_close(c);
+}
+
+static void pump(int ms)
+{
+    struct pollfd p[3] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+    struct ipc_channel *const channels[] = {h.master, h.queue, h.lookup};
+    for (int i = 0; i < 3; i++)
+        if (channels[i])
+            p[i] = (struct pollfd){.fd = ipc_channel_fd(channels[i]), .events = POLLIN};
+    if (poll(p, 3, ms) <= 0)
+        return;
+    if (p[0].revents)
+        read_channel(&h.master, on_master);
+    if (p[1].revents)
+        read_channel(&h.queue, on_queue);
+    if (p[2].revents)
+        read_channel(&h.lookup, on_lookup);
+}
+
+#define WAIT(condition)                                                                                                \
+    do {                                                                                                               \
+        int64_t until_ = os_now_ms() + PATIENCE_MS;                                                                    \
+        while (!(condition) && os_now_ms() < until_)                                                                   \
+            pump(20);                                                                                                  \
+        assert_true(condition);                                                                                        \
+    } while (0)
+
+static void introduce(enum process_kind kind, struct ipc_channel **c)
+{
+    int pair[2];
+    ipc_channel_close(c);
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    assert_int_equal(ipc_channel_open(pair[0], kind, PROCESS_SENDER, c), ERR_OK);
+    struct ipc_message m = {.type = IPC_peer, .fd = pair[1], .u.peer = {++h.process, (uint8_t)kind, 0, 1}};
+    send_to(h.master, &m);
+}
+
+static void gone(uint32_t process, struct ipc_channel **c)
+{
+    ipc_channel_close(c);
+    struct ipc_message m = {.type = IPC_peer_gone, .fd = -1, .u.peer_gone = {process}};
+    send_to(h.master, &m);
+}
+
+static void start_child(int control_fd)
+{
+    char path[96];
+    int log_fd = open("/dev/null", O_WRONLY);
+    if (!getenv("SENDER_TEST_LOG"))
+        dup2(log_fd, 2);
+    (void)snprintf(path, sizeof(path), "%s/cert", h.dir);
+    setenv("SSL_CERT_FILE", path, 1);
+    struct child_start start = {.kind = PROCESS_SENDER,
+                                .process = 7,
+                                .generation = 1,
+                                .master_pid = (uint32_t)getppid(),
+                                .conf = h.conf,
+                                .hash_key = os_random_key(),
+                                .control_fd = control_fd,
+                                .lock_fd = log_fd,
+                                .spool_fd = h.spool_fd,
+                                .user = h.user,
+                                .root = getuid() == 0};
+    sender_get()->timeout_percent = h.timeout_percent;
+    _exit(sender_main(&start));
+}
+
+/* One port that is free at both addresses. */
+static void bind_servers(void)
+{
+    struct socket_address a;
+    int fds[2] = {-1, -1};
+    for (int i = 0; i < 100 && fds[1] < 0; i++) {
+        os_close(&fds[0]);
+        assert_int_equal(socket_address_parse(SLICE("127.0.0.1"), 0, &a), ERR_OK);
+        assert_int_equal(socket_listen(&a, 100, 0, &fds[0]), ERR_OK);
+        assert_int_equal(socket_local_address(fds[0], &a), ERR_OK);
+        h.port = a.port;
+        assert_int_equal(socket_address_parse(SLICE("127.0.0.2"), h.port, &a), ERR_OK);
+        if (socket_listen(&a, 100, 0, &fds[1]) != ERR_OK)
+            fds[1] = -1;
+    }
+    assert_true(fds[1] >= 0);
+    server_open(&h.servers[FIRST], fds[0]);
+    server_open(&h.servers[SECOND], fds[1]);
+    a = (struct socket_address){0};
+    (void)snprintf(a.path, sizeof(a.path), "%s/lmtp.sock", h.dir);
+    assert_int_equal(socket_listen(&a, 100, 0666, &fds[0]), ERR_OK);
+    server_open(&h.servers[LMTP_UNIX], fds[0]);
+    h.servers[LMTP_UNIX].lmtp = true;
+    for (int i = 0; i < SERVERS; i++) {
+        int flags = fcntl(h.servers[i].listen_fd, F_GETFL);
+        assert_int_equal(fcntl(h.servers[i].listen_fd, F_SETFL, flags & ~O_NONBLOCK), 0);
+    }
+}
+
+static void read_conf(unsigned connections)
+{
+    char text[4096], path[96];
+    (void)snprintf(path, sizeof(path), "%s/pw", h.dir);
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(write(fd, "sesame\n", 7), 7);
+    close(fd);
+    (void)snprintf(text, sizeof(text),
+                   "hostname = \"mx.test.example\"\npostmaster = \"alice@test.example\"\n"
+                   "[queue]\nconnections_per_destination = %u\n"
+                   "[domain.\"one.example\"]\ndeliver = \"smtp:one.test:%u\"\nusers = \"any\"\n"
+                   "[domain.\"two.example\"]\ndeliver = \"smtp:two.test:%u\"\nusers = \"any\"\n"
+                   "[domain.\"lmtp.example\"]\ndeliver = \"lmtp:127.0.0.1:%u\"\nusers = \"any\"\n"
+                   "[domain.\"unix.example\"]\ndeliver = \"lmtp:unix:%s/lmtp.sock\"\nusers = \"any\"\n"
+                   "[route.\"must.example\"]\nvia = \"smtp://one.test:%u\"\ntls = \"require\"\n"
+                   "[route.\"sure.example\"]\nvia = \"smtp://one.test:%u\"\ntls = \"verify\"\n"
+                   "[route.\"smart.example\"]\nvia = \"smtp://alice@one.test:%u\"\ntls = \"verify\"\n"
+                   "password_file = \"%s\"\n",
+                   connections, h.port, h.port, h.port, h.dir, h.port, h.port, h.port, path);
+    buf messages;
+    buf_init(&messages, 1 << 16);
+    if (conf_parse(SLICE("test.toml"), slice_str(text), false, &messages, &h.conf) != ERR_OK)
+        fail_msg("%.*s", SLICE_ARG(buf_slice(&messages)));
+    buf_deinit(&messages);
+}
+
+static void certificate(const char *name)
+{
+    char cert[96];
+    (void)snprintf(cert, sizeof(cert), "%s/cert", h.dir);
+    tls_server_close(&h.servers[FIRST].tls);
+    h.servers[FIRST].tls = server_tls(name, h.dir);
+    assert_int_equal(chmod(cert, 0644), 0);
+}
+
+static int prepare(void **state)
+{
+    (void)state;
+    memset(&h, 0, sizeof(h));
+    (void)snprintf(h.dir, sizeof(h.dir), "/tmp/sender_test.XXXXXX");
+    assert_non_null(mkdtemp(h.dir));
+    arena_init(&h.arena, 1 << 20);
+    assert_int_equal(os_user_by_uid(getuid() == 0 ? 65534 : getuid(), &h.arena, &h.user), ERR_OK);
+    assert_int_equal(chmod(h.dir, 0755), 0);
+    assert_int_equal(spool_dir_open(h.dir, &h.spool_fd), ERR_OK);
+    bind_servers();
+    certificate("one.test");
+    h.mx_status = LOOKUP_FOUND;
+    h.mx_ip = "192.0.2.1";
+    struct spool_writer_options o = {.dir_fd = h.spool_fd, .writer = 1, .memory_max = 128 << 20};
+    assert_int_equal(spool_writer_open(&o, &h.writer), ERR_OK);
+    spool_writer_supply_numbers(h.writer, 1, 1000);
+    return 0;
+}
+
+/* A message in the spool for these recipients (separated by spaces): its index. */
+static unsigned mail(const char *from, const char *to, const char *content, size_t filler)
+{
+    struct recipient recipients[64] = {0};
+    struct envelope e = {.reverse_path = slice_str(from), .recipients = recipients};
+    for (slice rest = slice_str(to), one; rest.len > 0;) {
+        (void)slice_cut(rest, ' ', &one, &rest);
+        recipients[e.recipient_count++].address = one;
+    }
+    struct spool_message *m;
+    struct body_scan scan;
+    body_scan_init(&scan);
+    assert_int_equal(spool_message_begin(h.writer, NULL, &m), ERR_OK);
+    body_scan_feed(&scan, slice_str(content));
+    assert_int_equal(spool_message_append(m, slice_str(content)), ERR_OK);
+    char line[1000];
+    memset(line, 'x', sizeof(line));
+    memcpy(line + sizeof(line) - 2, "\r\n", 2);
+    struct spool_done d;
+    for (size_t i = 0; i < filler; i++) {
+        body_scan_feed(&scan, slice_of(line, sizeof(line)));
+        assert_int_equal(spool_message_append(m, slice_of(line, sizeof(line))), ERR_OK);
+        while (spool_message_congested(m)) {
+            struct pollfd p = {.fd = spool_writer_wake_fd(h.writer), .events = POLLIN};
+            assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+            while (spool_writer_next_done(h.writer, &d))
+                continue;
+        }
+    }
+    struct spool_head head = {.id = ID_FIRST + h.place_count,
+                              .arrival_s = os_wall_s(),
+                              .facts = body_scan_end(&scan),
+                              .envelope_count = 1,
+                              .envelopes = &e};
+    assert_int_equal(spool_message_commit(&m, &head), ERR_OK);
+    spool_writer_flush(h.writer);
+    for (;;) {
+        struct pollfd p = {.fd = spool_writer_wake_fd(h.writer), .events = POLLIN};
+        assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+        while (spool_writer_next_done(h.writer, &d)) {
+            if (d.kind != SPOOL_DONE_COMMITTED)
+                continue;
+            assert_int_equal(d.err, ERR_OK);
+            h.places[h.place_count] = d.place;
+            return h.place_count++;
+        }
+    }
+}
+
+#define BODY "Subject: x\r\n\r\nhello\r\n"
+
+static unsigned easy(const char *to)
+{
+    return mail("s@test.example", to, BODY, 0);
+}
+
+/* After the mails are there and the servers have their rules. */
+static void start_with(unsigned connections)
+{
+    char command[160];
+    int pair[2];
+    spool_writer_close(&h.writer);
+    read_conf(connections);
+    (void)snprintf(command, sizeof(command), "chown -R %u %s", h.user.uid, h.dir);
+    assert_int_equal(system(command), 0);
+    (void)snprintf(command, sizeof(command), "chown %u %s/pw && chmod 600 %s/pw", getuid(), h.dir, h.dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    assert_int_equal(process_fork(&h.pid), ERR_OK);
+    if (h.pid == 0) {
+        close(pair[0]);
+        for (int i = 0; i < SERVERS; i++)
+            close(h.servers[i].listen_fd);
+        start_child(pair[1]);
+    }
+    close(pair[1]);
+    for (int i = 0; i < SERVERS; i++)
+        server_start(&h.servers[i]);
+    assert_int_equal(ipc_channel_open(pair[0], PROCESS_MASTER, PROCESS_SENDER, &h.master), ERR_OK);
+    introduce(PROCESS_QUEUE, &h.queue);
+    introduce(PROCESS_LOOKUP, &h.lookup);
+    WAIT(h.ready && h.hello_ends);
+}
+
+static void start(void)
+{
+    start_with(20);
+}
+
+static uint64_t give(unsigned mail_index, uint32_t recipient_count)
+{
+    char recipients[64 * 4];
+    struct ipc_message m = {.type = IPC_job, .fd = -1};
+    struct ipc_job *j = &m.u.job;
+    for (uint32_t i = 0; i < recipient_count; i++)
+        put_u32(recipients + i * sizeof(uint32_t), i);
+    j->job = ++h.job;
+    j->destination = 5;
+    j->connections = h.conf->queue.connections_per_destination;
+    CHILD_PLACE_SET(*j, &h.places[mail_index]);
+    j->arrival_s = os_wall_s();
+    j->dispatch_us = os_wall_us();
+    j->recipients = slice_of(recipients, recipient_count * sizeof(uint32_t));
+    send_to(h.queue, &m);
+    return h.job;
+}
+
+static const struct seen_result *result_of(uint64_t job, uint32_t recipient)
+{
+    for (unsigned i = 0; i < h.result_count; i++)
+        if (h.results[i].job == job && h.results[i].recipient == recipient)
+            return &h.results[i];
+    return NULL;
+}
+
+static unsigned code_of(uint64_t job, uint32_t recipient)
+{
+    const struct seen_result *r = result_of(job, recipient);
+    return r ? r->code : 0;
+}
+
+/* One mail, one recipient; its code. */
+static unsigned send_one(const char *to)
+{
+    unsigned done = h.done, index = easy(to);
+    start();
+    uint64_t job = give(index, 1);
+    WAIT(h.done > done || h.returned);
+    return code_of(job, 0);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    int status = 0, waited = 0;
+
+    if (h.pid) {
+        process_kill(h.pid, SIGTERM);
+        for (int i = 0; i < PATIENCE_MS && waited == 0; i++) {
+            pump(1);
+            waited = waitpid(h.pid, &status, WNOHANG);
+        }
+        if (waited == 0)
+            process_kill(h.pid, SIGKILL);
+    }
+    ipc_channel_close(&h.master);
+    ipc_channel_close(&h.queue);
+    ipc_channel_close(&h.lookup);
+    for (int i = 0; i < SERVERS; i++)
+        server_close(&h.servers[i]);
+    os_close(&h.spool_fd);
+    if (h.conf)
+        conf_close(&h.conf);
+    arena_deinit(&h.arena);
+    char command[128];
+    (void)snprintf(command, sizeof(command), "rm -rf %s", h.dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(waited, h.pid);
+    assert_int_equal(status, 0);
+    return 0;
+}
+
+/* --- what a host says about mail and recipients --- */
+
+static void one_session_has_many_recipients_with_a_verdict_each(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"RCPT TO:<bad@", "550 5.1.1 nobody\r\n", 0, 0};
+    h.servers[FIRST].rules[1] = (struct rule){"RCPT TO:<later@", "450 4.2.1 busy\r\n", 0, 0};
+    h.servers[FIRST].rules[2] = (struct rule){"RCPT TO:<many@", "552 5.5.3 too many\r\n", 0, 0};
+    unsigned m = easy("good@one.example bad@one.example later@one.example many@one.example also@one.example");
+    start();
+    uint64_t job = give(m, 5);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 250);
+    assert_int_equal(code_of(job, 1), 550);
+    assert_int_equal(code_of(job, 2), 450);
+    assert_int_equal(code_of(job, 3), 452);
+    assert_int_equal(code_of(job, 4), 250);
+    assert_string_equal(result_of(job, 1)->text, "nobody");
+    assert_true(result_of(job, 1)->remote);
+    char host[64];
+    (void)snprintf(host, sizeof(host), "one.test[127.0.0.1]:%u", h.port);
+    assert_string_equal(result_of(job, 0)->host, host);
+    assert_int_equal(h.servers[FIRST].connections, 1);
+    assert_int_equal(h.servers[FIRST].messages, 1);
+}
+
+static void a_session_carries_mail_after_mail(void **state)
+{
+    (void)state;
+    unsigned m[30];
+    for (int i = 0; i < 30; i++)
+        m[i] = easy("a@one.example");
+    h.servers[FIRST].ehlo = "250-PIPELINING\r\n";
+    start_with(1);
+    for (int i = 0; i < 30; i++)
+        give(m[i], 1);
+    WAIT(h.done == 30);
+    assert_int_equal(h.result_count, 30);
+    assert_int_equal(h.servers[FIRST].connections, 1);
+    assert_int_equal(h.servers[FIRST].messages, 30);
+    assert_int_equal(h.returned, 0);
+}
+
+static void an_idle_session_is_used_again_and_ended_in_the_end(void **state)
+{
+    (void)state;
+    unsigned m = easy("a@one.example");
+    start();
+    give(m, 1);
+    WAIT(h.done == 1);
+    give(m, 1);
+    WAIT(h.done == 2);
+    assert_int_equal(h.servers[FIRST].connections, 1);
+    WAIT(server_heard(&h.servers[FIRST], "QUIT") == 1);
+    give(m, 1);
+    WAIT(h.done == 3);
+    assert_int_equal(h.servers[FIRST].connections, 2);
+}
+
+static void an_idle_session_says_at_once_what_it_knows(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-SIZE 5000\r\n";
+    unsigned small = easy("a@one.example"), big = mail("s@test.example", "a@one.example", BODY, 20);
+    start();
+    give(small, 1);
+    WAIT(h.done == 1);
+    pump(100);
+    uint64_t job = give(big, 1);
+    WAIT(h.done == 2);
+    assert_int_equal(code_of(job, 0), 552);
+}
+
+static void commands_are_pipelined_when_offered(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-PIPELINING\r\n";
+    h.servers[FIRST].rules[0] = (struct rule){"MAIL", "550 5.7.1 not you\r\n", 0, 1};
+    h.servers[FIRST].rules[1] = (struct rule){"RCPT", "503 5.5.1 MAIL first\r\n", 0, 1};
+    h.servers[FIRST].rules[2] = (struct rule){"DATA", "503 5.5.1 RCPT first\r\n", 0, 1};
+    unsigned m = easy("a@one.example b@one.example");
+    start();
+    uint64_t job = give(m, 2);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 550);
+    assert_string_equal(result_of(job, 1)->text, "not you");
+}
+
+static void ehlo_refused_means_helo(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"EHLO", "502 5.5.1 what?\r\n", 0, 0};
+    assert_int_equal(send_one("a@one.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "HELO mx.test.example"), 1);
+}
+
+static void the_content_arrives_as_it_was(void **state)
+{
+    (void)state;
+    unsigned m = mail("", "a@one.example", "Subject: dots\r\n\r\n.\r\n..two\r\nend without newline", 0);
+    start();
+    give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL FROM:<>\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "\r\n\r\n..\r\n...two\r\nend without newline\r\n"), 1);
+}
+
+/* --- hosts that fail --- */
+
+static void refused_by_the_greeting(void **state, const char *greeting)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"", greeting, 0, 0};
+    assert_int_equal(send_one("a@two.example"), 250);
+    assert_int_equal(h.servers[FIRST].connections, 1);
+    assert_int_equal(h.servers[SECOND].messages, 1);
+    assert_int_equal(h.down, 0);
+}
+
+static void greeting_421_means_the_next_host(void **state)
+{
+    refused_by_the_greeting(state, "421 4.3.2 not now\r\n");
+}
+
+static void greeting_554_means_the_next_host(void **state)
+{
+    refused_by_the_greeting(state, "554 5.7.1 not you\r\n");
+}
+
+static void no_word_means_the_next_host(void **state)
+{
+    refused_by_the_greeting(state, SAY_CLOSE);
+}
+
+static void garbage_means_the_next_host(void **state)
+{
+    refused_by_the_greeting(state, "\001\377HTTP/1.1 400 Bad Request\r\n");
+}
+
+static void an_endless_reply_means_the_next_host(void **state)
+{
+    refused_by_the_greeting(state, SAY_ENDLESS);
+}
+
+static void a_dripping_greeting_has_a_deadline(void **state)
+{
+    h.timeout_percent = 1; /* 3 s for a greeting */
+    refused_by_the_greeting(state, SAY_DRIP);
+}
+
+static void silence_has_a_deadline(void **state)
+{
+    h.timeout_percent = 1;
+    refused_by_the_greeting(state, SAY_NOTHING);
+}
+
+static void refused_connection_means_the_next_address(void **state)
+{
+    (void)state;
+    unsigned m = easy("a@two.example");
+    /* Bound and not listening any more: refused. */
+    assert_int_equal(shutdown(h.servers[FIRST].listen_fd, SHUT_RDWR), 0);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 250);
+    assert_int_equal(h.servers[SECOND].messages, 1);
+}
+
+static void with_all_hosts_dead_the_jobs_go_back_once(void **state)
+{
+    (void)state;
+    unsigned m = easy("a@two.example");
+    h.servers[FIRST].rules[0] = (struct rule){"", "554 5.3.2 gone fishing\r\n", 0, 0};
+    h.servers[SECOND].rules[0] = (struct rule){"", "554 5.3.2 gone fishing\r\n", 0, 0};
+    start();
+    for (int i = 0; i < 20; i++)
+        give(m, 1);
+    WAIT(h.returned == 20);
+    assert_int_equal(h.result_count, 0);
+    assert_int_equal(h.done, 0);
+    assert_true(h.down >= 1 && h.down <= 2); /* jobs that came while the first ones went back */
+    assert_string_equal(h.down_text, "gone fishing");
+    assert_true(h.servers[FIRST].connections <= 21);
+}
+
+static void too_many_sessions_is_no_failure(void **state)
+{
+    (void)state;
+    unsigned m = easy("a@two.example");
+    for (unsigned i = 2; i < 12; i++)
+        h.servers[FIRST].rules[i - 2] = (struct rule){"", "421 4.7.0 one is enough\r\n", i, 0};
+    start();
+    for (int i = 0; i < 40; i++)
+        give(m, 1);
+    WAIT(h.done == 40);
+    for (unsigned i = 0; i < h.result_count; i++)
+        assert_int_equal(h.results[i].code, 250);
+    assert_int_equal(h.down, 0);
+}
+
+static void death_in_data_means_the_next_host(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"BODY", SAY_CLOSE, 0, 0};
+    unsigned m = mail("s@test.example", "a@two.example", BODY, 3000);
+    start_with(1);
+    uint64_t job = give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 250);
+    assert_int_equal(h.servers[SECOND].messages, 1);
+}
+
+/* The others' session with the host that killed it is up all the time: it must not keep this one waiting. */
+static void a_mail_that_kills_one_host_is_not_stuck(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"MAIL FROM:<poison@", SAY_CLOSE, 0, 0};
+    unsigned poison = mail("poison@test.example", "a@two.example", BODY, 0), good = easy("a@two.example");
+    start_with(2);
+    give(good, 1);
+    give(good, 1);
+    uint64_t job = give(poison, 1);
+    for (int i = 0; i < 10; i++)
+        give(good, 1);
+    WAIT(h.done == 13);
+    assert_int_equal(code_of(job, 0), 250);
+    assert_int_equal(h.servers[SECOND].messages >= 1, 1);
+}
+
+static void death_in_data_of_the_only_host_defers(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"BODY", SAY_CLOSE, 0, 0};
+    unsigned m = mail("s@test.example", "a@one.example", BODY, 3000);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 451);
+    assert_int_equal(h.servers[FIRST].connections, 1);
+}
+
+static void a_host_that_ends_a_used_session_gets_the_mail_on_a_new_one(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"MAIL", "421 4.7.0 enough in one session\r\n", 0, 3};
+    unsigned m = easy("a@one.example");
+    start_with(1);
+    for (int i = 0; i < 8; i++)
+        give(m, 1);
+    WAIT(h.done == 8);
+    for (unsigned i = 0; i < h.result_count; i++)
+        assert_int_equal(h.results[i].code, 250);
+    assert_int_equal(h.servers[FIRST].messages, 8);
+}
+
+static void silence_after_the_dot_goes_to_no_second_host(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){".", SAY_CLOSE, 0, 0};
+    unsigned m = easy("a@two.example");
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 451);
+    assert_false(result_of(job, 0)->remote);
+    assert_int_equal(h.servers[SECOND].connections, 0);
+}
+
+static void hostile_words_arrive_harmless(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"RCPT", "550-\033[2J\001one\r\n550 \tFrom: x\rY\177\r\n", 0, 0};
+    unsigned m = easy("a@one.example");
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 550);
+    for (const char *p = result_of(job, 0)->text; *p; p++)
+        assert_true((unsigned char)*p >= 0x20 || *p == '\n');
+}
+
+/* --- LMTP --- */
+
+static void lmtp_replies(struct server *s, const char *to)
+{
+    s->lmtp = true;
+    s->rules[0] = (struct rule){".RCPT TO:<full@", "452 4.2.2 full\r\n", 0, 0};
+    s->rules[1] = (struct rule){".RCPT TO:<bad@", "554 5.6.0 no\r\n", 0, 0};
+    unsigned m = easy(to);
+    start();
+    uint64_t job = give(m, 3);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 250);
+    assert_int_equal(code_of(job, 1), 452);
+    assert_int_equal(code_of(job, 2), 554);
+    assert_int_equal(server_heard(s, "LHLO "), 1);
+}
+
+static void lmtp_has_a_reply_a_recipient(void **state)
+{
+    (void)state;
+    lmtp_replies(&h.servers[FIRST], "a@lmtp.example full@lmtp.example bad@lmtp.example");
+}
+
+static void lmtp_over_a_unix_socket(void **state)
+{
+    (void)state;
+    lmtp_replies(&h.servers[LMTP_UNIX], "a@unix.example full@unix.example bad@unix.example");
+    assert_non_null(strstr(h.results[0].host, "lmtp.sock"));
+}
+
+static void lmtp_that_dies_between_its_replies(void **state)
+{
+    (void)state;
+    h.servers[FIRST].lmtp = true;
+    h.servers[FIRST].rules[0] = (struct rule){".RCPT TO:<b@", SAY_CLOSE, 0, 0};
+    unsigned m = easy("a@lmtp.example b@lmtp.example c@lmtp.example");
+    start();
+    uint64_t job = give(m, 3);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 250);
+    assert_int_equal(code_of(job, 1), 451);
+    assert_int_equal(code_of(job, 2), 451);
+}
+
+/* --- TLS and login --- */
+
+static void tls_is_used_when_offered(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n";
+    unsigned m = easy("a@one.example");
+    start();
+    give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(h.results[0].code, 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "STARTTLS"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "EHLO"), 2);
+    /* and a second time, when the first session is over */
+    WAIT(server_heard(&h.servers[FIRST], "QUIT") == 1);
+    give(m, 1);
+    WAIT(h.done == 2);
+    assert_int_equal(h.servers[FIRST].connections, 2);
+}
+
+static void broken_tls_means_plaintext_when_it_may(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n";
+    h.servers[FIRST].broken_tls = true;
+    assert_int_equal(send_one("a@one.example"), 250);
+    assert_int_equal(h.servers[FIRST].connections, 2);
+}
+
+static void nothing_goes_out(const char *to, unsigned connections)
+{
+    unsigned m = easy(to);
+    start();
+    give(m, 1);
+    WAIT(h.returned == 1);
+    assert_int_equal(h.down, 1);
+    assert_int_equal(h.servers[FIRST].messages, 0);
+    assert_int_equal(h.servers[FIRST].connections, connections);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+    assert_int_equal(server_heard(&h.servers[FIRST], "AUTH"), 0);
+}
+
+static void required_tls_that_is_broken_defers(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n";
+    h.servers[FIRST].broken_tls = true;
+    nothing_goes_out("a@must.example", 1);
+}
+
+static void required_tls_that_is_not_offered_defers(void **state)
+{
+    (void)state;
+    nothing_goes_out("a@must.example", 1);
+}
+
+static void verified_tls_with_another_name_defers(void **state)
+{
+    (void)state;
+    certificate("evil.test");
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n";
+    nothing_goes_out("a@smart.example", 1);
+}
+
+static void a_password_never_goes_over_plaintext(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-AUTH PLAIN LOGIN\r\n";
+    nothing_goes_out("a@smart.example", 1);
+}
+
+static void a_login_goes_over_verified_tls(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n";
+    assert_int_equal(send_one("a@smart.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "AUTH PLAIN AGFsaWNlAHNlc2FtZQ==\r\n"), 1);
+}
+
+static void a_login_that_is_refused_defers(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH PLAIN\r\n";
+    h.servers[FIRST].rules[0] = (struct rule){"AUTH", "535 5.7.8 wrong\r\n", 0, 0};
+    unsigned m = easy("a@smart.example");
+    start();
+    give(m, 1);
+    WAIT(h.returned == 1);
+    assert_int_equal(h.down, 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
+/* --- where to --- */
+
+static void mx_answer(uint8_t status, const char *ip, const char *to, unsigned code)
+{
+    h.mx_status = status;
+    h.mx_ip = ip;
+    unsigned m = easy(to);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done + h.returned == 1);
+    assert_int_equal(code_of(job, 0), code);
+    assert_int_equal(h.returned, code == 0);
+    assert_int_equal(h.down, code == 0);
+}
+
+static void null_mx_is_permanent(void **state)
+{
+    (void)state;
+    mx_answer(LOOKUP_NULL_MX, NULL, "a@far.example", 556);
+}
+
+static void a_domain_that_is_not_there_is_permanent(void **state)
+{
+    (void)state;
+    mx_answer(LOOKUP_NONE, NULL, "a@far.example", 550);
+}
+
+static void dns_trouble_is_temporary(void **state)
+{
+    (void)state;
+    mx_answer(LOOKUP_TEMPORARY, NULL, "a@far.example", 0);
+}
+
+static void a_broken_answer_is_temporary(void **state)
+{
+    (void)state;
+    mx_answer(LOOKUP_FOUND, NULL, "a@far.example", 0);
+}
+
+static void an_mx_at_loopback_is_refused(void **state)
+{
+    (void)state;
+    mx_answer(LOOKUP_FOUND, "127.0.0.1", "a@far.example", 550);
+}
+
+static void an_address_literal_at_loopback_is_refused(void **state)
+{
+    (void)state;
+    unsigned m = easy("a@[127.0.0.1]");
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0) / 100, 5);
+    assert_int_equal(h.asked, 0);
+}
+
+static void lookup_restarted_is_asked_again(void **state)
+{
+    (void)state;
+    h.mute = true;
+    unsigned m = easy("a@one.example");
+    start();
+    give(m, 1);
+    WAIT(h.asked == 1);
+    gone(2, &h.lookup);
+    pump(50);
+    h.mute = false;
+    introduce(PROCESS_LOOKUP, &h.lookup);
+    WAIT(h.done == 1);
+    assert_int_equal(h.asked, 2);
+    assert_int_equal(h.results[0].code, 250);
+}
+
+/* --- restarts and the end --- */
+
+static void a_new_queue_hears_of_leases_and_of_results_in_between(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"RCPT TO:<slow@", SAY_NOTHING, 0, 0};
+    unsigned slow = easy("slow@one.example"), quick = easy("a@lmtp.example");
+    h.servers[FIRST].lmtp = true;
+    start();
+    give(slow, 1);
+    WAIT(server_heard(&h.servers[FIRST], "RCPT TO:<slow@") == 1);
+    uint64_t job = give(quick, 1);
+    gone(1, &h.queue);
+    for (int i = 0; i < 1000 && h.servers[FIRST].messages == 0; i++)
+        pump(10);
+    pump(100);
+    h.hello_ends = h.leases = h.result_count = h.done = 0;
+    introduce(PROCESS_QUEUE, &h.queue);
+    WAIT(h.hello_ends == 1 && h.done == 1);
+    assert_int_equal(h.leases, 2);
+    assert_int_equal(code_of(job, 0), 250);
+    h.servers[FIRST].stop = true; /* the silent session is cut: its job must be told to the new queue */
+    WAIT(h.done == 2);
+}
+
+static void draining_finishes_what_is_under_way_and_returns_the_rest(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){".", SAY_SLOWLY "250 2.0.0 Ok\r\n", 0, 0};
+    unsigned m = easy("a@one.example");
+    start_with(1);
+    for (int i = 0; i < 5; i++)
+        give(m, 1);
+    WAIT(server_heard(&h.servers[FIRST], "DATA") == 1);
+    process_kill(h.pid, SIGTERM);
+    WAIT(h.done + h.returned >= 5 || !h.master);
+    assert_int_equal(h.done, 1);
+    assert_int_equal(h.returned, 4);
+    assert_int_equal(h.results[0].code, 250);
+}
+
+static void a_large_message_is_streamed_in_bounded_memory(void **state)
+{
+    (void)state;
+    unsigned m = mail("s@test.example", "a@one.example", BODY, 60000); /* 60 MB */
+    start();
+    give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(h.results[0].code, 250);
+    assert_true(h.servers[FIRST].bytes >= 60000000);
+    char path[64], line[256];
+    long peak_kib = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", h.pid);
+    FILE *f = fopen(path, "r");
+    while (fgets(line, sizeof(line), f))
+        (void)sscanf(line, "VmHWM: %ld", &peak_kib);
+    fclose(f);
+    assert_true(peak_kib > 0);
+    assert_true(peak_kib < 50000);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, end)
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        TEST(one_session_has_many_recipients_with_a_verdict_each),
+        TEST(a_session_carries_mail_after_mail),
+        TEST(an_idle_session_is_used_again_and_ended_in_the_end),
+        TEST(an_idle_session_says_at_once_what_it_knows),
+        TEST(commands_are_pipelined_when_offered),
+        TEST(ehlo_refused_means_helo),
+        TEST(the_content_arrives_as_it_was),
+        TEST(greeting_421_means_the_next_host),
+        TEST(greeting_554_means_the_next_host),
+        TEST(no_word_means_the_next_host),
+        TEST(garbage_means_the_next_host),
+        TEST(an_endless_reply_means_the_next_host),
+        TEST(a_dripping_greeting_has_a_deadline),
+        TEST(silence_has_a_deadline),
+        TEST(refused_connection_means_the_next_address),
+        TEST(with_all_hosts_dead_the_jobs_go_back_once),
+        TEST(too_many_sessions_is_no_failure),
+        TEST(death_in_data_means_the_next_host),
+        TEST(a_mail_that_kills_one_host_is_not_stuck),
+        TEST(death_in_data_of_the_only_host_defers),
+        TEST(a_host_that_ends_a_used_session_gets_the_mail_on_a_new_one),
+        TEST(silence_after_the_dot_goes_to_no_second_host),
+        TEST(hostile_words_arrive_harmless),
+        TEST(lmtp_has_a_reply_a_recipient),
+        TEST(lmtp_over_a_unix_socket),
+        TEST(lmtp_that_dies_between_its_replies),
+        TEST(tls_is_used_when_offered),
+        TEST(broken_tls_means_plaintext_when_it_may),
+        TEST(required_tls_that_is_broken_defers),
+        TEST(required_tls_that_is_not_offered_defers),
+        TEST(verified_tls_with_another_name_defers),
+        TEST(a_password_never_goes_over_plaintext),
+        TEST(a_login_goes_over_verified_tls),
+        TEST(a_login_that_is_refused_defers),
+        TEST(null_mx_is_permanent),
+        TEST(a_domain_that_is_not_there_is_permanent),
+        TEST(dns_trouble_is_temporary),
+        TEST(a_broken_answer_is_temporary),
+        TEST(an_mx_at_loopback_is_refused),
+        TEST(an_address_literal_at_loopback_is_refused),
+        TEST(lookup_restarted_is_asked_again),
+        TEST(a_new_queue_hears_of_leases_and_of_results_in_between),
+        TEST(draining_finishes_what_is_under_way_and_returns_the_rest),
+        TEST(a_large_message_is_streamed_in_bounded_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
