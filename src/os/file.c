@@ -107,6 +107,7 @@ static void stamp_from(const struct stat *st, struct os_file_stamp *stamp_r)
         .mode = st->st_mode & 07777,
         .uid = st->st_uid,
         .gid = st->st_gid,
+        .links = st->st_nlink,
         .is_dir = S_ISDIR(st->st_mode),
         .is_regular = S_ISREG(st->st_mode),
         .is_link = S_ISLNK(st->st_mode),

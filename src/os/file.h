@@ -14,6 +14,7 @@ struct os_file_stamp {
     int64_t mtime_ns;
     uint64_t size, inode, device;
     uint32_t mode, uid, gid;
+    uint64_t links; /* 0: removed, and there only for who has it open; not compared */
     bool is_dir, is_regular, is_link;
 };
 

@@ -81,6 +81,18 @@ static enum err segment_fd(struct spool_reader *r, uint64_t segment, int *fd_r)
     return ERR_OK;
 }
 
+void spool_reader_trim(struct spool_reader *r)
+{
+    for (size_t i = 0; i < DESCRIPTORS; i++) {
+        struct cached *c = &r->cache[i];
+        struct os_file_stamp stamp;
+        if (c->fd < 0 || (os_fd_stamp(c->fd, &stamp) == ERR_OK && stamp.links > 0))
+            continue;
+        os_close(&c->fd);
+        *c = (struct cached){.fd = -1};
+    }
+}
+
 void spool_entry_close(struct spool_entry **entry)
 {
     struct spool_entry *e = *entry;

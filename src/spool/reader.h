@@ -20,6 +20,8 @@ void spool_entry_close(struct spool_entry **e);
 const struct spool_head *spool_entry_head(const struct spool_entry *e);
 /* Content from offset: up to max bytes, fewer only at the end (empty: the end). The slice lives until the next call on this entry. ERR_IO, ERR_CORRUPT. */
 must_check enum err spool_entry_content(struct spool_entry *e, uint64_t offset, size_t max, slice *content_r);
+/* Lets go of segments that have been removed: an open descriptor keeps their space taken on the disk. To be called every few seconds; does not touch open entries. */
+void spool_reader_trim(struct spool_reader *r);
 /* Only the head (listing): cheaper, body CRC not checked. */
 must_check enum err spool_entry_open_head(struct spool_reader *r, const struct spool_place *place,
                                           struct spool_entry **entry_r);

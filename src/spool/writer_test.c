@@ -32,6 +32,30 @@ static void commits_sizes(void **state)
     fixture_close(&f);
 }
 
+/* A removed segment's space is free only when nobody has it open. */
+static void a_reader_lets_go_of_removed_segments(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    struct spool_done d;
+    fixture_open(&f);
+    writer_open(&f);
+    assert_int_equal(spool_reader_open(f.dir_fd, &r), ERR_OK);
+    assert_int_equal(submit(&f, 1000, 100), ERR_OK);
+    spool_writer_flush(f.w);
+    next_done(&f, &d);
+    check_entry(r, &d.place, 100);
+    spool_reader_trim(r);
+    check_entry(r, &d.place, 100);
+    assert_int_equal(spool_segment_remove(f.dir_fd, d.place.segment), ERR_OK);
+    spool_reader_trim(r);
+    assert_int_equal(spool_entry_open(r, &d.place, &e), ERR_NOTFOUND);
+    spool_reader_close(&r);
+    fixture_close(&f);
+}
+
 static void fills_segments_and_recycles(void **state)
 {
     (void)state;
@@ -277,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commits_sizes),
         cmocka_unit_test(fills_segments_and_recycles),
+        cmocka_unit_test(a_reader_lets_go_of_removed_segments),
         cmocka_unit_test(group_is_read_back),
         cmocka_unit_test(aborts_leave_nothing),
         cmocka_unit_test(failed_sync_fails_the_batch_and_retires),

@@ -42,6 +42,7 @@ static void sweep(void *ctx)
     struct deliver *d = ctx;
     loop_timer_start(d->sweep, SWEEP_MS);
     deliver_worker_sweep(d);
+    spool_reader_trim(d->reader);
     bool over = list_empty(&d->jobs) || loop_now_ms(d->child.loop) >= d->drain_until_ms;
     if (d->child.draining && over)
         child_stop(&d->child, 0);

@@ -69,6 +69,7 @@ static void sweep(void *ctx)
     loop_timer_start(s->sweep, SWEEP_MS);
     sender_session_sweep(s);
     sender_destination_sweep(s);
+    spool_reader_trim(s->reader);
     bool over = list_empty(&s->jobs) || loop_now_ms(s->child.loop) >= s->drain_until_ms;
     if (s->child.draining && over)
         child_stop(&s->child, 0);
