@@ -293,6 +293,7 @@ static void close_all(struct queue *q)
     route_index_close(&q->routes);
     arena_deinit(&q->turn);
     free(q->limits);
+    free(q->dead);
 }
 
 int queue_main(const struct child_start *start)

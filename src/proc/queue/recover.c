@@ -46,6 +46,10 @@ static bool writer_lives(const struct queue *q, uint64_t number, uint32_t writer
     const struct child_start *start = q->child.start;
     if (number < start->number_floor)
         return false;
+    for (size_t i = 0; i < q->dead_count; i++) {
+        if (q->dead[i] == writer)
+            return false;
+    }
     /* A process that was forked after us may write before we are told of it. */
     if (writer >= start->process)
         return true;
@@ -352,8 +356,23 @@ static enum err scan_left(struct queue *q, const struct hub_peer *p, struct spoo
     return spool_scan_left(q->child.start->spool_fd, &left, &ops, q);
 }
 
+static bool dead_note(struct queue *q, uint32_t process)
+{
+    uint32_t *dead = realloc(q->dead, (q->dead_count + 1) * sizeof *dead);
+    if (!dead)
+        return false;
+    q->dead = dead;
+    q->dead[q->dead_count++] = process;
+    return true;
+}
+
 void queue_recover_left(struct queue *q, const struct hub_peer *p)
 {
+    if (!dead_note(q, p->process)) {
+        log_line(LOG_ERROR, "out of memory: starting again to see what a dead receiver has left");
+        child_stop(&q->child, 1);
+        return;
+    }
     struct peer_state *state = p->user;
     if (state)
         state->dead = true;

@@ -97,6 +97,8 @@ struct queue {
     struct hash_key key;
     struct table job_by_number; /* key: 8 bytes */
     struct list jobs, jobs_free;
+    uint32_t *dead; /* receivers whose death was told to us: their segments are nobody's */
+    size_t dead_count;
     int64_t drain_until_ms; /* draining: jobs are waited for until then */
     uint64_t job_counter;
     struct batch *batch; /* this turn's, NULL when empty */
