@@ -68,6 +68,7 @@ void spool_head_encode(buf *b, const struct spool_head *h)
     field_put_u64(b, h->id);
     field_put_u16(b, h->copy);
     field_put_u64(b, (uint64_t)h->arrival_s);
+    field_put_u32(b, h->arrival_us);
     field_put_u64(b, h->large_file);
     put_facts(b, &h->facts);
     field_put_string(b, h->origin.client_name);
@@ -169,6 +170,7 @@ enum err spool_head_decode(slice bytes, struct arena *arena, struct spool_head *
     struct spool_head h = {.id = field_u64(&r)};
     h.copy = field_u16(&r);
     h.arrival_s = (int64_t)field_u64(&r);
+    h.arrival_us = field_u32(&r);
     h.large_file = field_u64(&r);
     enum err err = get_facts(&r, &h.facts);
     if (err != ERR_OK)

@@ -19,6 +19,7 @@ struct spool_place {
 struct spool_head {
     uint64_t id;
     int64_t arrival_s;       /* unix time */
+    uint32_t arrival_us;     /* and microseconds of it, below 1,000,000 */
     struct body_facts facts; /* of the stored body, trace fields that we added included */
     struct message_origin origin;
     uint64_t large_file; /* number of the large-body file, or 0: the body is in the record */

@@ -26,6 +26,7 @@ static const struct envelope envelopes[] = {
 static const struct spool_head full = {
     .id = 0x123456789abcdef0,
     .arrival_s = 1795287000,
+    .arrival_us = 123456,
     .facts = {.size = 5000000000,
               .header_len = 400,
               .longest_line = 998,
@@ -59,6 +60,7 @@ static void head_comes_back_whole(void **state)
     assert_int_equal(h.id, full.id);
     assert_int_equal(h.copy, 3);
     assert_int_equal(h.arrival_s, full.arrival_s);
+    assert_int_equal(h.arrival_us, full.arrival_us);
     assert_int_equal(h.large_file, 99);
     assert_memory_equal(&h.facts, &full.facts, sizeof(h.facts));
     assert_true(slice_equal(h.origin.helo, full.origin.helo));

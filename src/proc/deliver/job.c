@@ -88,14 +88,14 @@ static void result(struct deliver *d, struct job *j, uint32_t recipient, const s
 
 static void log_delivery(const struct job *j, const struct delivery *x, const struct verdict *v)
 {
-    int64_t wall_us = os_wall_us(), arrival_us = j->arrival_s * 1000000;
+    int64_t wall_us = os_wall_us();
     struct delivery_log l = {
         .id = j->place.id,
         .to = x->item.recipient,
         .original_to = x->original,
         .relay = SLICE("local"),
-        .delay_us = wall_us - arrival_us,
-        .parts_us = {j->dispatch_us - arrival_us, 0, 0, os_now_us() - x->started_us},
+        .delay_us = wall_us - j->arrival_us,
+        .parts_us = {j->dispatch_us - j->arrival_us, 0, 0, os_now_us() - x->started_us},
         .verdict = *v,
     };
     delivery_log_line(&l);
@@ -202,7 +202,7 @@ void deliver_job_take(struct deliver *d, const struct ipc_job *m)
     list_init(&j->kept);
     j->number = m->job;
     j->place = CHILD_PLACE_OF(*m);
-    j->arrival_s = m->arrival_s;
+    j->arrival_us = m->arrival_s * 1000000;
     j->dispatch_us = m->dispatch_us;
     list_push(&d->jobs, &j->link);
     enum err e = deliver_job_content_begin(d, j);
@@ -210,6 +210,7 @@ void deliver_job_take(struct deliver *d, const struct ipc_job *m)
         unreadable(d, j, m, e);
         return;
     }
+    j->arrival_us += spool_entry_head(j->entry)->arrival_us;
     uint32_t count = (uint32_t)(m->recipients.len / sizeof(uint32_t));
     /* One more than there are: the job must not end, nor lose its content, while it is still being given out. */
     j->open = count + 1;

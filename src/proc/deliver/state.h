@@ -22,10 +22,10 @@ struct job {
     struct arena arena;
     uint64_t number;
     struct spool_place place;
-    int64_t arrival_s, dispatch_us;
-    struct spool_entry *entry; /* the content; NULL while too many others have theirs */
-    uint32_t open;             /* deliveries without a verdict */
-    uint32_t unsent;           /* deliveries whose content has still to go to a worker */
+    int64_t arrival_us, dispatch_us; /* unix time */
+    struct spool_entry *entry;       /* the content; NULL while too many others have theirs */
+    uint32_t open;                   /* deliveries without a verdict */
+    uint32_t unsent;                 /* deliveries whose content has still to go to a worker */
     struct list kept;
 };
 

@@ -64,7 +64,9 @@ static enum err open_parts(struct session *s)
 void content_data(struct session *s)
 {
     struct transaction *t = s->transaction;
-    t->arrival_s = os_wall_s();
+    int64_t now_us = os_wall_us();
+    t->arrival_s = now_us / 1000000;
+    t->arrival_us = (uint32_t)(now_us % 1000000);
     t->storing = storing_take(s);
     t->stage = t->trusted ? CONTENT_HEADER : CONTENT_FIRST_LINE;
     buf_init(&t->held, HELD_MAX);

@@ -66,6 +66,7 @@ struct transaction {
     struct arena arena;
     uint64_t id;
     int64_t arrival_s;
+    uint32_t arrival_us; /* beyond arrival_s */
     struct address path; /* completed with origin; null: both empty */
     slice reverse_path;  /* the same, printed */
     uint32_t flags;      /* enum envelope_flags */

@@ -81,6 +81,7 @@ static void commit(struct session *s, struct part *p, const struct body_facts *f
                                       .recipients = p->recipients};
     const struct spool_head head = {.id = p->id,
                                     .arrival_s = t->arrival_s,
+                                    .arrival_us = t->arrival_us,
                                     .facts = content_facts(t, p, facts),
                                     .origin = {.client_name = session_name(s),
                                                .client_ip = session_ip(s),

@@ -37,7 +37,7 @@ static enum err fill(struct job *j, const struct ipc_job *m)
 {
     j->number = m->job;
     j->place = CHILD_PLACE_OF(*m);
-    j->arrival_s = m->arrival_s;
+    j->arrival_us = m->arrival_s * 1000000;
     j->dispatch_us = m->dispatch_us;
     j->taken_us = 0;
     j->queue_destination = m->destination;
@@ -55,12 +55,13 @@ static enum err fill(struct job *j, const struct ipc_job *m)
 }
 
 /* The hop of its first recipient is that of all: the queue groups them by it. */
-static enum err find_destination(struct sender *s, const struct job *j, uint32_t connections, struct destination **d_r)
+static enum err find_destination(struct sender *s, struct job *j, uint32_t connections, struct destination **d_r)
 {
     struct spool_entry *entry;
     enum err e = spool_entry_open_head(s->reader, &j->place, &entry);
     if (e != ERR_OK)
         return e;
+    j->arrival_us += spool_entry_head(entry)->arrival_us;
     const struct envelope *envelope;
     const struct recipient *r =
         j->recipient_count ? spool_head_recipient(spool_entry_head(entry), j->recipients[0], &envelope) : NULL;

@@ -8,14 +8,14 @@ void sender_report_log(const struct job *j, uint32_t index, const struct session
     const struct recipient *recipient = spool_head_recipient(head, j->recipients[index], &envelope);
     if (!r->set || !recipient)
         return;
-    int64_t wall_us = os_wall_us(), now_us = os_now_us(), arrival_us = j->arrival_s * 1000000;
+    int64_t wall_us = os_wall_us(), now_us = os_now_us();
     struct delivery_log l = {
         .id = j->place.id,
         .to = recipient->address,
         .original_to = recipient->original,
         .relay = from->host_text,
-        .delay_us = wall_us - arrival_us,
-        .parts_us = {j->dispatch_us - arrival_us, (wall_us - j->dispatch_us) - (now_us - j->taken_us),
+        .delay_us = wall_us - j->arrival_us,
+        .parts_us = {j->dispatch_us - j->arrival_us, (wall_us - j->dispatch_us) - (now_us - j->taken_us),
                      from->carried <= 1 ? from->ready_us - from->begun_us : 0, now_us - from->started_us},
         .verdict = r->verdict,
     };
@@ -27,7 +27,7 @@ void sender_report_log_unsent(struct sender *s, const struct job *j, const struc
     struct spool_entry *entry;
     if (spool_entry_open_head(s->reader, &j->place, &entry) != ERR_OK)
         return;
-    int64_t wall_us = os_wall_us(), arrival_us = j->arrival_s * 1000000;
+    int64_t wall_us = os_wall_us();
     for (uint32_t i = 0; i < j->recipient_count; i++) {
         const struct envelope *envelope;
         const struct recipient *r = spool_head_recipient(spool_entry_head(entry), j->recipients[i], &envelope);
@@ -38,8 +38,8 @@ void sender_report_log_unsent(struct sender *s, const struct job *j, const struc
             .to = r->address,
             .original_to = r->original,
             .relay = relay.len > 0 ? relay : SLICE("none"),
-            .delay_us = wall_us - arrival_us,
-            .parts_us = {j->dispatch_us - arrival_us, wall_us - j->dispatch_us, 0, 0},
+            .delay_us = wall_us - j->arrival_us,
+            .parts_us = {j->dispatch_us - j->arrival_us, wall_us - j->dispatch_us, 0, 0},
             .verdict = *v,
         };
         delivery_log_line(&l);

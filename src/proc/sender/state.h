@@ -23,7 +23,7 @@ struct job {
     struct arena arena;
     uint64_t number;
     struct spool_place place;
-    int64_t arrival_s, dispatch_us, taken_us;
+    int64_t arrival_us, dispatch_us, taken_us; /* unix time */
     uint32_t queue_destination; /* the queue's number: for destination_down; 0: of a queue that is gone */
     uint32_t *recipients;
     uint32_t recipient_count;
