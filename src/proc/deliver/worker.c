@@ -347,8 +347,9 @@ void deliver_worker_sweep(struct deliver *d)
         deliver_worker_give(d, LIST_ENTRY(list_pop(&waiting), struct delivery, link));
 }
 
+/* At the process's end, when nobody can be told any more: workers finish what they have, and the queue, seeing us dead, takes the rest back. */
 void deliver_worker_close_all(struct deliver *d)
 {
     LIST_FOREACH(l, &d->workers)
-        worker_gone(d, LIST_ENTRY(l, struct worker, link));
+        os_close(&LIST_ENTRY(l, struct worker, link)->fd);
 }
