@@ -151,8 +151,11 @@ static int with_password(struct user_request *r, int (*act)(struct user_request 
         status = act(r, buf_slice(&password));
     else if (e == ERR_SYNTAX)
         command_say("the two passwords differ; nothing has changed");
+    else if (e == ERR_LIMIT)
+        command_say("the password is too long; nothing has changed");
     else
-        command_say("no password came: %s; nothing has changed", err_text(e));
+        command_say("no password came%s; nothing has changed",
+                    e == ERR_CLOSED ? "" : ", standard input cannot be read");
     explicit_bzero(memory, sizeof memory);
     return status;
 }
@@ -311,7 +314,14 @@ int cmd_user(int argc, char **argv)
     if (r.command.help)
         return usage(stdout);
     const struct verb *verb = optind < argc ? verb_find(argv[optind]) : NULL;
-    if (!verb || argc - optind != 1 + verb->takes_address)
+    int operands = verb ? argc - optind - 1 : 0;
+    if (!verb && optind < argc)
+        command_say("`thurn user` has no verb \"%s\"", argv[optind]);
+    else if (verb && operands < verb->takes_address)
+        command_say("`%s` needs the address of an account, like alice@example.org", verb->name);
+    else if (verb && operands > verb->takes_address)
+        command_say_extra(argv[argc - 1]);
+    if (!verb || operands != verb->takes_address)
         return usage(stderr);
     return run(&r, verb, argv[optind + 1]);
 }
