@@ -148,7 +148,8 @@ enum err process_command_start(const struct process_command *c, int *pid_r)
     if (e != ERR_OK)
         goto out;
     log_flush();
-    pid_t parent = getpid(), pid = fork();
+    /* Not fork: libuv has the child close what were its own signal descriptors once, and in a worker these numbers are ours by now. */
+    pid_t parent = getpid(), pid = _Fork();
     if (pid == 0)
         become_command(c, &p, parent);
     if (pid < 0) {

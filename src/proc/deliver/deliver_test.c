@@ -14,6 +14,18 @@
 
 #include <cmocka.h>
 
+/* AddressSanitizer keeps freed memory for a while: figures of memory mean nothing under it. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #define PATIENCE_MS 30000
 #define ID_FIRST 1000u
 #define RESULTS_MAX 4096u
@@ -415,7 +427,9 @@ static void thousands_at_once_need_little_memory(void **state)
     assert_int_equal(files_in("a/new", NULL), 2000);
     assert_int_equal(files_in("a/tmp", NULL), 0);
     long kib = memory_kib(h.pid);
-    assert_true(kib > 0 && kib < 100000); /* 400 MB of mail */
+    assert_true(kib > 0);
+    if (!SANITIZED)
+        assert_true(kib < 100000); /* 400 MB of mail */
 }
 
 static void a_new_queue_hears_of_leases_and_of_results_in_between(void **state)

@@ -16,6 +16,18 @@
 #include "proc/sender/server_test.h"
 #include "proc/sender/state.h"
 
+/* AddressSanitizer keeps freed memory for a while: figures of memory mean nothing under it. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #define PATIENCE_MS 20000
 #define RESULTS_MAX 256
 #define ID_FIRST 1000u
@@ -1020,7 +1032,8 @@ static void a_large_message_is_streamed_in_bounded_memory(void **state)
         (void)sscanf(line, "VmHWM: %ld", &peak_kib);
     fclose(f);
     assert_true(peak_kib > 0);
-    assert_true(peak_kib < 50000);
+    if (!SANITIZED)
+        assert_true(peak_kib < 50000);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, end)
