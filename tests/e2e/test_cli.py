@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The command line: what cli.md promises to people and to scripts."""
+"""The command line: what people and scripts may rely on."""
 
 import datetime
 import json
