@@ -63,7 +63,9 @@ int cmd_check(int argc, char **argv)
     }
     if (c.help)
         return usage(stdout);
-    if (optind < argc)
+    if (optind < argc) {
+        command_say_extra(argv[optind]);
         return usage(stderr);
+    }
     return check(c.conf_path, command_colored(&c, STDERR_FILENO));
 }

@@ -19,8 +19,10 @@ bool command_option(struct command *c, int option, const char *value)
     else if (option != 'C')
         return false;
     for (size_t i = 0; option == 'C'; i++) {
-        if (i == sizeof colors / sizeof colors[0])
+        if (i == sizeof colors / sizeof colors[0]) {
+            command_say("--color is auto, always or never, not \"%s\"", value);
             return false;
+        }
         if (strcmp(value, colors[i]) == 0) {
             c->color = (enum command_color)i;
             break;
@@ -42,7 +44,7 @@ int command_load(const struct command *c, struct conf **conf_r)
     const char *path = c->conf_path ? c->conf_path : COMMAND_CONF;
     buf messages;
     buf_init(&messages, MESSAGES_MAX);
-    enum err e = conf_load(path, command_colored(c, STDERR_FILENO), &messages, conf_r);
+    enum err e = conf_load_alone(path, command_colored(c, STDERR_FILENO), &messages, conf_r);
     if (e != ERR_OK) {
         (void)fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&messages)));
         if (messages.len == 0)
@@ -50,6 +52,11 @@ int command_load(const struct command *c, struct conf **conf_r)
     }
     buf_deinit(&messages);
     return e == ERR_OK ? 0 : EX_CONFIG;
+}
+
+void command_say_extra(const char *word)
+{
+    command_say("\"%s\" is one word too many", word);
 }
 
 void command_say(const char *format, ...)

@@ -27,12 +27,15 @@ struct command {
     bool help;
 };
 
-/* Takes what getopt_long returned, when it is one of COMMAND_OPTIONS and its value is good; else false. */
+/* Takes what getopt_long returned, when it is one of COMMAND_OPTIONS and its value is good; else false, and what is wrong is on standard error
+ * (getopt_long's own words about an option that it does not know). */
 bool command_option(struct command *c, int option, const char *value);
 /* May what goes to this descriptor be coloured? Not on what is no terminal, nor with NO_COLOR, unless asked for. */
 bool command_colored(const struct command *c, int fd);
 /* 0, or what to exit with: then why is on standard error. Warnings are left to `thurn check`. */
 int command_load(const struct command *c, struct conf **conf_r);
+/* Says that this word of the command line is one too many. */
+void command_say_extra(const char *word);
 /* One line "thurn: ..." on standard error, escaped. */
 void command_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* All of b on standard output; EX_IOERR when that failed, else 0. */

@@ -28,6 +28,8 @@ int cmd_config(int argc, char **argv)
     }
     if (c.help)
         return usage(stdout);
+    if (optind < argc)
+        command_say_extra(argv[optind]);
     if (optind < argc || !print)
         return usage(stderr);
     buf out;

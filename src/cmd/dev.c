@@ -142,6 +142,17 @@ static enum err enter_folder(void)
     return e;
 }
 
+static bool read_port(struct development *d, const char *text)
+{
+    uint64_t port = 0;
+    bool good = slice_to_u64(slice_str(text), UINT16_MAX, &port) == ERR_OK && port > 0;
+    if (good)
+        d->port = (uint16_t)port;
+    else
+        command_say("\"%s\" is no port: a number from 1 to 65535", text);
+    return good;
+}
+
 int cmd_dev(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -149,14 +160,15 @@ int cmd_dev(int argc, char **argv)
     struct command c = {.help = false};
     struct development d = {.port = PORT, .started_ms = os_now_ms()};
     for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
-        uint64_t port = 0;
-        if (o == 'p' ? slice_to_u64(slice_str(optarg), UINT16_MAX, &port) != ERR_OK || port == 0
-                     : !command_option(&c, o, optarg))
+        if (o == 'p' ? !read_port(&d, optarg) : !command_option(&c, o, optarg))
             return usage(stderr);
-        d.port = o == 'p' ? (uint16_t)port : d.port;
     }
     if (c.help)
         return usage(stdout);
+    if (c.conf_path)
+        command_say("this server has no configuration file: -c is for `thurn serve`");
+    else if (optind < argc)
+        command_say_extra(argv[optind]);
     if (optind < argc || c.conf_path)
         return usage(stderr);
     enum err e = enter_folder();

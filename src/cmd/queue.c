@@ -250,16 +250,20 @@ static int run(struct queue_command *q, const struct queue_verb_row *v, char **o
     return status;
 }
 
-/* What can be seen to be wrong before a server is asked. */
-static bool well_formed(const struct queue_command *q, const struct queue_verb_row *v, int operands)
+/* What can be seen to be wrong before a server is asked, or NULL. */
+static const char *wrong_words(const struct queue_command *q, const struct queue_verb_row *v, int operands)
 {
+    unsigned named = (unsigned)operands + q->filters;
     if (!v)
-        return q->filters == 0;
+        return q->filters > 0 ? "a filter needs a verb, like `thurn queue list`" : NULL;
     if (v->verb == QUEUE_VERB_LIST)
-        return operands + (int)q->filters <= 1;
+        return named > 1 ? "one destination or one filter at a time" : NULL;
     if (v->verb == QUEUE_VERB_SHOW)
-        return operands > 0 && q->filters == 0;
-    return (operands > 0) != (q->filters > 0) && q->filters <= 1;
+        return operands == 0 || q->filters > 0 ? "`show` needs the ids of messages; `thurn queue list` prints them"
+                                               : NULL;
+    if (named == 0)
+        return "which messages? Give their ids, or a filter";
+    return q->filters > 0 && named > 1 ? "either ids or one filter" : NULL;
 }
 
 int cmd_queue(int argc, char **argv)
@@ -281,7 +285,13 @@ int cmd_queue(int argc, char **argv)
         return usage(stdout);
     const struct queue_verb_row *v = optind < argc ? verb_find(argv[optind]) : NULL;
     int operands = argc - optind - (v != NULL);
-    if ((!v && optind < argc) || !well_formed(&q, v, operands))
+    bool unknown = !v && optind < argc;
+    const char *wrong = unknown ? NULL : wrong_words(&q, v, operands);
+    if (unknown)
+        command_say("`thurn queue` has no verb \"%s\"", argv[optind]);
+    else if (wrong)
+        command_say("%s", wrong);
+    if (unknown || wrong)
         return usage(stderr);
     return run(&q, v, argv + optind + 1, operands);
 }

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-#include "cmd/cmd.h"
+#include "cmd/command.h"
 
-#include <getopt.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "child/child.h"
 
-#define EXIT_USAGE 64
-#define EXIT_UNAVAILABLE 69
-#define EXIT_TRY_LATER 75
-#define EXIT_PERMISSION 77
-#define EXIT_CONF 78
-#define DEFAULT_CONF "/etc/thurn/thurn.toml"
-#define MESSAGES_MAX (1u << 20)
 #define CONNECT_MS 5000
 #define ANSWER_MS 60000
 
@@ -27,26 +19,24 @@ static int usage(FILE *to)
                   "Makes the running server read its configuration again; no session is lost. Prints what it\n"
                   "changes for whom. A configuration with an error changes nothing: the errors are printed, and the\n"
                   "exit status is 78.\n");
-    return to == stdout ? 0 : EXIT_USAGE;
+    return to == stdout ? 0 : EX_USAGE;
 }
 
 /* The server reads its file itself and says what is wrong with it, so here an error matters only when it hides where the server is. */
-static enum err find_socket(const char *path, struct socket_address *a_r, buf *messages)
+static int find_socket(const struct command *c, struct socket_address *a_r)
 {
     struct conf *conf = NULL;
-    char memory[sizeof a_r->path];
-    buf b;
-    enum err e = conf_load(path, isatty(2) == 1, messages, &conf);
-    if (e != ERR_OK)
-        return e;
-    buf_init_fixed(&b, memory, sizeof memory - 1);
-    e = child_control_socket_path(conf, &b);
-    if (e == ERR_OK) {
-        *a_r = (struct socket_address){0};
-        memcpy(a_r->path, memory, b.len);
-    }
+    buf path;
+    *a_r = (struct socket_address){.ip_len = 0};
+    int status = command_load(c, &conf);
+    if (status != 0)
+        return status;
+    buf_init_fixed(&path, a_r->path, sizeof a_r->path - 1);
+    enum err e = child_control_socket_path(conf, &path);
     conf_close(&conf);
-    return e;
+    if (e != ERR_OK)
+        command_say("state_dir: its path is too long for a socket");
+    return e == ERR_OK ? 0 : EX_CONFIG;
 }
 
 static void on_message(void *ctx, const struct ipc_message *m)
@@ -59,7 +49,7 @@ static void on_message(void *ctx, const struct ipc_message *m)
     a->ok = m->u.reload_done.ok != 0;
     (void)fprintf(a->ok ? stdout : stderr, "%.*s", SLICE_ARG(text));
     if (!a->ok)
-        (void)fprintf(stderr, "thurn: nothing has changed\n");
+        command_say("nothing has changed");
 }
 
 static int ask(int fd)
@@ -68,7 +58,7 @@ static int ask(int fd)
     struct answer answer = {false, false};
     enum err e = ipc_channel_open(fd, PROCESS_COMMAND, PROCESS_CONSOLE, &channel);
     if (e != ERR_OK)
-        return EXIT_TRY_LATER;
+        return EX_TEMPFAIL;
     struct ipc_message reload = {.type = IPC_reload, .fd = -1, .u.reload = {1}};
     ipc_channel_send(channel, &reload);
     e = ipc_channel_flush(channel);
@@ -82,51 +72,43 @@ static int ask(int fd)
     }
     ipc_channel_close(&channel);
     if (!answer.come) {
-        (void)fprintf(stderr, "thurn: no answer from the server: %s\n", err_text(e));
-        return EXIT_TRY_LATER;
+        command_say("no answer from the server: %s", err_text(e));
+        return EX_TEMPFAIL;
     }
-    return answer.ok ? 0 : EXIT_CONF;
+    return answer.ok ? 0 : EX_CONFIG;
 }
 
-static int reload(const char *path)
+static int reload(const struct command *c)
 {
     struct socket_address a;
-    buf messages;
     int fd = -1;
-    buf_init(&messages, MESSAGES_MAX);
-    enum err e = find_socket(path, &a, &messages);
-    if (e != ERR_OK) {
-        (void)fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&messages)));
-        if (messages.len == 0)
-            (void)fprintf(stderr, "thurn: %s: %s\n", path, err_text(e));
-    }
-    buf_deinit(&messages);
-    if (e != ERR_OK)
-        return EXIT_CONF;
-    e = socket_connect_wait(&a, CONNECT_MS, &fd);
+    int status = find_socket(c, &a);
+    if (status != 0)
+        return status;
+    enum err e = socket_connect_wait(&a, CONNECT_MS, &fd);
     if (e == ERR_OK)
         return ask(fd);
     if (e == ERR_PERMISSION) {
-        (void)fprintf(stderr, "thurn: %s: only root and the server's own user may reload it\n", a.path);
-        return EXIT_PERMISSION;
+        command_say("%s: only root and the server's own user may reload it", a.path);
+        return EX_NOPERM;
     }
-    (void)fprintf(stderr, "thurn: no server runs here (%s: %s)\n", a.path, err_text(e));
-    return EXIT_UNAVAILABLE;
+    command_say("no server runs here (%s: %s)", a.path, err_text(e));
+    return EX_UNAVAILABLE;
 }
 
 int cmd_reload(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    const char *path = DEFAULT_CONF;
-    int c;
-    while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (c == 'c')
-            path = optarg;
-        else
-            return usage(c == 'h' ? stdout : stderr);
+    static const struct option options[] = {COMMAND_OPTIONS, {NULL, 0, NULL, 0}};
+    struct command c = {.help = false};
+    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
+        if (!command_option(&c, o, optarg))
+            return usage(stderr);
     }
-    if (optind < argc)
+    if (c.help)
+        return usage(stdout);
+    if (optind < argc) {
+        command_say_extra(argv[optind]);
         return usage(stderr);
-    return reload(path);
+    }
+    return reload(&c);
 }

@@ -120,7 +120,8 @@ static int read_text(const struct send *s, buf *text)
     bool standard = !s->file || strcmp(s->file, "-") == 0;
     enum err e = standard ? read_stream(stdin, text) : os_file_read(AT_FDCWD, slice_str(s->file), text);
     if (e != ERR_OK)
-        command_say("%s: %s", standard ? "standard input" : s->file, err_text(e));
+        command_say("%s: %s", standard ? "standard input" : s->file,
+                    e == ERR_UNSUPPORTED ? "is not a regular file" : err_text(e));
     return e == ERR_OK ? 0 : EX_NOINPUT;
 }
 
@@ -226,11 +227,16 @@ static bool take_option(struct send *s, int option, char *value, char **to)
         s->from = value;
         return true;
     case 't':
-        if (s->to_count < RECIPIENTS_MAX)
-            to[s->to_count++] = value;
+        if (s->to_count == RECIPIENTS_MAX) {
+            command_say("more than %u recipients", RECIPIENTS_MAX);
+            return false;
+        }
+        to[s->to_count++] = value;
         return true;
     case 's':
         s->subject = slice_str(value);
+        if (!one_line(s->subject))
+            command_say("a subject must not have control characters in it");
         return one_line(s->subject);
     case 'v':
         s->verbose = true;
@@ -257,6 +263,10 @@ int cmd_send(int argc, char **argv)
     }
     if (s.command.help)
         return usage(stdout);
+    if (argc - optind > 1)
+        command_say_extra(argv[argc - 1]);
+    else if (s.to_count == 0)
+        command_say("to whom? Say --to ADDRESS");
     if (s.to_count == 0 || argc - optind > 1)
         return usage(stderr);
     s.file = optind < argc ? argv[optind] : NULL;

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-#include "cmd/cmd.h"
+#include "cmd/command.h"
 
 #include <assert.h>
-#include <getopt.h>
-#include <unistd.h>
-
-#define EXIT_USAGE 64
-#define DEFAULT_CONF "/etc/thurn/thurn.toml"
 
 static int (*start_server)(const struct cmd_server *server);
 
@@ -23,8 +18,8 @@ int cmd_server_run(const struct cmd_server *server)
 
 static enum err load(void *ctx, buf *messages, struct conf **conf_r)
 {
-    const char *path = ctx;
-    return conf_load(path, false, messages, conf_r);
+    const struct command *c = ctx;
+    return conf_load(c->conf_path, false, messages, conf_r); /* a reload's go to the log */
 }
 
 static void say_ready(void *ctx)
@@ -39,25 +34,25 @@ static int usage(FILE *to)
     (void)fprintf(to,
                   "usage: thurn serve [-c FILE]\n"
                   "Runs the mail server in the foreground, with its log on standard error. It prints `thurn: ready`\n"
-                  "on standard output when it accepts connections. SIGHUP reloads FILE (default " DEFAULT_CONF "),\n"
+                  "on standard output when it accepts connections. SIGHUP reloads FILE (default " COMMAND_CONF "),\n"
                   "SIGTERM ends it when what is under way has ended.\n");
-    return to == stdout ? 0 : EXIT_USAGE;
+    return to == stdout ? 0 : EX_USAGE;
 }
 
 int cmd_serve(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    char *path = (char *)(uintptr_t)DEFAULT_CONF;
-    int c;
-    while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (c == 'c')
-            path = optarg;
-        else
-            return usage(c == 'h' ? stdout : stderr);
+    static const struct option options[] = {COMMAND_OPTIONS, {NULL, 0, NULL, 0}};
+    struct command c = {.conf_path = COMMAND_CONF};
+    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
+        if (!command_option(&c, o, optarg))
+            return usage(stderr);
     }
-    if (optind < argc)
+    if (c.help)
+        return usage(stdout);
+    if (optind < argc) {
+        command_say_extra(argv[optind]);
         return usage(stderr);
-    struct cmd_server server = {load, say_ready, path};
+    }
+    struct cmd_server server = {load, say_ready, &c};
     return cmd_server_run(&server);
 }

@@ -151,8 +151,11 @@ static int with_password(struct user_request *r, int (*act)(struct user_request 
         status = act(r, buf_slice(&password));
     else if (e == ERR_SYNTAX)
         command_say("the two passwords differ; nothing has changed");
+    else if (e == ERR_LIMIT)
+        command_say("the password is too long; nothing has changed");
     else
-        command_say("no password came: %s; nothing has changed", err_text(e));
+        command_say("no password came%s; nothing has changed",
+                    e == ERR_CLOSED ? "" : ", standard input cannot be read");
     explicit_bzero(memory, sizeof memory);
     return status;
 }
@@ -295,6 +298,24 @@ static int run(struct user_request *r, const struct verb *verb, const char *addr
     return status;
 }
 
+/* NULL, and what is wrong with the words is on standard error. */
+static const struct verb *read_verb(char **words, int count)
+{
+    const struct verb *verb = count > 0 ? verb_find(words[0]) : NULL;
+    if (!verb) {
+        if (count > 0)
+            command_say("`thurn user` has no verb \"%s\"", words[0]);
+        return NULL;
+    }
+    if (count == 1 + verb->takes_address)
+        return verb;
+    if (count > 1 + verb->takes_address)
+        command_say_extra(words[count - 1]);
+    else
+        command_say("`%s` needs the address of an account, like alice@example.org", verb->name);
+    return NULL;
+}
+
 int cmd_user(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -310,8 +331,6 @@ int cmd_user(int argc, char **argv)
     }
     if (r.command.help)
         return usage(stdout);
-    const struct verb *verb = optind < argc ? verb_find(argv[optind]) : NULL;
-    if (!verb || argc - optind != 1 + verb->takes_address)
-        return usage(stderr);
-    return run(&r, verb, argv[optind + 1]);
+    const struct verb *verb = read_verb(argv + optind, argc - optind);
+    return verb ? run(&r, verb, argv[optind + 1]) : usage(stderr);
 }

@@ -77,32 +77,44 @@ static bool is_list_or_address(struct reader *r, const struct route_domain *d, s
     return false;
 }
 
-/* An alias that leads into a domain with listed users should lead to one of them. */
-static bool leads_nowhere(struct reader *r, const struct route_domain *d, const struct alias_target *target)
+/* An alias that leads into a domain with listed users should lead to one of them: else that domain, or NULL. */
+static const struct route_domain *leads_nowhere(struct reader *r, const struct route_domain *d,
+                                                const struct alias_target *target)
 {
     slice text = target->text;
     if (target->kind != ALIAS_ADDRESS && target->kind != ALIAS_LOCAL_FINAL)
-        return false;
+        return NULL;
     ptrdiff_t at = slice_rfind_char(text, '@');
     if (at >= 0)
         d = reader_domain_find(r, slice_skip(text, (size_t)at + 1));
     if (!d || d->implied || d->same_as || d->users != USERS_LIST)
-        return false;
+        return NULL;
     slice local = at >= 0 ? slice_sub(text, 0, (size_t)at) : text;
-    return !is_delivered(d, without_subaddress(d, local)) && !is_delivered(d, local) &&
-           !is_list_or_address(r, d, local) && !slice_equal_nocase(local, SLICE("postmaster"));
+    bool arrives = is_delivered(d, without_subaddress(d, local)) || is_delivered(d, local) ||
+                   is_list_or_address(r, d, local) || slice_equal_nocase(local, SLICE("postmaster"));
+    return arrives ? NULL : d;
+}
+
+static void check_targets(struct reader *r, struct toml_place place, const struct route_domain *d,
+                          const struct alias_entry *entry)
+{
+    for (uint32_t k = 0; k < entry->target_count && r->m.count < MESSAGES_MAX / 2; k++) {
+        const struct route_domain *end = leads_nowhere(r, d, &entry->targets[k]);
+        if (end)
+            messages_warn(
+                &r->m, place,
+                "alias \"%.*s\" in line %u leads to \"%.*s\", who is neither a user nor an alias of [domain.\"%.*s\"]",
+                SLICE_ARG(entry->key), entry->line, SLICE_ARG(entry->targets[k].text), SLICE_ARG(end->name));
+    }
 }
 
 static void check_aliases(struct reader *r, const struct draft_domain *draft, const struct route_domain *d)
 {
     const struct alias_entry *entry;
     for (size_t i = 0; d->aliases && (entry = alias_table_at(d->aliases, i)) != NULL; i++) {
-        for (uint32_t k = 0; k < entry->target_count; k++) {
-            if (r->m.count < MESSAGES_MAX / 2 && leads_nowhere(r, d, &entry->targets[k]))
-                messages_warn(&r->m, draft->aliases->place,
-                              "alias \"%.*s\" in line %u leads to \"%.*s\", who is neither a user nor an alias",
-                              SLICE_ARG(entry->key), entry->line, SLICE_ARG(entry->targets[k].text));
-        }
+        /* Mail for postmaster that has no other end goes to the configuration's. */
+        if (!slice_equal_nocase(entry->key, SLICE("postmaster")))
+            check_targets(r, draft->aliases->place, d, entry);
     }
 }
 

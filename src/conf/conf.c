@@ -24,12 +24,12 @@ static void read_document(struct reader *r)
     read_routes(r);
     read_relay(r);
     read_send_as(r);
-    if (!r->m.failed)
+    if (!r->m.failed && !r->alone)
         check_whole(r);
 }
 
 /* The reader lives in the arena that it fills. */
-static struct reader *begin(slice path, slice content)
+static struct reader *begin(slice path, slice content, bool alone)
 {
     struct arena arena;
     arena_init(&arena, ARENA_MAX);
@@ -40,7 +40,7 @@ static struct reader *begin(slice path, slice content)
         return NULL;
     }
     c->arena = arena;
-    *r = (struct reader){.conf = c, .arena = &c->arena};
+    *r = (struct reader){.conf = c, .arena = &c->arena, .alone = alone};
     r->memory = (struct toml_memory){allocate, &c->arena};
     messages_init(&r->m, &c->arena, path, content);
     if (arena_copy(r->arena, path, &c->path) != ERR_OK)
@@ -81,14 +81,14 @@ static enum err finish(struct reader *r, bool color, buf *messages, struct conf 
 
 enum err conf_parse(slice path, slice content, bool color, buf *messages, struct conf **conf_r)
 {
-    struct reader *r = begin(path, content);
+    struct reader *r = begin(path, content, false);
     if (!r)
         return ERR_NOMEM;
     parse(r, content);
     return finish(r, color, messages, conf_r);
 }
 
-enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r)
+static enum err load(const char *path, bool alone, bool color, buf *messages, struct conf **conf_r)
 {
     struct os_file_stamp stamp;
     buf content;
@@ -104,7 +104,7 @@ enum err conf_load(const char *path, bool color, buf *messages, struct conf **co
         buf_deinit(&content);
         return e;
     }
-    struct reader *r = begin(slice_str(path), buf_slice(&content));
+    struct reader *r = begin(slice_str(path), buf_slice(&content), alone);
     if (r) {
         reader_add_source(r, r->conf->path, &stamp);
         parse(r, buf_slice(&content));
@@ -112,6 +112,16 @@ enum err conf_load(const char *path, bool color, buf *messages, struct conf **co
     }
     buf_deinit(&content);
     return r ? e : ERR_NOMEM;
+}
+
+enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r)
+{
+    return load(path, false, color, messages, conf_r);
+}
+
+enum err conf_load_alone(const char *path, bool color, buf *messages, struct conf **conf_r)
+{
+    return load(path, true, color, messages, conf_r);
 }
 
 void conf_close(struct conf **conf)

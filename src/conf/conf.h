@@ -75,6 +75,9 @@ struct conf {
 /* Reads and checks path. On any error: ERR_SYNTAX (or what kept the file from being read) and `messages` has all errors and warnings as text for people, ending in
  * LF each; on ERR_OK `messages` has the warnings. color: ANSI colours in messages. */
 must_check enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r);
+/* The same for a program that only asks the server: files that the configuration names (certificates, keys, passwords, aliases, members) are neither
+ * read nor looked for, because the caller may not be allowed to. Tables that come from them are empty. */
+must_check enum err conf_load_alone(const char *path, bool color, buf *messages, struct conf **conf_r);
 /* The same from bytes (tests, fuzzing, thurn dev); path is for messages. */
 must_check enum err conf_parse(slice path, slice content, bool color, buf *messages, struct conf **conf_r);
 void conf_close(struct conf **conf);

@@ -281,6 +281,36 @@ static void test_sources(void **state)
     buf_deinit(&messages);
 }
 
+/* Whoever only asks the server may not be allowed to read what only root can. */
+static void test_alone(void **state)
+{
+    (void)state;
+    char path[200];
+    buf content, messages;
+    buf_init(&content, 4096);
+    buf_init(&messages, 1 << 16);
+    expand("state_dir = \"/srv/thurn\"\n" DOMAIN
+           "aliases = \"@@/missing\"\n[tls]\ncert = \"@@/missing\"\nkey = \"@@/missing\"\n"
+           "[list.\"l@example.org\"]\nmembers = \"@@/missing\"\n[route.\"*\"]\nvia = "
+           "\"smtps://me@relay.example\"\npassword_file = \"@@/missing\"\n",
+           &content);
+    buf_append_char(&content, 0);
+    write_file("alone.toml", content.ptr);
+    snprintf(path, sizeof(path), "%s/alone.toml", folder);
+    struct conf *c = NULL;
+    assert_int_equal(conf_load(path, false, &messages, &c), ERR_SYNTAX);
+    buf_clear(&messages);
+    assert_int_equal(conf_load_alone(path, false, &messages, &c), ERR_OK);
+    assert_true(slice_equal(c->state_dir, SLICE("/srv/thurn")));
+    assert_true(slice_equal(c->route.hostname, SLICE("mail.example.org")));
+    conf_close(&c);
+    write_file("alone.toml", "hostname = 5\n");
+    assert_int_equal(conf_load_alone(path, false, &messages, &c), ERR_SYNTAX);
+    assert_true(messages.len > 0);
+    buf_deinit(&content);
+    buf_deinit(&messages);
+}
+
 static void test_warnings(void **state)
 {
     (void)state;
@@ -333,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_alone),
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_hostile_documents),
     };

@@ -160,7 +160,7 @@ static bool stamp_of(struct reader *r, struct toml_place place, slice path, stru
 bool reader_file(struct reader *r, struct toml_place place, slice path, size_t max, slice *content_r)
 {
     struct os_file_stamp stamp;
-    if (!stamp_of(r, place, path, &stamp))
+    if (r->alone || !stamp_of(r, place, path, &stamp))
         return false;
     reader_add_source(r, path, &stamp);
     buf content;
@@ -177,7 +177,7 @@ bool reader_file(struct reader *r, struct toml_place place, slice path, size_t m
 void reader_check_file(struct reader *r, struct toml_place place, slice path, bool secret)
 {
     struct os_file_stamp stamp;
-    if (!stamp_of(r, place, path, &stamp))
+    if (r->alone || !stamp_of(r, place, path, &stamp))
         return;
     int fd;
     enum err e = os_open_follow(AT_FDCWD, path, O_RDONLY, 0, &fd);

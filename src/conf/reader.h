@@ -23,6 +23,7 @@ struct reader {
     struct draft_top top;
     struct draft_domain *domains; /* beside conf->route.domains, but for the implied one */
     size_t written_domains;
+    bool alone; /* other files are left alone, and their tables stay empty */
 };
 
 /* An array in the arena; at want of memory an empty one that is remembered. */
@@ -50,10 +51,10 @@ struct route_domain *reader_domain_find(struct reader *r, slice name);
 bool reader_is_own(struct reader *r, slice address);
 
 /* A regular file's content, of at most max bytes, which is in the arena; it becomes one of the configuration's sources. False with an error
- * about that file. */
+ * about that file, or when files are left alone. */
 bool reader_file(struct reader *r, struct toml_place place, slice path, size_t max, slice *content_r);
 void reader_add_source(struct reader *r, slice path, const struct os_file_stamp *stamp);
-/* An error unless path is a regular file that can be opened. A warning when secret and others may read it. */
+/* An error unless path is a regular file that can be opened. A warning when secret and others may read it. Nothing when files are left alone. */
 void reader_check_file(struct reader *r, struct toml_place place, slice path, bool secret);
 
 /* read_*.c, in the order in which they run. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Processes and privileges: users, forking children and workers, dropping to a user, limits, titles. What is permitted after the drop is the design's table; seccomp and Landlock are not built yet. */
+/* Processes and privileges: users, forking children and workers, dropping to a user, limits, titles. What each kind may do after the drop is ARCHITECTURE.md's table of processes; there are no seccomp or Landlock filters. */
 #ifndef OS_PROCESS_H
 #define OS_PROCESS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Who may send what. What is accepted is derived, never written: the recipient's domain is ours, or the session is trusted (config.md rule 1). The same
- * functions serve sessions, `thurn check`'s open-relay self-test and, later, `thurn explain`. */
+/* Who may send what. What is accepted is derived, never written: the recipient's domain is ours, or the session is trusted. The same
+ * functions serve sessions and the open-relay self-test of `thurn check`, start and reload. */
 #ifndef ROUTE_POLICY_H
 #define ROUTE_POLICY_H
 

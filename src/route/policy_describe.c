@@ -12,7 +12,8 @@ static void say_list(buf *out, const slice *texts, size_t count)
 
 static void say_senders(const struct route_tables *t, buf *out)
 {
-    buf_append(out, SLICE("Anyone may send to addresses of the domains below, and to nobody else.\n"));
+    if (!t->null_client)
+        buf_append(out, SLICE("Anyone may send to addresses of the domains below, and to nobody else.\n"));
     if (t->allow_authenticated)
         buf_append(out, SLICE("Users who are signed in may send to anyone, as their own addresses.\n"));
     else
@@ -45,7 +46,7 @@ static void say_networks(const struct route_tables *t, buf *out)
 static void say_way(const struct deliver_spec *d, buf *out)
 {
     static const char *const ways[] = {
-        [DELIVER_NONE] = "has no mailboxes",
+        [DELIVER_NONE] = "no mailboxes",
         [DELIVER_MAILDIR] = "is delivered into Maildirs",
         [DELIVER_MBOX] = "is delivered into mbox files",
         [DELIVER_LMTP] = "is handed over by LMTP",
@@ -85,7 +86,7 @@ static void say_domain(const struct route_tables *t, const struct route_domain *
         buf_printf(out, "%.*s: the same as %.*s.\n", SLICE_ARG(d->name), SLICE_ARG(d->same_as->name));
         return;
     }
-    buf_printf(out, "%.*s: mail ", SLICE_ARG(d->name));
+    buf_printf(out, "%.*s: %s", SLICE_ARG(d->name), d->deliver.kind == DELIVER_NONE ? "" : "mail ");
     say_way(&d->deliver, out);
     if (d->deliver.kind != DELIVER_NONE)
         say_users(d, out);

@@ -410,7 +410,7 @@ static void test_tls_and_login(void **state)
     RUN(rows);
 }
 
-/* threats.md: a server's reply text after its 220 to STARTTLS: discarded on both sides, state reset (CVE-2021-33515, CVE-2021-38371) */
+/* Hostile: a server's reply text after its 220 to STARTTLS: discarded on both sides, state reset (CVE-2021-33515, CVE-2021-38371) */
 static void test_plaintext_after_starttls_fails_the_session(void **state)
 {
     (void)state;
@@ -434,7 +434,7 @@ static void repeat(buf *b, slice s, size_t n)
         buf_append(b, s);
 }
 
-/* threats.md: hostile replies from a next hop: endless, multi-line, split, control characters: bounded, sanitised */
+/* Hostile: hostile replies from a next hop: endless, multi-line, split, control characters: bounded, sanitised */
 static void test_hostile_replies(void **state)
 {
     (void)state;
@@ -523,7 +523,7 @@ static void test_refusal_while_content_is_sent(void **state)
     }
 }
 
-/* threats.md: one byte a second, in every phase: a deadline for each request */
+/* Hostile: one byte a second, in every phase: a deadline for each request */
 static void test_deadlines(void **state)
 {
     (void)state;

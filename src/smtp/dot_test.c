@@ -15,7 +15,7 @@ struct row {
 
 #define NO_END SLICE("none")
 
-/* threats.md: end of data written with bare LF or CR (`\n.\n`, `\n.\r\n`, `\r\n.\n`, `\r.\r`, with NUL), then commands */
+/* Hostile: end of data written with bare LF or CR (`\n.\n`, `\n.\r\n`, `\r\n.\n`, `\r.\r`, with NUL), then commands */
 static const struct row rows[] = {
     {SLICE("hi\r\n.\r\n"), SLICE("hi\r\n"), SLICE(""), false},
     {SLICE(".\r\n"), SLICE(""), SLICE(""), false},
@@ -176,7 +176,7 @@ static bool wire_is_strict(slice wire)
     return true;
 }
 
-/* threats.md: bare CR or LF in mail that we send on: replaced or refused before relaying */
+/* Hostile: bare CR or LF in mail that we send on: replaced or refused before relaying */
 static void test_sent_content_is_strict_whatever_was_stored(void **state)
 {
     (void)state;

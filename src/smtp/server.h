@@ -35,7 +35,6 @@ struct smtp_server_options {
     bool auth_plaintext_ok;     /* AUTH without TLS is taken (loopback by explicit choice) */
     bool strict_paths;          /* brackets required */
     bool bare_newline_reject;   /* else bare LF becomes CRLF and a stray CR a space */
-    bool smtputf8;              /* later: not offered now */
 };
 
 enum smtp_server_event_kind {

@@ -183,7 +183,7 @@ static void test_wrong_commands_get_their_code(void **state)
     RUN(rows);
 }
 
-/* threats.md: NUL and control characters, 8-bit without SMTPUTF8: kept whole or refused, never truncated */
+/* Hostile: NUL and control characters, 8-bit without SMTPUTF8: kept whole or refused, never truncated */
 static void test_nul_and_control_characters_in_commands(void **state)
 {
     (void)state;
@@ -212,7 +212,7 @@ static void test_nul_and_control_characters_in_commands(void **state)
     drive_close(&d);
 }
 
-/* threats.md: xtext that decodes to CR, LF, NUL (ORCPT, ENVID, AUTH=): decode, then refuse */
+/* Hostile: xtext that decodes to CR, LF, NUL (ORCPT, ENVID, AUTH=): decode, then refuse */
 static void test_xtext(void **state)
 {
     (void)state;
@@ -243,7 +243,7 @@ static void test_xtext(void **state)
     }
 }
 
-/* threats.md: shell or expansion syntax in an address: 5xx or taken literally */
+/* Hostile: shell or expansion syntax in an address: 5xx or taken literally */
 static void test_shell_syntax_in_an_address_stays_as_it_is(void **state)
 {
     (void)state;
@@ -282,7 +282,7 @@ static void append_run(buf *b, char c, size_t n)
     buf_grown(b, n);
 }
 
-/* threats.md: 64 KiB to 1 MiB command line: one 500 or a close, the tail never a command */
+/* Hostile: 64 KiB to 1 MiB command line: one 500 or a close, the tail never a command */
 static void test_long_lines(void **state)
 {
     (void)state;
@@ -308,7 +308,7 @@ static void test_long_lines(void **state)
     }
 }
 
-/* threats.md: a million RCPTs; 1,500 pipelined commands: 452 past the limit, every command answered */
+/* Hostile: a million RCPTs; 1,500 pipelined commands: 452 past the limit, every command answered */
 static void test_floods_of_commands_are_all_answered(void **state)
 {
     (void)state;
@@ -331,7 +331,7 @@ static void test_floods_of_commands_are_all_answered(void **state)
     buf_deinit(&in);
 }
 
-/* threats.md: end of data written with bare LF or CR, then commands: normalise */
+/* Hostile: end of data written with bare LF or CR, then commands: normalise */
 static void test_smuggling_normalised(void **state)
 {
     (void)state;
@@ -425,7 +425,7 @@ static void test_limits_are_told(void **state)
     drive_close(&d);
 }
 
-/* threats.md: commands in the same packet after STARTTLS: discarded, state reset (CVE-2011-0411) */
+/* Hostile: commands in the same packet after STARTTLS: discarded, state reset (CVE-2011-0411) */
 static void test_starttls_forgets_and_discards(void **state)
 {
     (void)state;
@@ -481,7 +481,7 @@ static void test_starttls_forgets_the_login(void **state)
     drive_close(&d);
 }
 
-/* threats.md: AUTH before TLS, `*`, bad base64, thousands of guesses, an unknown user: 530/538, 501 */
+/* Hostile: AUTH before TLS, `*`, bad base64, thousands of guesses, an unknown user: 530/538, 501 */
 static void test_login(void **state)
 {
     (void)state;
@@ -574,7 +574,7 @@ static void test_help(void **state)
     }
 }
 
-/* threats.md: one byte a second, in every phase: a deadline for each request and a least data rate */
+/* Hostile: one byte a second, in every phase: a deadline for each request and a least data rate */
 static void test_deadlines(void **state)
 {
     (void)state;
@@ -661,7 +661,7 @@ static void test_shutdown_between_commands(void **state)
     drive_close(&d);
 }
 
-/* threats.md: TLS close_notify in the middle of DATA, then plaintext: session over, nothing delivered */
+/* Hostile: TLS close_notify in the middle of DATA, then plaintext: session over, nothing delivered */
 static void test_lost_in_the_middle(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The command line: what cli.md promises to people and to scripts."""
+"""The command line: what people and scripts may rely on."""
 
 import datetime
 import json
@@ -38,6 +38,17 @@ def test_usage_errors(binary, args):
     done = run(binary, *args)
     assert done.returncode == 64, done.stderr
     assert done.stdout == "" and done.stderr.strip()
+
+
+@pytest.mark.parametrize("args, word", [
+    (["check", "now"], "now"), (["check", "--color=red"], "red"), (["dev", "--port", "70000"], "70000"),
+    (["queue", "frobnicate"], "frobnicate"), (["queue", "hold"], "ids"), (["user", "frobnicate"], "frobnicate"),
+    (["user", "passwd"], "address"), (["send", "a", "b"], "b"), (["send"], "--to"), (["reload", "now"], "now")],
+    ids=lambda v: v if isinstance(v, str) else " ".join(v))
+def test_usage_errors_say_what_is_wrong(binary, args, word):
+    done = run(binary, *args)
+    assert done.returncode == 64
+    assert done.stderr.startswith("thurn: ") and word in done.stderr.splitlines()[0]
 
 
 def test_version(binary):
@@ -251,6 +262,21 @@ def test_send(serve):
     thurn.landed("bob")
     done = thurn.command("send", "--from", "bob@example.org", "--to", "nobody@example.org", "-", stdin="x\n", expect=None)
     assert done.returncode == 67 and "5.1.1" in done.stderr
+
+
+def test_an_ordinary_user_sends_though_only_root_reads_the_key(serve, authority):
+    if not account.is_root():
+        pytest.skip("this needs root")
+    cert, key = authority.issue("mail.example.org")
+    thurn = serve(root=True, start=False)
+    own = thurn.file("key.pem", open(key).read(), mode=0o600)
+    thurn.change({"tls": {"cert": cert, "key": own}})
+    thurn.start()
+    message = ["--from", "bob@example.org", "--to", "alice@example.org", "-", "-c", thurn.path]
+    done = subprocess.run(account.as_service([thurn.binary, "send", *message]), input="hello\n", capture_output=True,
+                          text=True, timeout=60, cwd="/")
+    assert done.returncode == 0, done.stderr
+    thurn.landed("alice")
 
 
 def test_send_needs_a_server(serve):

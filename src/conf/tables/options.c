@@ -14,7 +14,8 @@ static const char *const newline_words[] = {"normalize", "reject", NULL};
 
 static const struct option top[] = {
     {"hostname", OPTION_STRING, AT(draft_top, hostname),
-     .doc = "Name of this host, in full. Always a local domain. Required."},
+     .doc = "Name of this host, in full. Always a local domain, whose aliases are in /etc/aliases if that is there. "
+            "Required."},
     {"origin", OPTION_STRING, AT(draft_top, origin), .doc = "Domain that completes bare names; hostname when absent."},
     {"postmaster", OPTION_STRING, AT(draft_top, postmaster),
      .doc = "Address that gets what nobody else can have. Required."},

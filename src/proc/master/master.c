@@ -180,8 +180,9 @@ static void turn(struct master *m)
     master_retire_tick(m, now);
     if (!m->announced && m->stop == STOP_NOT && master_seats_ready(m)) {
         m->announced = true;
-        log_line(LOG_INFO, "ready: generation %u, %zu receivers", m->current->number,
-                 master_children_of(m, NULL, M_RECEIVER));
+        size_t receivers = master_children_of(m, NULL, M_RECEIVER);
+        log_line(LOG_INFO, "ready: generation %u, %zu %s", m->current->number, receivers,
+                 receivers == 1 ? "receiver" : "receivers");
         log_flush();
         m->options.ready(m->options.ctx);
     }

@@ -79,6 +79,12 @@ static bool needs_head(const struct listing *l)
            l->filter == QUEUE_FILTER_FROM;
 }
 
+/* While a destination does not answer, its attempts stand for those of all that waits for it. */
+static uint16_t part_tries(const struct sched_part *p, const struct sched_destination *d)
+{
+    return d->state == SCHED_UP || p->tries > d->fails ? p->tries : d->fails;
+}
+
 static void see(const struct queue *q, const struct listing *l, uint32_t message, struct seen *s)
 {
     int64_t now_s = os_wall_s();
@@ -95,7 +101,7 @@ static void see(const struct queue *q, const struct listing *l, uint32_t message
             s->destination = sched_label_text(q->sched, p->label);
             s->reason = sched_part_reason(q->sched, part);
         }
-        uint16_t tries = d->state == SCHED_UP || p->tries > d->fails ? p->tries : d->fails;
+        uint16_t tries = part_tries(p, d);
         s->tries = tries > s->tries ? tries : s->tries;
         if (p->state == SCHED_PART_HELD)
             continue;
@@ -163,12 +169,15 @@ static void show_send(struct queue *q, const struct listing *l, const struct see
         const uint32_t *list;
         uint32_t count = sched_part_recipients(q->sched, part, &list);
         static const char *const words[] = {"?", "ready", "being delivered", "deferred", "held", "done"};
+        const struct sched_destination *d = sched_destination(q->sched, p->destination);
+        bool waits = p->state == SCHED_READY && d->state == SCHED_DOWN;
+        uint16_t tries = part_tries(p, d);
         for (uint32_t i = 0; i < count; i++) {
             const struct envelope *e;
             const struct recipient *r = spool_head_recipient(h, list[i], &e);
             if (r)
-                buf_printf(&text, "recipient  <%.*s> %s, %u tries, %s %.*s\n", SLICE_ARG(r->address), words[p->state],
-                           p->tries, sched_destination(q->sched, p->destination)->key,
+                buf_printf(&text, "recipient  <%.*s> %s, %u %s, %s %.*s\n", SLICE_ARG(r->address),
+                           words[waits ? SCHED_WAITING : p->state], tries, tries == 1 ? "try" : "tries", d->key,
                            SLICE_ARG(sched_part_reason(q->sched, part)));
         }
     }

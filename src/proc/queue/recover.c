@@ -322,7 +322,8 @@ void queue_recover_when_settled(struct queue *q)
     arena_reset(&q->turn);
     free(q->limits);
     q->limits = NULL;
-    log_line(LOG_INFO, "queue has %u messages, read in %lld ms", sched_message_count(q->sched),
+    uint32_t count = sched_message_count(q->sched);
+    log_line(LOG_INFO, "queue has %u %s, read in %lld ms", count, count == 1 ? "message" : "messages",
              (long long)(os_now_ms() - begin));
     loop_timer_start(q->tick, 0);
 }

@@ -618,7 +618,7 @@ static void guessing_passwords_locks(void **state)
     client_close(c);
 }
 
-/* threats.md: thousands of guesses. Sessions that all ask before the first answer comes have no more guesses than one session. */
+/* Hostile: thousands of guesses. Sessions that all ask before the first answer comes have no more guesses than one session. */
 static void guessing_in_parallel_locks_as_well(void **state)
 {
     enum { GUESSES = 6 };
