@@ -55,17 +55,9 @@ static int check(const char *path, bool color)
 
 int cmd_check(int argc, char **argv)
 {
-    static const struct option options[] = {COMMAND_OPTIONS, {NULL, 0, NULL, 0}};
     struct command c = {.conf_path = COMMAND_CONF};
-    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
-        if (!command_option(&c, o, optarg))
-            return usage(stderr);
-    }
-    if (c.help)
-        return usage(stdout);
-    if (optind < argc) {
-        command_say_extra(argv[optind]);
-        return usage(stderr);
-    }
+    int status = 0;
+    if (!command_options_only(&c, argc, argv, usage, &status))
+        return status;
     return check(c.conf_path, command_colored(&c, STDERR_FILENO));
 }

@@ -31,6 +31,23 @@ bool command_option(struct command *c, int option, const char *value)
     return true;
 }
 
+bool command_options_only(struct command *c, int argc, char **argv, int (*usage)(FILE *to), int *status_r)
+{
+    static const struct option options[] = {COMMAND_OPTIONS, {NULL, 0, NULL, 0}};
+    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
+        if (!command_option(c, o, optarg)) {
+            *status_r = usage(stderr);
+            return false;
+        }
+    }
+    if (!c->help && optind == argc)
+        return true;
+    if (!c->help)
+        command_say_extra(argv[optind]);
+    *status_r = usage(c->help ? stdout : stderr);
+    return false;
+}
+
 bool command_colored(const struct command *c, int fd)
 {
     if (c->color != COMMAND_COLOR_AUTO)

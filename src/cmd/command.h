@@ -30,6 +30,8 @@ struct command {
 /* Takes what getopt_long returned, when it is one of COMMAND_OPTIONS and its value is good; else false, and what is wrong is on standard error
  * (getopt_long's own words about an option that it does not know). */
 bool command_option(struct command *c, int option, const char *value);
+/* The whole command line of a subcommand that has these options alone and no words besides. False: exit with *status_r, what there was to say is said. */
+bool command_options_only(struct command *c, int argc, char **argv, int (*usage)(FILE *to), int *status_r);
 /* May what goes to this descriptor be coloured? Not on what is no terminal, nor with NO_COLOR, unless asked for. */
 bool command_colored(const struct command *c, int fd);
 /* 0, or what to exit with: then why is on standard error. Warnings are left to `thurn check`. */

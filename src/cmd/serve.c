@@ -41,18 +41,10 @@ static int usage(FILE *to)
 
 int cmd_serve(int argc, char **argv)
 {
-    static const struct option options[] = {COMMAND_OPTIONS, {NULL, 0, NULL, 0}};
     struct command c = {.conf_path = COMMAND_CONF};
-    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
-        if (!command_option(&c, o, optarg))
-            return usage(stderr);
-    }
-    if (c.help)
-        return usage(stdout);
-    if (optind < argc) {
-        command_say_extra(argv[optind]);
-        return usage(stderr);
-    }
+    int status = 0;
+    if (!command_options_only(&c, argc, argv, usage, &status))
+        return status;
     struct cmd_server server = {load, say_ready, &c};
     return cmd_server_run(&server);
 }

@@ -95,12 +95,17 @@ def test_kill_each_process(serve, make_sink, closing, kind):
     assert thurn.process.poll() is None
 
 
-@pytest.mark.parametrize("what", ["all", "master"])
+@pytest.mark.parametrize("what", ["all", "master", "children"])
 def test_kill_all(serve, make_sink, closing, what):
     thurn, sink = mailserver(serve, make_sink)
     load = closing(Load(thurn, ["alice@example.org", "bob@example.net"]))
     for _ in range(4):
         load.more(25)
+        if what == "children":
+            for pid in thurn.pids():
+                if pid != thurn.process.pid:
+                    process.kill(pid)
+            continue
         if what == "all":
             thurn.kill()
         else:

@@ -688,7 +688,7 @@ static void death_in_data_means_the_next_host(void **state)
 {
     (void)state;
     h.servers[FIRST].rules[0] = (struct rule){"BODY", SAY_CLOSE, 0, 0};
-    unsigned m = mail("s@test.example", "a@two.example", BODY, 3000);
+    unsigned m = mail("s@test.example", "a@two.example", BODY, 20000);
     start_with(1);
     uint64_t job = give(m, 1);
     WAIT(h.done == 1);
@@ -717,7 +717,7 @@ static void death_in_data_of_the_only_host_defers(void **state)
 {
     (void)state;
     h.servers[FIRST].rules[0] = (struct rule){"BODY", SAY_CLOSE, 0, 0};
-    unsigned m = mail("s@test.example", "a@one.example", BODY, 3000);
+    unsigned m = mail("s@test.example", "a@one.example", BODY, 20000);
     start();
     uint64_t job = give(m, 1);
     WAIT(h.done == 1);
