@@ -2,7 +2,7 @@
 /* Addresses of the envelope (RFC 5321 section 4.1.2) and of headers (RFC 5322 section 3.4), read from hostile bytes. Slices in the
  * results look into the input, but for what needs unquoting, which goes into the caller's arena. Source routes (@a,@b:) are read and
  * dropped (RFC 5321 appendix C). Without utf8 only ASCII is taken; with it, well-formed UTF-8 in atoms, quoted strings and labels (RFC 6531 section 3.3).
- * Limits: local part 64 octets, domain 255, path 256 (RFC 5321 section 4.5.3.1). */
+ * Limits: local part 255 octets, domain 255, path 512: more than RFC 5321 section 4.5.3.1 asks for. */
 #ifndef MAIL_ADDRESS_H
 #define MAIL_ADDRESS_H
 

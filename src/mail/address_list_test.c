@@ -105,7 +105,7 @@ static void bounds_what_it_reads(void **state)
         enum err err;
     } long_ones[] = {
         {"a@x ", "(", "", 100000, ERR_SYNTAX}, {"a@x ", "()", "", 100000, ERR_OK},
-        {"", "a", "@x", 64, ERR_OK},           {"", "a", "@x", 65, ERR_LIMIT},
+        {"", "a", "@x", 255, ERR_OK},          {"", "a", "@x", 256, ERR_LIMIT},
         {"", "a", "@x", 100000, ERR_LIMIT},    {"\"", "a ", "\"@x", 100000, ERR_LIMIT},
         {"a@", "x.", "y", 100000, ERR_LIMIT},  {"a@[x:", "x", "]", 100000, ERR_LIMIT},
         {"", "word ", "<a@x>", 10000, ERR_OK},

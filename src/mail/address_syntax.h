@@ -5,9 +5,11 @@
 
 #include "mail/address.h"
 
-#define ADDRESS_LOCAL_MAX 64
+/* RFC 5321 section 4.5.3.1 has 64 for a local part and 256 for a path, and asks for more where it can be had: reverse-paths that carry another
+ * address (VERP, SRS) are longer. */
+#define ADDRESS_LOCAL_MAX 255
 #define ADDRESS_DOMAIN_MAX 255
-#define ADDRESS_PATH_MAX 256 /* with its angle brackets */
+#define ADDRESS_PATH_MAX 512 /* with its angle brackets */
 
 /* Length of the character that s begins with when it may stand in an atom, else 0. */
 size_t address_atom_char_len(slice s, bool utf8);

@@ -8,8 +8,8 @@
 
 #include "route/tables.h"
 
-/* The longest address that a look-up makes room for: a local part of 64, "@" and a domain of 255 octets. */
-#define ROUTE_ADDRESS_MAX 320
+/* The longest address that a look-up makes room for: a local part of 255, "@" and a domain of 255 octets. */
+#define ROUTE_ADDRESS_MAX 512
 
 struct route_domain_index {
     struct table users; /* local part, struct route_user; filled for USERS_LIST */

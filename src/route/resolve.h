@@ -50,7 +50,8 @@ bool route_list_refuses(const struct route_list *list, slice reverse_path, slice
 /* "List-Id: <name.domain>" CRLF. */
 void route_list_id_print(buf *b, const struct route_list *list);
 
-/* VRFY and EXPN: bare names are looked up in every own domain. Candidates are resolved by the caller one after the other with route_resolve_*: this gives the i-th domain to try. */
+/* VRFY and EXPN: bare names are looked up in every own domain. Candidates are resolved by the caller one after the other with route_resolve_*: this gives the i-th domain to try.
+ * Those that take any name come last: they know nobody. */
 const struct route_domain *route_vrfy_domain(const struct route_index *index, size_t i);
 /* The full name and canonical address of a listed user, or false. */
 bool route_user_find(const struct route_domain *domain, slice local, slice *full_name_r);

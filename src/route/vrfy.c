@@ -6,11 +6,13 @@
 const struct route_domain *route_vrfy_domain(const struct route_index *index, size_t i)
 {
     const struct route_tables *t = index->tables;
-    for (size_t at = 0; at < t->domain_count; at++) {
-        if (t->domains[at].same_as || &t->domains[at] == index->any_domain)
+    for (size_t at = 0; at < 2 * t->domain_count; at++) {
+        const struct route_domain *domain = &t->domains[at % t->domain_count];
+        bool last = at >= t->domain_count;
+        if (domain->same_as || domain == index->any_domain || (domain->users == USERS_ANY) != last)
             continue;
         if (i-- == 0)
-            return &t->domains[at];
+            return domain;
     }
     return NULL;
 }

@@ -72,13 +72,18 @@ static void test_session_by_the_textbook(void **state)
                "250-8BITMIME\r\n250 HELP\r\n"),
          NULL},
         {"identities", DEFAULTS,
-         SLICE("HELO [192.0.2.1]\r\nHELO 192.0.2.1\r\nHELO [IPv6:2001:db8::1]\r\nHELO under_score\r\nHELO c  \r\n"),
+         SLICE("HELO [192.0.2.1]\r\nHELO 192.0.2.1\r\nHELO [IPv6:2001:db8::1]\r\nHELO under_score\r\nHELO c  \r\n"
+               "HELO localhost.\r\nHELO -my..pc-\r\nHELO [fe80::1%eth0]\r\n"),
          SLICE("250 mx.example.org Hello [192.0.2.1]\r\n250 mx.example.org Hello 192.0.2.1\r\n"
-               "250 mx.example.org Hello [IPv6:2001:db8::1]\r\n250 mx.example.org Hello under_score\r\n" HELLO),
+               "250 mx.example.org Hello [IPv6:2001:db8::1]\r\n250 mx.example.org Hello under_score\r\n" HELLO
+               "250 mx.example.org Hello localhost.\r\n250 mx.example.org Hello -my..pc-\r\n"
+               "250 mx.example.org Hello [fe80::1%eth0]\r\n"),
          NULL},
         {"HELO refused", DEFAULTS,
-         SLICE("HELO\r\nHELO \r\nEHLO <a b>\r\nHELO bad.example\r\nMAIL FROM:<a@b.example>\r\n"),
-         SLICE("501 An argument is missing\r\n501 An argument is missing\r\n501 Bad hostname\r\n554 Transaction "
+         SLICE("HELO\r\nHELO \r\nEHLO <a>\r\nHELO a b\r\nHELO a(b\r\nHELO a\\\r\nHELO bad.example\r\nMAIL "
+               "FROM:<a@b.example>\r\n"),
+         SLICE("501 An argument is missing\r\n501 An argument is missing\r\n501 Bad hostname\r\n501 Bad hostname\r\n"
+               "501 Bad hostname\r\n501 Bad hostname\r\n554 Transaction "
                "failed\r\n"
                "503 5.5.1 Send HELO or EHLO first\r\n"),
          NULL},

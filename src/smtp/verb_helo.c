@@ -3,13 +3,14 @@
 
 #include "smtp/extensions.h"
 
+/* Clients name themselves with what their users call the machine: "localhost.", "my_pc", "[fe80::1%eth0]". A name is for the log and the trace
+ * field, and decides nothing, so all is taken that can stand there as it is. */
 static bool identity_valid(slice name)
 {
-    uint8_t ip[16];
-    size_t len;
-    if (name.len > SMTP_NAME_MAX)
-        return false;
-    return address_domain_valid(name, false) || address_ip_parse(name, ip, &len) == ERR_OK;
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] <= ' ' || name.ptr[i] > '~' || slice_find_char(SLICE("()<>\",;\\"), name.ptr[i]) >= 0)
+            return false;
+    return name.len <= SMTP_NAME_MAX;
 }
 
 /* RFC 5321 section 4.1.4: again at any time, and the same as RSET when it is. */

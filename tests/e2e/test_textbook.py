@@ -133,6 +133,39 @@ def test_vrfy_expn(serve):
         talk.cmd("VRFY", 501)
 
 
+def test_vrfy_of_a_bare_name_beside_domains_that_take_any(serve):
+    thurn = serve({**VRFY, "domain": {**VRFY["domain"], "a.example": {"deliver": "hold:", "users": "any"},
+                                      "b.example": {"deliver": "discard:", "users": "any"}},
+                   "limits": {"vrfy": "any", "expn": "any"}})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        assert str(talk.cmd("VRFY alice")) == "250 2.1.5 Alice Example <alice@example.org>"
+        assert len(talk.cmd("EXPN team", 250).lines) == 2
+        talk.cmd("VRFY bob", 553)
+        talk.cmd("VRFY whoever", 553)
+
+
+def test_long_reverse_path(serve):
+    """VERP and SRS make local parts above the 64 octets of RFC 5321 4.5.3.1.1, which is a least limit."""
+    thurn = serve()
+    sender = "SRS0=HHHH=TT=" + "verp" * 55 + "@" + "list." * 30 + "example.net"
+    with thurn.dial() as talk:
+        talk.ehlo("my-pc.")
+        talk.mail(sender, "alice@example.org")
+    [raw] = thurn.landed("alice")
+    assert raw.startswith(f"Return-Path: <{sender}>".encode())
+
+
+def test_one_recipient_too_many_is_not_blamed_on_another(serve):
+    thurn = serve({"limits": {"recipients": 1}})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.cmd("MAIL FROM:<a@example.net>", 250)
+        talk.cmd("RCPT TO:<alice@example.org>", 250)
+        assert talk.cmd("RCPT TO:<bob@example.org>", 452).enhanced == "4.5.3"
+    thurn.logged(r"NOQUEUE: reject: RCPT from \S+: 452 4\.5\.3 Too many recipients .* to=<> ")
+
+
 def test_vrfy_expn_tell_nothing_by_default(serve):
     thurn = serve(VRFY)
     with thurn.dial() as talk:

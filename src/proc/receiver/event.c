@@ -117,8 +117,10 @@ static void take_refused(struct session *s, const struct smtp_server_event *e)
     buf_append(&b, v.text);
     log_rule(&b, s->r->conf, e->status);
     v.text = buf_slice(&b);
-    slice to = s->transaction ? s->transaction->rcpt : SLICE_NONE;
-    const char *verb = e->status == STATUS_TOO_MANY_RECIPIENTS ? "RCPT" : s->transaction ? "END-OF-MESSAGE" : "MAIL";
+    bool at_rcpt = e->status == STATUS_TOO_MANY_RECIPIENTS;
+    /* the recipient in hand is the last that was taken, not the one too many */
+    slice to = s->transaction && !at_rcpt ? s->transaction->rcpt : SLICE_NONE;
+    const char *verb = at_rcpt ? "RCPT" : s->transaction ? "END-OF-MESSAGE" : "MAIL";
     log_reject(s, verb, &v, to);
 }
 

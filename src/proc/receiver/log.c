@@ -96,7 +96,7 @@ void log_disconnect(struct session *s, slice why)
 
 void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to)
 {
-    char memory[512];
+    char memory[640];
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
     struct verdict code = *v;

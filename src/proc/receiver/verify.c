@@ -13,6 +13,7 @@ struct verify {
     size_t next_domain;
     uint32_t matches;
     bool expand, bare, tried, temporary;
+    bool any; /* the candidates are now in domains that take any name */
     buf text;
 };
 
@@ -93,9 +94,12 @@ static bool next_candidate(struct session *s)
         return first;
     }
     const struct route_domain *d = route_vrfy_domain(s->r->routes, v->next_domain++);
-    if (d)
-        v->address.domain = d->name;
-    return d != NULL;
+    /* a name that a domain knows is not made ambiguous by domains that would take any */
+    if (!d || (d->users == USERS_ANY && !v->any && v->matches > 0))
+        return false;
+    v->any = d->users == USERS_ANY;
+    v->address.domain = d->name;
+    return true;
 }
 
 /* True when the candidate is settled, false when lookup has been asked. */
