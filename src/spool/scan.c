@@ -160,6 +160,8 @@ static enum err scan_open_segment(struct scan *s, int fd, uint64_t number)
     enum err e = read_superblock(s, fd, number, &block);
     if (e == ERR_OK && s->left && block.writer != s->left->writer)
         return ERR_OK;
+    if (e == ERR_OK && limit && block.epoch != limit->epoch)
+        return ERR_OK;
     if (e == ERR_OK)
         e = s->ops->segment(s->ctx, number, block.writer, block.epoch);
     if (e != ERR_OK)

@@ -94,8 +94,12 @@ static void fills_segments_and_recycles(void **state)
     assert_true(spool_writer_segment(f.w, closed_count, &segment));
     assert_false(segment.closed);
     assert_false(spool_writer_segment(f.w, closed_count + 1, &segment));
+    /* said of another epoch, it is not about the mail that is there now */
+    spool_writer_recycle(f.w, closed[0], 2);
+    assert_true(spool_writer_segment(f.w, 0, &segment));
+    assert_int_equal(segment.segment, closed[0]);
     for (size_t i = 0; i < closed_count; i++)
-        spool_writer_recycle(f.w, closed[i]);
+        spool_writer_recycle(f.w, closed[i], 1);
     bool seen_higher = false;
     for (size_t i = 0; i < MAILS; i++) {
         struct spool_done d;
