@@ -6,6 +6,8 @@
 #define SILENCE_MAX_MS 30000
 #define FRAME_COST 64 /* as the queue counts an announcement, beside its head */
 
+_Static_assert(SPOOL_HEAD_MAX + FRAME_COST < IPC_FRAME_MAX, "what was stored can be announced");
+
 static void count_unacked(struct receiver *r, uint64_t bytes)
 {
     if (r->unacked == 0)
