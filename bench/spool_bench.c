@@ -56,7 +56,7 @@ static void supply(struct bench *b)
     spool_writer_supply_numbers(b->w, first, 1024);
 }
 
-static void reap(struct bench *b, uint64_t *closed)
+static void reap(struct bench *b, struct spool_done *closed)
 {
     struct spool_done d;
     while (spool_writer_next_done(b->w, &d)) {
@@ -66,9 +66,9 @@ static void reap(struct bench *b, uint64_t *closed)
         }
         must("completion", d.err);
         b->reaped++;
-        if (*closed)
-            spool_writer_recycle(b->w, *closed);
-        *closed = d.closed_segment;
+        if (closed->closed_segment)
+            spool_writer_recycle(b->w, closed->closed_segment, closed->closed_epoch);
+        *closed = d;
     }
 }
 
@@ -81,7 +81,7 @@ static double cpu_us(void)
 
 static void run(struct bench *b, uint64_t in_flight)
 {
-    uint64_t closed = 0;
+    struct spool_done closed = {0};
     b->submitted = b->reaped = 0;
     double cpu = cpu_us();
     int64_t start = os_now_us();

@@ -6,6 +6,9 @@
 
 #include "mail/mail.h"
 
+/* A received mail's head is no longer, encoded: it goes to the queue in one frame. */
+#define SPOOL_HEAD_MAX (3u << 20)
+
 /* Where a record is. A place is never stored in an outcome: outcomes name the id. */
 struct spool_place {
     uint64_t segment; /* number, unique for the life of the spool */

@@ -65,16 +65,16 @@ static bool gather(struct spool_writer *w)
     return true;
 }
 
-static void note_closed(struct spool_writer *w, uint64_t segment)
+static void note_closed(struct spool_writer *w, const struct spool_superblock *block)
 {
     assert(w->closed_count < sizeof(w->closed) / sizeof(w->closed[0]));
-    w->closed[w->closed_count++] = segment;
+    w->closed[w->closed_count++] = (struct closed_segment){block->number, block->epoch};
 }
 
 static void close_active(struct spool_writer *w, enum segment_state state)
 {
     struct writer_segment *s = w->active;
-    note_closed(w, s->block.number);
+    note_closed(w, &s->block);
     if (state == SEGMENT_RETIRED)
         os_forget(s->fd);
     os_close(&s->fd);
@@ -171,7 +171,7 @@ static void complete(struct spool_writer *w, struct list *commits, uint32_t comm
         c->err = e;
         c->committed = committed;
         if (reported < w->closed_count)
-            c->closed_segment = w->closed[reported++];
+            c->closed = w->closed[reported++];
     }
     w->closed_count -= reported;
     memmove(w->closed, w->closed + reported, w->closed_count * sizeof(w->closed[0]));

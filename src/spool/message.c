@@ -213,7 +213,8 @@ static enum err encode(struct spool_message *m, const struct spool_head *head)
     h.large_file = m->large_file;
     c->id = h.id;
     size_t body_len = m->large_file ? 0 : m->size;
-    buf_init(&c->head, m->writer->segment_size / 2);
+    size_t head_max = SPOOL_FRAME_SIZE + SPOOL_HEAD_MAX;
+    buf_init(&c->head, m->writer->segment_size / 2 < head_max ? m->writer->segment_size / 2 : head_max);
     (void)buf_reserve(&c->head, HEAD_GUESS);
     char *frame = buf_reserve(&c->head, SPOOL_FRAME_SIZE);
     if (!frame)

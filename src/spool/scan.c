@@ -151,6 +151,14 @@ static void settle(struct scan *s, int fd, uint64_t number)
     os_forget(fd);
 }
 
+static bool is_asked_for(const struct scan *s, const struct spool_scan_limit *limit,
+                         const struct spool_superblock *block)
+{
+    if (s->left)
+        return block->writer == s->left->writer;
+    return !limit || block->epoch == limit->epoch;
+}
+
 static enum err scan_open_segment(struct scan *s, int fd, uint64_t number)
 {
     struct spool_superblock block;
@@ -158,7 +166,7 @@ static enum err scan_open_segment(struct scan *s, int fd, uint64_t number)
     if (!limit && !s->left)
         settle(s, fd, number);
     enum err e = read_superblock(s, fd, number, &block);
-    if (e == ERR_OK && s->left && block.writer != s->left->writer)
+    if (e == ERR_OK && !is_asked_for(s, limit, &block))
         return ERR_OK;
     if (e == ERR_OK)
         e = s->ops->segment(s->ctx, number, block.writer, block.epoch);

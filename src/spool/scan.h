@@ -20,9 +20,10 @@ struct spool_scan_ops {
     void (*damaged)(void *ctx, uint64_t segment, uint32_t offset, slice what);
 };
 
-/* A segment that a live process owns is read only below `committed` (its HELLO). */
+/* A segment that a live process owns is read only below `committed` (its HELLO). Under another epoch than that it was recycled since, and its owner tells of all that is in it: it is left out. */
 struct spool_scan_limit {
     uint64_t segment;
+    uint32_t epoch;
     uint32_t committed;
 };
 

@@ -154,7 +154,8 @@ static void torn_tail_is_silent(void **state)
     assert_int_equal(s.messages, MAILS - 1);
     assert_int_equal(s.damaged, 0);
     /* the same below what its process says it committed is damage */
-    const struct spool_scan_limit limit = {places[0].segment, places[MAILS - 1].offset + places[MAILS - 1].length};
+    const struct spool_scan_limit limit = {places[0].segment, places[0].epoch,
+                                           places[MAILS - 1].offset + places[MAILS - 1].length};
     memset(&s, 0, sizeof(s));
     assert_int_equal(spool_scan(f.dir_fd, &limit, 1, &ops, &s), ERR_OK);
     assert_int_equal(s.messages, MAILS - 1);
@@ -183,15 +184,21 @@ static void owned_segment_is_read_to_its_limit(void **state)
     struct spool_place places[MAILS];
     struct seen s = {.answer = ERR_OK};
     make_segment(&f, places, false);
-    const struct spool_scan_limit limit = {places[0].segment, places[3].offset};
+    const struct spool_scan_limit limit = {places[0].segment, places[0].epoch, places[3].offset};
     assert_int_equal(spool_scan(f.dir_fd, &limit, 1, &ops, &s), ERR_OK);
     assert_int_equal(s.messages, 3);
     assert_int_equal(s.damaged, 0);
-    const struct spool_scan_limit beyond = {places[0].segment, SPOOL_TEST_SEGMENT + 4096};
+    const struct spool_scan_limit beyond = {places[0].segment, places[0].epoch, SPOOL_TEST_SEGMENT + 4096};
     memset(&s, 0, sizeof(s));
     assert_int_equal(spool_scan(f.dir_fd, &beyond, 1, &ops, &s), ERR_OK);
     assert_int_equal(s.messages, MAILS);
     assert_true(s.damaged > 0);
+    /* its owner has begun it anew since: what is in it now comes by announcement */
+    const struct spool_scan_limit before = {places[0].segment, places[0].epoch - 1, SPOOL_TEST_SEGMENT};
+    memset(&s, 0, sizeof(s));
+    assert_int_equal(spool_scan(f.dir_fd, &before, 1, &ops, &s), ERR_OK);
+    assert_int_equal(s.messages, 0);
+    assert_int_equal(s.damaged, 0);
     fixture_close(&f);
 }
 

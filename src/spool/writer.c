@@ -244,12 +244,12 @@ enum err spool_writer_space_take(struct spool_writer *w, uint64_t bytes)
     return ERR_OK;
 }
 
-void spool_writer_recycle(struct spool_writer *w, uint64_t segment)
+void spool_writer_recycle(struct spool_writer *w, uint64_t segment, uint32_t epoch)
 {
     pthread_mutex_lock(&w->lock);
     LIST_FOREACH(l, &w->segments) {
         struct writer_segment *s = LIST_ENTRY(l, struct writer_segment, link);
-        if (s->block.number != segment || s->state == SEGMENT_ACTIVE)
+        if (s->block.number != segment || s->block.epoch != epoch || s->state == SEGMENT_ACTIVE)
             continue;
         list_remove(&s->link);
         list_push(&w->recycling, &s->link);

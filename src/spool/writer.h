@@ -45,6 +45,7 @@ struct spool_done {
     uint32_t committed;       /* COMMITTED: everything below this offset of the segment is on disk */
     uint32_t epoch;           /* COMMITTED: of the segment */
     uint64_t closed_segment;  /* not 0: this segment takes no more records from now on (full or retired) */
+    uint32_t closed_epoch;    /* of that segment */
 };
 
 /* ERR_IO, ERR_NOSPACE, ERR_PERMISSION... Starts the thread. Numbers for segments and large files must be supplied before the first commit. */
@@ -61,8 +62,9 @@ bool spool_writer_next_done(struct spool_writer *w, struct spool_done *done_r);
 void spool_writer_flush(struct spool_writer *w);
 /* Room for one more message of about size bytes (0 unknown)? ERR_OK, ERR_NOSPACE (disk; checked at most once a second), ERR_NOMEM (bodies in flight). */
 must_check enum err spool_writer_room(struct spool_writer *w, uint64_t size);
-/* A closed segment of this writer whose mail is all gone, outcomes durable, no lease open: use it again under a higher epoch. */
-void spool_writer_recycle(struct spool_writer *w, uint64_t segment);
+/* A closed segment of this writer whose mail is all gone, outcomes durable, no lease open: use it again under a higher epoch. The epoch is the one that this is known of: when the
+ * segment has another by now, what was said is about mail of long ago, and nothing happens. */
+void spool_writer_recycle(struct spool_writer *w, uint64_t segment, uint32_t epoch);
 /* For HELLO and checkpoints: the i-th segment of this writer that is not yet free. False at the end. */
 bool spool_writer_segment(const struct spool_writer *w, size_t i, struct spool_segment_state *state_r);
 /* Nothing that was announced is kept here: what a restarted queue missed it reads from the disk, below `committed`. */

@@ -67,8 +67,11 @@ static slice head_of_item(const struct spool_commit *c, const struct group_item 
 
 static void describe(const struct spool_commit *c, struct spool_done *d)
 {
-    *d = (struct spool_done){
-        .kind = SPOOL_DONE_COMMITTED, .err = c->err, .cookie = c->cookie, .closed_segment = c->closed_segment};
+    *d = (struct spool_done){.kind = SPOOL_DONE_COMMITTED,
+                             .err = c->err,
+                             .cookie = c->cookie,
+                             .closed_segment = c->closed.number,
+                             .closed_epoch = c->closed.epoch};
     if (c->err != ERR_OK)
         return;
     d->segment = c->segment;

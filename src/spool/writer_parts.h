@@ -41,6 +41,11 @@ struct group_item {
     uint16_t copy;
 };
 
+struct closed_segment {
+    uint64_t number;
+    uint32_t epoch;
+};
+
 /* A record, or group of records, on its way to the disk. */
 struct spool_commit {
     struct done_node node; /* its link is in submitted, pending, a batch, done or reaped */
@@ -51,7 +56,8 @@ struct spool_commit {
     uint32_t length, padding;
     bool is_group, is_large;
     enum err err;
-    uint64_t id, segment, closed_segment;
+    uint64_t id, segment;
+    struct closed_segment closed;
     uint32_t offset, epoch, committed;
     struct group_item *items; /* messages of a group */
     size_t item_count, item_cap;
@@ -117,8 +123,8 @@ struct spool_writer {
 
     /* journal */
     struct iovec vectors[BATCH_VECTORS];
-    struct writer_segment *active; /* changed with the lock held */
-    uint64_t closed[4];            /* closed segments not reported yet */
+    struct writer_segment *active;   /* changed with the lock held */
+    struct closed_segment closed[4]; /* not reported yet */
     size_t closed_count;
 
     /* yard */

@@ -94,8 +94,12 @@ static void fills_segments_and_recycles(void **state)
     assert_true(spool_writer_segment(f.w, closed_count, &segment));
     assert_false(segment.closed);
     assert_false(spool_writer_segment(f.w, closed_count + 1, &segment));
+    /* said of another epoch, it is not about the mail that is there now */
+    spool_writer_recycle(f.w, closed[0], 2);
+    assert_true(spool_writer_segment(f.w, 0, &segment));
+    assert_int_equal(segment.segment, closed[0]);
     for (size_t i = 0; i < closed_count; i++)
-        spool_writer_recycle(f.w, closed[i]);
+        spool_writer_recycle(f.w, closed[i], 1);
     bool seen_higher = false;
     for (size_t i = 0; i < MAILS; i++) {
         struct spool_done d;
@@ -296,6 +300,38 @@ static void full_disk_refuses_messages_not_outcomes(void **state)
     fixture_close(&f);
 }
 
+static void a_head_too_long_to_announce_is_refused(void **state)
+{
+    (void)state;
+    enum { COUNT = 40000 };
+    struct fixture f;
+    fixture_open(&f);
+    struct spool_writer_options o = small_options(&f);
+    o.segment_size = 16 << 20;
+    assert_int_equal(spool_writer_open(&o, &f.w), ERR_OK);
+    supply(&f, f.w);
+    struct recipient *r = calloc(COUNT, sizeof(*r));
+    assert_non_null(r);
+    for (size_t i = 0; i < COUNT; i++)
+        r[i].address = SLICE("a.member.with.a.name.that.is.not.short@a.domain.with.a.name.that.is.not.short.example");
+    struct envelope e = {.recipient_count = COUNT, .recipients = r};
+    const struct spool_head head = {.id = 1, .envelope_count = 1, .envelopes = &e};
+    for (unsigned i = 0; i < 2; i++) {
+        struct spool_message *m = NULL;
+        assert_int_equal(spool_message_begin(f.w, NULL, &m), ERR_OK);
+        assert_int_equal(spool_message_append(m, SLICE("Subject: x\r\n\r\n")), ERR_OK);
+        assert_int_equal(spool_message_commit(&m, &head), i == 0 ? ERR_LIMIT : ERR_OK);
+        e.recipient_count = COUNT / 2;
+    }
+    spool_writer_flush(f.w);
+    struct spool_done d;
+    next_done(&f, &d);
+    assert_int_equal(d.err, ERR_OK);
+    assert_true(d.head.len <= SPOOL_HEAD_MAX);
+    free(r);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +342,7 @@ int main(void)
         cmocka_unit_test(aborts_leave_nothing),
         cmocka_unit_test(failed_sync_fails_the_batch_and_retires),
         cmocka_unit_test(bodies_in_flight_are_bounded),
+        cmocka_unit_test(a_head_too_long_to_announce_is_refused),
         cmocka_unit_test(full_disk_refuses_messages_not_outcomes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

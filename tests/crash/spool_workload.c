@@ -82,12 +82,13 @@ static void make_head(const struct mail *m, struct recipient *r, struct envelope
     *h = (struct spool_head){.id = m->id, .facts = {.size = m->size}, .envelope_count = 1, .envelopes = e};
 }
 
-static void note_closed(struct workload *l, uint64_t segment, bool queues)
+static void note_closed(struct workload *l, const struct spool_done *d, bool queues)
 {
-    if (segment == 0)
+    if (d->closed_segment == 0)
         return;
     assert_true(l->closed_count < WORKLOAD_CLOSED);
-    l->closed[l->closed_count++] = (struct closed){.segment = segment, .queues = queues};
+    l->closed[l->closed_count++] =
+        (struct closed){.segment = d->closed_segment, .epoch = d->closed_epoch, .queues = queues};
 }
 
 /* The next completion of a commit. */
@@ -95,7 +96,7 @@ static void reap(struct workload *l, struct spool_writer *w, struct spool_done *
 {
     for (;;) {
         if (spool_writer_next_done(w, d)) {
-            note_closed(l, d->closed_segment, w == l->queue);
+            note_closed(l, d, w == l->queue);
             if (d->kind == SPOOL_DONE_COMMITTED)
                 return;
             if (d->kind == SPOOL_DONE_NUMBERS_LOW)
@@ -290,7 +291,7 @@ static void recycle(struct workload *l)
             alive = alive || (is_live(&l->mails[k]) && l->mails[k].place.segment == c.segment);
         if (alive)
             continue;
-        spool_writer_recycle(c.queues ? l->queue : l->receiver, c.segment);
+        spool_writer_recycle(c.queues ? l->queue : l->receiver, c.segment, c.epoch);
         l->closed[i--] = l->closed[--l->closed_count];
         l->recycled++;
     }

@@ -45,6 +45,7 @@ struct workload {
     size_t (*now)(void);
     struct closed {
         uint64_t segment;
+        uint32_t epoch;
         bool queues, covered;
     } closed[WORKLOAD_CLOSED];
     size_t closed_count;

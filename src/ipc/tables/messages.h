@@ -21,13 +21,13 @@
 #define FIELDS_stop(F) F(u64, token)
 
 /* receiver <-> queue */
-#define FIELDS_hello_segment(F) F(u64, segment) F(u32, committed) F(u8, closed)
+#define FIELDS_hello_segment(F) F(u64, segment) F(u32, epoch) F(u32, committed) F(u8, closed)
 #define FIELDS_hello_lease(F) F(u64, job) F(u64, id)
 #define FIELDS_hello_end(F) F(u32, count)
 #define FIELDS_announce(F) FIELDS_PLACE(F) F(u32, committed) F(bytes, head)
 #define FIELDS_announce_ack(F) F(u64, bytes)
-#define FIELDS_segment_closed(F) F(u64, segment) F(u32, committed)
-#define FIELDS_segment_free(F) F(u64, segment)
+#define FIELDS_segment_closed(F) F(u64, segment) F(u32, epoch) F(u32, committed)
+#define FIELDS_segment_free(F) F(u64, segment) F(u32, epoch)
 
 /* queue <-> sender, deliver. recipients: u32 numbers, little-endian, of the head's recipients */
 #define FIELDS_job(F)                                                                                                  \

@@ -76,6 +76,8 @@ static void hello_end(struct queue *q, struct hub_peer *p)
 static void segment_closed(struct queue *q, struct hub_peer *p, const struct ipc_segment_closed *c)
 {
     struct segment *s = queue_segment_get(q, c->segment);
+    if (s)
+        queue_segment_epoch(s, c->epoch);
     if (!s || s->freed)
         return;
     s->owner = p;
@@ -159,6 +161,7 @@ static void writer_reap(struct queue *q)
         if (done.closed_segment) {
             struct segment *s = queue_segment_get(q, done.closed_segment);
             if (s) {
+                queue_segment_epoch(s, done.closed_epoch);
                 s->mine = true;
                 s->closed = true;
             }

@@ -233,7 +233,7 @@ static void receiver_hello(void)
     struct spool_segment_state state;
     for (size_t i = 0; writer && spool_writer_segment(writer, i, &state); i++) {
         struct ipc_message m = {.type = IPC_hello_segment};
-        m.u.hello_segment = (struct ipc_hello_segment){state.segment, state.committed, state.closed};
+        m.u.hello_segment = (struct ipc_hello_segment){state.segment, state.epoch, state.committed, state.closed};
         send_to(&receiver, m);
     }
     hello_end(&receiver);
@@ -318,7 +318,8 @@ static void closed_tell(uint64_t segment)
 {
     struct spool_segment_state state;
     for (size_t i = 0; spool_writer_segment(writer, i, &state); i++) {
-        struct ipc_message m = {.type = IPC_segment_closed, .u.segment_closed = {segment, state.committed}};
+        struct ipc_message m = {.type = IPC_segment_closed,
+                                .u.segment_closed = {segment, state.epoch, state.committed}};
         if (state.segment == segment)
             send_to(&receiver, m);
     }
@@ -632,6 +633,68 @@ static void a_full_segment_comes_back_when_its_mail_is_done(void **state)
     nothing_for(&receiver);
     answer(&sender, &kept, 250, "ok");
     assert_int_equal(next(&receiver, IPC_segment_free)->u.segment_free.segment, places[0].segment);
+}
+
+/* A writer's own segment is gone from what it tells of once it is a spare. */
+static void until_spare(uint64_t segment)
+{
+    for (int i = 0; i < WAIT_MS / 5; i++) {
+        struct spool_segment_state s;
+        bool there = false;
+        for (size_t n = 0; spool_writer_segment(writer, n, &s); n++)
+            there = there || s.segment == segment;
+        if (!there)
+            return;
+        usleep(5000);
+    }
+    fail_msg("never recycled");
+}
+
+/* What the queue before allowed comes to pass between the HELLO to the new one and its reading: mail that goes into the segment then is not old mail. */
+static void a_segment_recycled_after_its_hello_loses_no_mail(void **state)
+{
+    (void)state;
+    spool_writer_close(&writer);
+    receiver.process = process_next++;
+    queue_kill();
+    queue_start();
+    writer_start(512 << 10);
+    const struct mail big = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 60000};
+    for (size_t i = 0; i < 10; i++) {
+        (void)mail_commit(&big, true, &places[i]);
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 250, "ok");
+    }
+    assert_int_equal(next(&receiver, IPC_segment_free)->u.segment_free.segment, places[0].segment);
+    uint32_t left = 1;
+    for (int i = 0; i < WAIT_MS / 5 && left > 0; i++)
+        left = listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, "");
+    assert_int_equal(left, 0);
+    queue_kill();
+    queue_fork();
+    struct spool_segment_state s;
+    for (size_t i = 0; spool_writer_segment(writer, i, &s); i++)
+        send_to(&receiver, (struct ipc_message){.type = IPC_hello_segment,
+                                                .u.hello_segment = {s.segment, s.epoch, s.committed, s.closed}});
+    spool_writer_recycle(writer, places[0].segment, places[0].epoch);
+    until_spare(places[0].segment);
+    hello_end(&receiver);
+    hello_end(&sender);
+    hello_end(&deliver);
+    settle();
+    struct spool_place place = {0};
+    for (int i = 0; i < 60 && place.segment != places[0].segment; i++) {
+        (void)mail_commit(&big, true, &place);
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 250, "ok");
+    }
+    assert_int_equal(place.segment, places[0].segment);
+    assert_int_equal(place.epoch, places[0].epoch + 1);
+    queue_drain();
+    uint64_t unheard = mail_commit(&big, false, &place);
+    assert_int_equal(place.segment, places[0].segment);
+    queue_start();
+    assert_int_equal(job_from(&sender).id, unheard);
 }
 
 static void a_failure_comes_back_as_a_bounce(void **state)
@@ -1152,7 +1215,7 @@ static void long_waiting_mail_moves_and_its_segment_is_free(void **state)
         answer(e, &j, 451, "later");
     }
     assert_int_equal(next(&receiver, IPC_segment_free)->u.segment_free.segment, places[0].segment);
-    spool_writer_recycle(writer, places[0].segment);
+    spool_writer_recycle(writer, places[0].segment, places[0].epoch);
     usleep(100000);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ID, text), 1);
@@ -1190,6 +1253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(delivered_mail_is_done),
         TEST(a_full_segment_comes_back_when_its_mail_is_done),
+        TEST(a_segment_recycled_after_its_hello_loses_no_mail),
         TEST(a_failure_comes_back_as_a_bounce),
         TEST(a_bounce_that_bounces_goes_to_the_postmaster_and_no_further),
         TEST(strangers_null_path_is_never_answered),

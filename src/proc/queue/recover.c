@@ -14,6 +14,7 @@ void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment 
     struct segment *s = queue_segment_get(q, h->segment);
     if (!s)
         return;
+    queue_segment_epoch(s, h->epoch);
     s->owner = p;
     s->writer = p->process;
     s->closed = h->closed != 0;
@@ -28,7 +29,7 @@ void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment 
         return;
     }
     q->limits = limits;
-    q->limits[q->limits_count++] = (struct spool_scan_limit){h->segment, h->committed};
+    q->limits[q->limits_count++] = (struct spool_scan_limit){h->segment, h->epoch, h->committed};
 }
 
 static bool limited(const struct queue *q, uint64_t number)

@@ -44,11 +44,12 @@ static void hand_back(struct queue *q, struct segment *s)
 {
     s->freed = 1;
     if (s->mine) {
-        spool_writer_recycle(q->writer, s->number);
+        spool_writer_recycle(q->writer, s->number, s->epoch);
         return;
     }
     struct ipc_message m = {.type = IPC_segment_free, .fd = -1};
     m.u.segment_free.segment = s->number;
+    m.u.segment_free.epoch = s->epoch;
     ipc_hub_send(q->child.hub, s->owner, &m);
 }
 
@@ -98,7 +99,7 @@ void queue_segment_live_drop(struct queue *q, uint64_t number)
 
 void queue_segment_epoch(struct segment *s, uint32_t epoch)
 {
-    if (s->freed && epoch > s->epoch) {
+    if (epoch > s->epoch) {
         s->freed = 0;
         s->closed = false;
         s->committed = s->covered = s->covering = 0;

@@ -137,7 +137,7 @@ void queue_segment_live_add(struct queue *q, uint64_t number);
 void queue_segment_live_drop(struct queue *q, uint64_t number);
 /* Frees, hands back or unlinks it if nothing needs it any more. */
 void queue_segment_release(struct queue *q, struct segment *s);
-/* A record of this epoch was seen: one that was freed is in use again. */
+/* This epoch was seen: what was known of a segment under an earlier one holds no more. */
 void queue_segment_epoch(struct segment *s, uint32_t epoch);
 void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p);
 void queue_segments_release_all(struct queue *q);

@@ -6,6 +6,8 @@
 #define SILENCE_MAX_MS 30000
 #define FRAME_COST 64 /* as the queue counts an announcement, beside its head */
 
+_Static_assert(SPOOL_HEAD_MAX + FRAME_COST < IPC_FRAME_MAX, "what was stored can be announced");
+
 static void count_unacked(struct receiver *r, uint64_t bytes)
 {
     if (r->unacked == 0)
@@ -31,7 +33,8 @@ void announce_closed(struct receiver *r, uint64_t segment)
     for (size_t i = 0; r->queue && spool_writer_segment(r->writer, i, &state); i++) {
         if (state.segment != segment)
             continue;
-        struct ipc_message m = {.type = IPC_segment_closed, .fd = -1, .u.segment_closed = {segment, state.committed}};
+        struct ipc_message m = {
+            .type = IPC_segment_closed, .fd = -1, .u.segment_closed = {segment, state.epoch, state.committed}};
         ipc_hub_send(r->child.hub, r->queue, &m);
         return;
     }
@@ -43,7 +46,7 @@ void announce_queue_up(struct receiver *r, struct hub_peer *p)
     struct spool_segment_state state;
     uint32_t count = 0;
     while (spool_writer_segment(r->writer, count, &state)) {
-        m.u.hello_segment = (struct ipc_hello_segment){state.segment, state.committed, state.closed};
+        m.u.hello_segment = (struct ipc_hello_segment){state.segment, state.epoch, state.committed, state.closed};
         ipc_hub_send(r->child.hub, p, &m);
         count++;
     }

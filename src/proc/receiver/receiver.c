@@ -38,7 +38,7 @@ static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *
         break;
     case IPC_segment_free:
         if (p == r->queue)
-            spool_writer_recycle(r->writer, m->u.segment_free.segment);
+            spool_writer_recycle(r->writer, m->u.segment_free.segment, m->u.segment_free.epoch);
         break;
     case IPC_answer_user:
     case IPC_answer_login:
