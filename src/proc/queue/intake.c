@@ -201,7 +201,8 @@ void queue_intake_message_done(struct queue *q, uint32_t message)
     size_t n = queue_id_write(text, m->id);
     if (q->recovered)
         log_line(LOG_INFO, "%.*s: removed", (int)n, text);
-    if (m->flags & SCHED_LARGE)
+    /* With part of it not in the index, what looks finished may still have recipients. */
+    if ((m->flags & SCHED_LARGE) && !q->incomplete)
         large_remove(q, m);
     sched_message_remove(q->sched, message);
     queue_segment_live_drop(q, segment);
