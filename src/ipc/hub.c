@@ -145,7 +145,10 @@ static void peer_introduced(struct ipc_hub *h, const struct ipc_message *m)
     struct line *l = NULL;
     enum err e = m->fd < 0 || p->kind >= PROCESS_KIND_COUNT ? ERR_SYNTAX : line_open(h, m->fd, p->kind, &l);
     if (e != ERR_OK) {
-        log_line(LOG_ERROR, "no channel to process %u: %s", p->process, err_text(e));
+        /* Without this peer our picture would be wrong: we end, and the master starts us again. */
+        log_line(LOG_ERROR, "no channel to process %u: %s; ending, to be started again", p->process, err_text(e));
+        if (h->ops.master_gone)
+            h->ops.master_gone(h->ctx);
         return;
     }
     l->peer.process = p->process;

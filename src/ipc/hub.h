@@ -27,6 +27,7 @@ struct ipc_hub_ops {
     void (*message)(void *ctx, struct hub_peer *p, const struct ipc_message *m);
     void (*drain)(void *ctx, int64_t limit_ms);
     void (*settled)(void *ctx); /* all peers that lived when this child started have been introduced */
+    /* Or a peer could not be taken up, as without descriptors: either way this child ends. */
     void (*master_gone)(void *ctx);
 };
 

@@ -294,6 +294,23 @@ static void paused_peers_wait(void **state)
     run_until(hundred_arrived);
 }
 
+static bool queue_is_told_to_end(void)
+{
+    return queue.orphaned > 0;
+}
+
+/* A queue without one of its receivers would take it for dead, and its mail for read. */
+static void a_peer_that_cannot_be_taken_up_ends_the_child(void **state)
+{
+    (void)state;
+    int pair[2];
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    tell(&queue, (struct ipc_message){.type = IPC_peer, .fd = pair[0], .u.peer = {7, PROCESS_KIND_COUNT, 0, 1}});
+    run_until(queue_is_told_to_end);
+    assert_null(queue.peer);
+    os_close(&pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +320,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(garbage_closes_that_peer_only, begin, end),
         cmocka_unit_test_setup_teardown(orders_of_the_master_and_its_end_are_told, begin, end),
         cmocka_unit_test_setup_teardown(paused_peers_wait, begin, end),
+        cmocka_unit_test_setup_teardown(a_peer_that_cannot_be_taken_up_ends_the_child, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

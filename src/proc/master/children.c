@@ -76,9 +76,11 @@ static void introduce(struct master *m, struct master_child *c)
             continue;
         enum err e = socket_pair(pair);
         if (e != ERR_OK) {
-            log_line(LOG_ERROR, "no channel between %s and %s: %s", process_kind_name(c->kind),
+            /* It must not work without one of its peers: a queue would take a receiver that it does not know for dead. */
+            log_line(LOG_ERROR, "no channel between %s and %s: %s; starting it again", process_kind_name(c->kind),
                      process_kind_name(other->kind), err_text(e));
-            continue;
+            process_kill(c->pid, SIGKILL);
+            return;
         }
         tell_of(c, other, pair[0]);
         tell_of(other, c, pair[1]);
