@@ -94,7 +94,8 @@ enum queue_filter {
     QUEUE_FILTER_TO,
     QUEUE_FILTER_FROM,
     QUEUE_FILTER_DESTINATION,
-    QUEUE_FILTER_REASON
+    QUEUE_FILTER_REASON,
+    QUEUE_FILTER_TAG /* exact; of any envelope */
 };
 enum queue_item_state { QUEUE_ITEM_ACTIVE, QUEUE_ITEM_DEFERRED, QUEUE_ITEM_HELD };
 enum lookup_status { LOOKUP_FOUND, LOOKUP_NONE /* NXDOMAIN or no data */, LOOKUP_TEMPORARY, LOOKUP_NULL_MX };

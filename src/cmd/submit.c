@@ -136,6 +136,8 @@ static void on_event(struct talk *t, const struct smtp_client_event *e)
         t->over = true;
         break;
     case SMTP_CLIENT_STARTTLS: /* never asked for */
+    case SMTP_CLIENT_AUTH:
+    case SMTP_CLIENT_CHALLENGE:
     case SMTP_CLIENT_MESSAGE_DONE:
         break;
     }
@@ -196,7 +198,10 @@ static enum err prepare(struct talk *t)
         t->indexes[i] = i;
     body_scan_init(&scan);
     body_scan_feed(&scan, t->submit->content);
-    t->message = (struct smtp_client_message){envelope, t->indexes, envelope->recipient_count, body_scan_end(&scan), 0};
+    t->message = (struct smtp_client_message){.envelope = envelope,
+                                              .recipients = t->indexes,
+                                              .recipient_count = envelope->recipient_count,
+                                              .facts = body_scan_end(&scan)};
     return smtp_client_open(&options, os_now_ms(), &t->client);
 }
 

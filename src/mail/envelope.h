@@ -12,6 +12,7 @@
 enum recipient_kind {
     RECIPIENT_ADDRESS = 0,  /* by its domain: mailbox or next hop */
     RECIPIENT_ALIAS_TARGET, /* entry `key` of alias table `table`, target number `index`: a pipe or a file */
+    RECIPIENT_NOTICE, /* nobody: the queue only answers NOTIFY=SUCCESS for an address that became others; `index` is the enum dsn_action to report */
 };
 
 /* RFC 3461 section 4.1; 0 means that NOTIFY was not given. */
@@ -20,8 +21,8 @@ enum notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_D
 struct recipient {
     slice address;  /* local@domain, printed form; for an alias target the address that led there */
     slice original; /* as given at RCPT when that differs from address, else empty (Delivered-To, ORCPT, reports) */
-    slice orcpt;    /* ORCPT as given by the client, decoded, "type;address", or empty */
-    slice table;    /* RECIPIENT_ALIAS_TARGET: name of the alias table (a path) */
+    slice orcpt; /* ORCPT as given by the client, decoded (no xtext; utf-8 type as UTF-8), "type;address", or empty */
+    slice table; /* RECIPIENT_ALIAS_TARGET: name of the alias table (a path) */
     slice key;
     uint32_t index;
     uint8_t kind;   /* enum recipient_kind */
@@ -35,13 +36,26 @@ enum envelope_flags {
     ENVELOPE_BOUNCE = 8, /* made by us: bounce, delay warning */
     ENVELOPE_RET_FULL = 16,
     ENVELOPE_RET_HDRS = 32,
-    ENVELOPE_HELD = 64, /* comes to rest in hold */
+    ENVELOPE_HELD = 64,         /* comes to rest in hold */
+    ENVELOPE_BODY_BINARY = 128, /* BODY=BINARYMIME declared (RFC 3030) */
+    ENVELOPE_REQUIRETLS =
+        256, /* RFC 8689: never over a connection that is not verified TLS, never to a host without REQUIRETLS */
+    ENVELOPE_BY_NOTIFY = 512,  /* RFC 2852: deliver_by_s has mode N: report a delay, go on */
+    ENVELOPE_BY_RETURN = 1024, /* mode R: give up */
+    ENVELOPE_BY_TRACE = 2048,  /* a "relayed" report is wanted from each host without DELIVERBY */
 };
+
+enum { PRIORITY_MIN = -9, PRIORITY_MAX = 9 }; /* RFC 6710; 0 is normal */
 
 struct envelope {
     slice reverse_path; /* printed form; empty is the null reverse-path */
     slice envid;        /* decoded, or empty */
-    uint32_t flags;     /* enum envelope_flags */
+    slice
+        tag; /* of whoever handed it in over the local socket (thurn batch: JOB/NUMBER), or empty; found again by QUEUE_FILTER_TAG */
+    int64_t release_s;    /* FUTURERELEASE (RFC 4865): not tried before, unix time; 0 none */
+    int64_t deliver_by_s; /* DELIVERBY (RFC 2852): unix time; 0 none; a mode is in flags */
+    uint32_t flags;       /* enum envelope_flags */
+    int8_t priority;      /* MT-PRIORITY (RFC 6710) */
     uint32_t recipient_count;
     struct recipient *recipients;
 };

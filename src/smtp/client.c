@@ -234,7 +234,8 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_r)
             q->index = (uint32_t)index + 1;
             c->recipients[index] = SMTP_RCPT_TOLD;
         }
-        *event_r = (struct smtp_client_event){q->kind, (uint32_t)index, q->verdict, q->remote, q->phase};
+        *event_r = (struct smtp_client_event){
+            .kind = q->kind, .index = (uint32_t)index, .verdict = q->verdict, .remote = q->remote, .phase = q->phase};
         return true;
     }
     return false;

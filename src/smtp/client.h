@@ -19,9 +19,11 @@ struct smtp_client_options {
     slice login; /* empty: no AUTH */
     slice
         password; /* sent only when the caller says that TLS is verified (smtp_client_secured), or auth_plaintext_ok */
+    bool sign_in; /* SMTP_CLIENT_AUTH comes once, after TLS */
+    slice auth;   /* AUTH= of MAIL once signed in (RFC 4954 section 5): empty is "<>" */
     enum smtp_client_tls tls;
     bool implicit_tls; /* the connection is TLS before the greeting: call smtp_client_secured before the first feed */
-    bool auth_plaintext_ok; /* loopback and unix sockets by explicit choice */
+    bool auth_plaintext_ok; /* loopback and unix sockets by explicit choice: else a login needs verified TLS */
     bool lmtp;
     int64_t timeout_scale_percent; /* of RFC 5321's timeouts: 100; tests use less. 0 is 100 */
 };
@@ -31,12 +33,16 @@ struct smtp_client_message {
     const struct envelope *envelope;
     const uint32_t *recipients; /* indexes into envelope's recipients */
     size_t recipient_count;
-    struct body_facts facts;
+    struct body_facts facts; /* of what will be sent, after conversion */
+    int64_t now_s;           /* unix time, for what is left of BY */
+    bool converted;      /* to 7 bits or to less than BINARYMIME by the caller: BODY= is not what the envelope says */
     uint64_t extra_size; /* bytes that the caller will send before the stored content (trace fields) */
 };
 
 enum smtp_client_event_kind {
-    SMTP_CLIENT_STARTTLS,  /* do the handshake now, then smtp_client_secured or smtp_client_lost */
+    SMTP_CLIENT_STARTTLS, /* do the handshake now, then smtp_client_secured or smtp_client_lost */
+    SMTP_CLIENT_AUTH, /* text: mechanisms that the host offers. Call smtp_client_auth, or smtp_client_auth_refuse when none will do */
+    SMTP_CLIENT_CHALLENGE, /* text: decoded. Call smtp_client_respond or smtp_client_auth_refuse */
     SMTP_CLIENT_READY,     /* smtp_client_send or smtp_client_quit */
     SMTP_CLIENT_RECIPIENT, /* verdict on recipient `index` (into message.recipients): once each, before MESSAGE_DONE */
     SMTP_CLIENT_BODY, /* 354 (or LMTP's) came: call smtp_client_body until all is given, then smtp_client_body_end */
@@ -63,6 +69,7 @@ enum smtp_client_phase {
 struct smtp_client_event {
     enum smtp_client_event_kind kind;
     uint32_t index;
+    slice text;             /* AUTH, CHALLENGE; until the next feed */
     struct verdict verdict; /* text lives until the next feed */
     bool remote;            /* the verdict is the peer's own words, not ours */
     enum smtp_client_phase phase;
@@ -87,6 +94,11 @@ void smtp_client_body(struct smtp_client *c, int64_t now_ms, slice content, buf 
 void smtp_client_body_end(struct smtp_client *c, int64_t now_ms, buf *out);
 /* The content cannot be read any more (our own disk): the session must be cut, never ended with a dot. Recipients get verdict v. */
 void smtp_client_body_abort(struct smtp_client *c, const struct verdict *v);
+/* AUTH mechanism, with an initial response unless it is NULL (empty is "="). The engine wipes what it has of it once sent. */
+void smtp_client_auth(struct smtp_client *c, int64_t now_ms, slice mechanism, const slice *initial);
+void smtp_client_respond(struct smtp_client *c, int64_t now_ms, slice response);
+/* No mechanism fits, or the server's proof is wrong: cancels with "*" where one is under way and fails the session as AUTH_NEXT_HOP with these words. */
+void smtp_client_auth_refuse(struct smtp_client *c, int64_t now_ms, slice why);
 void smtp_client_quit(struct smtp_client *c, int64_t now_ms);
 /* Handshake done; verified says whether the certificate was checked against the name. */
 void smtp_client_secured(struct smtp_client *c, int64_t now_ms, bool verified);
@@ -95,7 +107,15 @@ void smtp_client_lost(struct smtp_client *c, enum err why);
 int64_t smtp_client_deadline(const struct smtp_client *c);
 void smtp_client_tick(struct smtp_client *c, int64_t now_ms);
 enum smtp_client_phase smtp_client_phase(const struct smtp_client *c);
-/* Offered by the host: for LIMITS-like decisions and logs. */
+/* What the host offers, after READY: the caller converts content and keeps to limits by it. */
+struct smtp_client_offer {
+    bool pipelining, eight_bit, chunking, binary, utf8, dsn, deliver_by, priority, requiretls, etrn;
+    uint64_t size; /* 0 unknown or none */
+    uint32_t rcpt_max, mail_max,
+        rcpt_domain_max; /* LIMITS (RFC 9422); 0 unknown. The engine itself keeps to none of them: the caller gives no more */
+    int64_t deliver_by_min_s;
+};
+struct smtp_client_offer smtp_client_offered(const struct smtp_client *c);
 bool smtp_client_pipelining(const struct smtp_client *c);
 
 #endif

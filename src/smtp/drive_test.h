@@ -194,6 +194,11 @@ static inline void drive_event(struct drive *d, const struct smtp_server_event *
         drive_note(d, "EXPN", e->text, SLICE_NONE);
         drive_answer(d, status_verdict_text(STATUS_OK, SLICE("Alice <alice@example.org>\n<bob@example.org>")));
         break;
+    case SMTP_SERVER_ETRN:
+    case SMTP_SERVER_XCLIENT:
+    case SMTP_SERVER_XFORWARD:
+        drive_answer(d, status_verdict(STATUS_OK));
+        break;
     case SMTP_SERVER_REFUSED:
         drive_note(d, "REFUSED", status_verdict(e->status).text, SLICE_NONE);
         d->refused++;

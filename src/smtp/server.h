@@ -35,6 +35,54 @@ struct smtp_server_options {
     bool auth_plaintext_ok;     /* AUTH without TLS is taken (loopback by explicit choice) */
     bool strict_paths;          /* brackets required */
     bool bare_newline_reject;   /* else bare LF becomes CRLF and a stray CR a space */
+    bool lmtp; /* RFC 2033: LHLO instead of HELO and EHLO; after the content a reply for each recipient taken */
+    bool etrn; /* offered */
+    int64_t
+        future_release_max_s; /* FUTURERELEASE (RFC 4865), offered to who may relay (smtp_server_trust); 0 not at all */
+    int64_t deliver_by_min_s; /* DELIVERBY (RFC 2852): least by-time of mode R; 0 any */
+};
+
+/* Parameters of MAIL beyond SIZE and BODY, decoded; zero or empty where not given. Flags (RET, BODY, SMTPUTF8, REQUIRETLS, BY's mode) are in the event. */
+struct smtp_mail_parameters {
+    slice envid;       /* RFC 3461 section 4.4 */
+    slice auth;        /* RFC 4954 section 5: "<>" or an address */
+    slice tag;         /* XTAG: SMTP_PERMIT_TAG only */
+    int64_t hold_s;    /* HOLDFOR: seconds from now */
+    int64_t release_s; /* HOLDUNTIL: unix time */
+    bool by;           /* BY was given */
+    int64_t by_s;      /* seconds from now; not above 0 only with mode N */
+    int8_t priority;   /* MT-PRIORITY */
+};
+
+struct smtp_rcpt_parameters {
+    uint8_t notify; /* enum notify, or-ed; 0 not given */
+    slice orcpt;    /* "type;address", decoded */
+};
+
+/* What one session may do beyond others: smtp_server_permit. Never by default. */
+enum smtp_permit {
+    SMTP_PERMIT_XCLIENT = 1,
+    SMTP_PERMIT_XFORWARD = 2,
+    SMTP_PERMIT_TAG = 4, /* MAIL FROM:<> XTAG=xtext, a local program's own mark on its mail */
+};
+
+/* XCLIENT and XFORWARD (Postfix's XCLIENT_README, XFORWARD_README), decoded from xtext. given has a bit an attribute (1 << enum); an attribute that is given and empty is [UNAVAILABLE] or [TEMPUNAVAIL]. */
+enum smtp_peer_attribute {
+    SMTP_PEER_NAME,
+    SMTP_PEER_ADDR, /* "192.0.2.1" or "IPV6:2001:db8::1" as text without the tag */
+    SMTP_PEER_PORT,
+    SMTP_PEER_PROTO,
+    SMTP_PEER_HELO,
+    SMTP_PEER_LOGIN,
+    SMTP_PEER_DESTADDR,
+    SMTP_PEER_DESTPORT,
+    SMTP_PEER_IDENT,
+    SMTP_PEER_SOURCE,
+    SMTP_PEER_ATTRIBUTES
+};
+struct smtp_peer_attributes {
+    uint32_t given;
+    slice value[SMTP_PEER_ATTRIBUTES];
 };
 
 enum smtp_server_event_kind {
@@ -51,6 +99,9 @@ enum smtp_server_event_kind {
     SMTP_SERVER_AUTH_RESPONSE, /* the same; text is the decoded response */
     SMTP_SERVER_VRFY,          /* answer */
     SMTP_SERVER_EXPN,          /* answer */
+    SMTP_SERVER_ETRN,          /* answer; text is the domain, "@domain" or "#queue" */
+    SMTP_SERVER_XCLIENT, /* answer; when taken the engine greets anew (220) and has forgotten everything but TLS; permits are asked anew by the caller */
+    SMTP_SERVER_XFORWARD, /* answer */
     SMTP_SERVER_REFUSED, /* the engine refuses by a limit of its options: status says which (for the log: the first of a transaction); no answer */
     SMTP_SERVER_CLOSE, /* last event: send what is in output, then close; text says why ("quit", "timeout", "too many errors") */
 };
@@ -61,11 +112,15 @@ struct smtp_server_event {
     slice mechanism; /* AUTH: upper case */
     bool esmtp;      /* HELO: it was EHLO */
     bool initial;    /* AUTH: an initial response was given (it may be empty) */
-    struct address path;            /* MAIL, RCPT; null reverse-path: both parts empty */
-    uint64_t size;                  /* MAIL: SIZE=, 0 when not given */
-    uint32_t envelope_flags;        /* MAIL: ENVELOPE_BODY_8BIT... */
-    const struct body_facts *facts; /* BODY_END */
-    enum status status;             /* REFUSED */
+    struct address path;                     /* MAIL, RCPT; null reverse-path: both parts empty */
+    uint64_t size;                           /* MAIL: SIZE=, 0 when not given */
+    uint32_t envelope_flags;                 /* MAIL: ENVELOPE_BODY_8BIT... */
+    const struct smtp_mail_parameters *mail; /* MAIL; until it is answered */
+    const struct smtp_rcpt_parameters *rcpt; /* RCPT; until it is answered */
+    const struct smtp_peer_attributes *peer; /* XCLIENT, XFORWARD; until it is answered */
+    bool chunking;                           /* DATA: it was BDAT (RFC 3030): no 354 is sent, content follows at once */
+    const struct body_facts *facts;          /* BODY_END */
+    enum status status;                      /* REFUSED */
 };
 
 struct smtp_server;
@@ -79,7 +134,7 @@ void smtp_server_close(struct smtp_server **s);
 must_check enum err smtp_server_feed(struct smtp_server *s, int64_t now_ms, slice in, size_t *used_r);
 /* The next event; false when more input, an answer or time is needed. */
 bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r);
-/* v's text may be of several lines (joined by LF). An empty text of an accepted MAIL or RCPT becomes the textbook's "<a@b>... Sender ok". A code of 421 also closes the session. */
+/* v's text may be of several lines (joined by LF). An empty text of an accepted MAIL or RCPT becomes the textbook's "<a@b>... Sender ok". A code of 421 also closes the session. For LMTP the verdict on BODY_END is said once for each recipient taken. */
 void smtp_server_answer(struct smtp_server *s, int64_t now_ms, const struct verdict *v);
 /* 334 with this challenge, base64-coded by the engine; the response comes as SMTP_SERVER_AUTH_RESPONSE. */
 void smtp_server_challenge(struct smtp_server *s, int64_t now_ms, slice challenge);
@@ -87,6 +142,12 @@ void smtp_server_challenge(struct smtp_server *s, int64_t now_ms, slice challeng
 void smtp_server_secured(struct smtp_server *s, int64_t now_ms);
 /* The session is signed in (set with a 235) or trusted by its socket: auth_required is met. */
 void smtp_server_trust(struct smtp_server *s);
+/* Adds enum smtp_permit bits to this session. */
+void smtp_server_permit(struct smtp_server *s, uint32_t permits);
+/* AUTH mechanisms of this session instead of the options' (EXTERNAL with a certificate, -PLUS with a channel binding); mechanisms must outlive the session. */
+void smtp_server_mechanisms(struct smtp_server *s, slice mechanisms);
+/* Under stress: all timeouts are percent of what they are; 100 is as they are. */
+void smtp_server_hurry(struct smtp_server *s, uint32_t percent);
 /* Implicit TLS or a unix socket: TLS is there from the start, called before the first feed. */
 void smtp_server_start_secured(struct smtp_server *s);
 bool smtp_server_is_secured(const struct smtp_server *s);

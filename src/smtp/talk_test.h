@@ -82,7 +82,8 @@ static inline void talk_send(struct talk *t)
         .reverse_path = m->from, .flags = m->flags, .recipient_count = (uint32_t)n, .recipients = t->recipients};
     body_scan_init(&scan);
     body_scan_feed(&scan, m->content);
-    t->message = (struct smtp_client_message){&t->envelope, t->indexes, n, body_scan_end(&scan), 0};
+    t->message = (struct smtp_client_message){
+        .envelope = &t->envelope, .recipients = t->indexes, .recipient_count = n, .facts = body_scan_end(&scan)};
     t->told = 0;
     smtp_client_send(t->client, t->now, &t->message);
 }
@@ -125,6 +126,8 @@ static inline void talk_event(struct talk *t, const struct smtp_client_event *e)
     case SMTP_CLIENT_STARTTLS:
         t->handshake = true;
         return;
+    case SMTP_CLIENT_AUTH:
+    case SMTP_CLIENT_CHALLENGE:
     case SMTP_CLIENT_READY:
         if (t->at < t->count)
             talk_send(t);

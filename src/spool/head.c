@@ -3,7 +3,8 @@
 
 #include "spool/field.h"
 
-#define HEAD_VERSION 1
+#define HEAD_VERSION 2
+#define HEAD_VERSION_FIRST 1 /* envelopes without schedule and tag; still read */
 #define TAG_ENVELOPE 'E'
 #define TAG_RECIPIENT 'R'
 #define TAG_ALIAS_TARGET 'A'
@@ -84,6 +85,10 @@ void spool_head_encode(buf *b, const struct spool_head *h)
         field_put_u32(b, e->recipient_count);
         field_put_string(b, e->reverse_path);
         field_put_string(b, e->envid);
+        field_put_string(b, e->tag);
+        field_put_u64(b, (uint64_t)e->release_s);
+        field_put_u64(b, (uint64_t)e->deliver_by_s);
+        field_put_u8(b, (uint8_t)e->priority);
         for (uint32_t n = 0; n < e->recipient_count; n++)
             put_recipient(b, &e->recipients[n]);
     }
@@ -129,7 +134,15 @@ static enum err get_recipient(struct field_reader *r, struct recipient *rcpt)
     return ERR_OK;
 }
 
-static enum err get_envelope(struct field_reader *r, struct arena *arena, struct envelope *e)
+static void get_schedule(struct field_reader *r, struct envelope *e)
+{
+    e->tag = field_string(r);
+    e->release_s = (int64_t)field_u64(r);
+    e->deliver_by_s = (int64_t)field_u64(r);
+    e->priority = (int8_t)field_u8(r);
+}
+
+static enum err get_envelope(struct field_reader *r, uint8_t version, struct arena *arena, struct envelope *e)
 {
     if (field_u8(r) != TAG_ENVELOPE)
         return wrong_tag(r);
@@ -137,6 +150,8 @@ static enum err get_envelope(struct field_reader *r, struct arena *arena, struct
     e->recipient_count = field_u32(r);
     e->reverse_path = field_string(r);
     e->envid = field_string(r);
+    if (version > HEAD_VERSION_FIRST)
+        get_schedule(r, e);
     if (r->failed || e->recipient_count > r->left.len / RECIPIENT_MIN)
         return ERR_CORRUPT;
     e->recipients = arena_array(arena, e->recipient_count, sizeof(*e->recipients));
@@ -148,7 +163,7 @@ static enum err get_envelope(struct field_reader *r, struct arena *arena, struct
     return err;
 }
 
-static enum err get_envelopes(struct field_reader *r, struct arena *arena, struct spool_head *h)
+static enum err get_envelopes(struct field_reader *r, uint8_t version, struct arena *arena, struct spool_head *h)
 {
     if (r->failed || h->envelope_count > r->left.len / ENVELOPE_MIN)
         return ERR_CORRUPT;
@@ -158,14 +173,15 @@ static enum err get_envelopes(struct field_reader *r, struct arena *arena, struc
     h->envelopes = envelopes;
     enum err err = ERR_OK;
     for (uint16_t i = 0; err == ERR_OK && i < h->envelope_count; i++)
-        err = get_envelope(r, arena, &envelopes[i]);
+        err = get_envelope(r, version, arena, &envelopes[i]);
     return err;
 }
 
 enum err spool_head_decode(slice bytes, struct arena *arena, struct spool_head *head_r)
 {
     struct field_reader r = {.left = bytes};
-    if (field_u8(&r) != HEAD_VERSION)
+    uint8_t version = field_u8(&r);
+    if (version < HEAD_VERSION_FIRST || version > HEAD_VERSION)
         return wrong_tag(&r);
     struct spool_head h = {.id = field_u64(&r)};
     h.copy = field_u16(&r);
@@ -181,7 +197,7 @@ enum err spool_head_decode(slice bytes, struct arena *arena, struct spool_head *
     h.origin.protocol = field_string(&r);
     h.origin.login = field_string(&r);
     h.envelope_count = field_u16(&r);
-    err = get_envelopes(&r, arena, &h);
+    err = get_envelopes(&r, version, arena, &h);
     if (err != ERR_OK)
         return err;
     if (field_u8(&r) != TAG_END)

@@ -18,6 +18,10 @@ static struct recipient rcpts_b[] = {
 static const struct envelope envelopes[] = {
     {.reverse_path = SLICE("s@example.org"),
      .envid = SLICE("QQ\n314"),
+     .tag = SLICE("job/7"),
+     .release_s = 1795287600,
+     .deliver_by_s = 1795290000,
+     .priority = -9,
      .flags = ENVELOPE_BODY_8BIT | ENVELOPE_RET_HDRS,
      .recipient_count = 2,
      .recipients = rcpts_a},
@@ -66,6 +70,10 @@ static void head_comes_back_whole(void **state)
     assert_true(slice_equal(h.origin.helo, full.origin.helo));
     assert_true(slice_equal(h.origin.login, full.origin.login));
     assert_int_equal(spool_head_recipient_count(&h), 3);
+    assert_true(slice_equal(h.envelopes[0].tag, SLICE("job/7")));
+    assert_int_equal(h.envelopes[0].release_s, 1795287600);
+    assert_int_equal(h.envelopes[0].deliver_by_s, 1795290000);
+    assert_int_equal(h.envelopes[0].priority, -9);
     const struct recipient *r = spool_head_recipient(&h, 1, &e);
     assert_true(slice_equal(r->original, SLICE("list@example.com")));
     assert_true(slice_equal(e->envid, SLICE("QQ\n314")));
@@ -100,6 +108,50 @@ static void cut_head_is_refused(void **state)
     buf_deinit(&b);
 }
 
+/* As the version before this one wrote it. */
+static void version_1_is_still_read(void **state)
+{
+    (void)state;
+    static const char old[] = "\1"
+                              "\1\0\0\0\0\0\0\0" /* id */
+                              "\0\0"             /* copy */
+                              "\2\0\0\0\0\0\0\0"
+                              "\0\0\0\0"         /* arrival */
+                              "\0\0\0\0\0\0\0\0" /* large file */
+                              "\5\0\0\0\0\0\0\0"
+                              "\5\0\0\0"
+                              "\5\0\0\0"
+                              "\0\0\0\0"
+                              "\0\0\0\0"
+                              "\0" /* facts */
+                              "\0\0"
+                              "\0\0"
+                              "\0\0"
+                              "\0\0"
+                              "\0\0" /* origin */
+                              "\1\0"
+                              "E"
+                              "\2\0\0\0"
+                              "\1\0\0\0"
+                              "\1\0s"
+                              "\2\0id"
+                              "R"
+                              "\1"
+                              "\3\0a@b"
+                              "\0\0"
+                              "\0\0"
+                              "Z";
+    struct arena arena;
+    struct spool_head h;
+    arena_init(&arena, 65536);
+    assert_int_equal(spool_head_decode(slice_of(old, sizeof(old) - 1), &arena, &h), ERR_OK);
+    assert_true(slice_equal(h.envelopes[0].envid, SLICE("id")));
+    assert_int_equal(h.envelopes[0].tag.len, 0);
+    assert_int_equal(h.envelopes[0].deliver_by_s, 0);
+    assert_true(slice_equal(h.envelopes[0].recipients[0].address, SLICE("a@b")));
+    arena_deinit(&arena);
+}
+
 static void newer_tags_are_told_apart(void **state)
 {
     (void)state;
@@ -112,7 +164,7 @@ static void newer_tags_are_told_apart(void **state)
     b.ptr[b.len - 1] = 'Y';
     assert_int_equal(spool_head_decode(buf_slice(&b), &arena, &h), ERR_UNSUPPORTED);
     b.ptr[b.len - 1] = 'Z';
-    b.ptr[0] = 2;
+    b.ptr[0] = 3;
     assert_int_equal(spool_head_decode(buf_slice(&b), &arena, &h), ERR_UNSUPPORTED);
     arena_deinit(&arena);
     buf_deinit(&b);
@@ -131,8 +183,8 @@ static void counts_are_bounded(void **state)
     buf_init(&b, 65536);
     arena_init(&arena, 65536);
     spool_head_encode(&b, &small);
-    /* count, reverse-path, ENVID and end mark are the last 4 + 2 + 2 + 1 bytes */
-    put_u32(b.ptr + b.len - 9, UINT32_MAX);
+    /* count, reverse-path, ENVID, tag, two times, priority and end mark are the last 4 + 2 + 2 + 2 + 16 + 1 + 1 bytes */
+    put_u32(b.ptr + b.len - 28, UINT32_MAX);
     assert_int_equal(spool_head_decode(buf_slice(&b), &arena, &h), ERR_CORRUPT);
     assert_true(arena.used < 1024);
     arena_deinit(&arena);
@@ -176,8 +228,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(head_comes_back_whole),     cmocka_unit_test(cut_head_is_refused),
-        cmocka_unit_test(newer_tags_are_told_apart), cmocka_unit_test(counts_are_bounded),
-        cmocka_unit_test(outcome_comes_back),
+        cmocka_unit_test(newer_tags_are_told_apart), cmocka_unit_test(version_1_is_still_read),
+        cmocka_unit_test(counts_are_bounded),        cmocka_unit_test(outcome_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,5 +150,8 @@ static void (*const takers[])(struct session *s, const struct smtp_server_event 
 
 void event_take(struct session *s, const struct smtp_server_event *e)
 {
-    takers[e->kind](s, e);
+    if (takers[e->kind])
+        takers[e->kind](s, e);
+    else /* nothing offers it */
+        session_answer_status(s, STATUS_NOT_IMPLEMENTED);
 }

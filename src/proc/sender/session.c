@@ -231,6 +231,9 @@ static bool event(struct sender *s, struct session *x, const struct smtp_client_
         session_over(s, x, &v, e->remote, e->phase);
         return false;
     }
+    case SMTP_CLIENT_AUTH: /* never asked for */
+    case SMTP_CLIENT_CHALLENGE:
+        return true;
     case SMTP_CLIENT_CLOSED:
         session_over(s, x, &(struct verdict){.code = 250}, false, SMTP_PHASE_QUIT);
         return false;
