@@ -62,6 +62,13 @@ must_check enum err child_local_socket_path(const struct conf *conf, buf *b);
 /* STATE/run/control.sock, mode 0660 for `user`: root and user only. */
 must_check enum err child_control_socket_path(const struct conf *conf, buf *b);
 
+/* What a 2xx in IPC_result means for the reports that a sender asked for (RFC 3461 section 5.2). */
+enum result_dsn {
+    RESULT_DSN_RELAYED = 0, /* gone to a host without DSN: NOTIFY=SUCCESS is answered "relayed" by us */
+    RESULT_DSN_PASSED = 1,  /* the next hop took over NOTIFY: it answers */
+    RESULT_DSN_FINAL = 2,   /* in the mailbox: NOTIFY=SUCCESS is answered "delivered" by us */
+};
+
 /* Verdicts over ipc. */
 #define CHILD_VERDICT_SET(m, v)                                                                                        \
     ((m).code = (v)->code, (m).enhanced_class = (v)->enhanced[0], (m).enhanced_subject = (v)->enhanced[1],             \
