@@ -40,6 +40,7 @@ static enum err judge(int rc)
         return ERR_NOMEM;
     case IDN2_TOO_BIG_DOMAIN:
     case IDN2_TOO_BIG_LABEL:
+    case IDN2_PUNYCODE_BIG_OUTPUT:
         return ERR_LIMIT;
     default:
         return ERR_SYNTAX;
