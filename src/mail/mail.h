@@ -13,5 +13,6 @@
 #include "mail/queue_id.h"
 #include "mail/received.h"
 #include "mail/status.h"
+#include "mail/xtext.h"
 
 #endif
