@@ -105,6 +105,8 @@ enum queue_filter {
     QUEUE_FILTER_TAG /* exact; of any envelope */
 };
 enum queue_item_state { QUEUE_ITEM_ACTIVE, QUEUE_ITEM_DEFERRED, QUEUE_ITEM_HELD };
+/* What an ETRN sets off (RFC 1985 section 5.3): nothing waits there 251; deliveries begin, of so many messages 253; not a destination of ours, or not to be asked for 459; cannot be done now 458. */
+enum etrn_status { ETRN_NOTHING_WAITS, ETRN_STARTED, ETRN_NOT_OURS, ETRN_UNABLE };
 enum lookup_status { LOOKUP_FOUND, LOOKUP_NONE /* NXDOMAIN or no data */, LOOKUP_TEMPORARY, LOOKUP_NULL_MX };
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "mail/address.h"
 #include "mail/body.h"
+#include "mail/convert.h"
 #include "mail/date.h"
 #include "mail/dsn.h"
 #include "mail/envelope.h"

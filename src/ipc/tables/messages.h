@@ -28,6 +28,12 @@
 #define FIELDS_announce_ack(F) F(u64, bytes)
 #define FIELDS_segment_closed(F) F(u64, segment) F(u32, epoch) F(u32, committed)
 #define FIELDS_segment_free(F) F(u64, segment) F(u32, epoch)
+/* ETRN (RFC 1985): domain as the client gave it ("example.org", "@example.org", "#queue"). status: enum etrn_status; count: messages that wait there */
+#define FIELDS_etrn(F) F(u64, token) F(bytes, domain)
+#define FIELDS_answer_etrn(F) F(u64, token) F(u8, status) F(u32, count)
+/* A login has used up its hour (conf user_messages_per_hour, user_recipients_per_hour): the postmaster is told, and what of its mail is queued rests. At most one an hour and login from all receivers
+ * together. since_s: unix time at which that hour began */
+#define FIELDS_user_alarm(F) F(bytes, login) F(u32, messages) F(u32, recipients) F(i64, since_s)
 
 /* queue <-> sender, deliver. recipients: u32 numbers, little-endian, of the head's recipients. dsn: enum result_dsn, of a 2xx */
 #define FIELDS_job(F)                                                                                                  \
@@ -84,6 +90,9 @@ MESSAGE(announce, M_RECEIVER, M_QUEUE)
 MESSAGE(announce_ack, M_QUEUE, M_RECEIVER)
 MESSAGE(segment_closed, M_RECEIVER, M_QUEUE)
 MESSAGE(segment_free, M_QUEUE, M_RECEIVER)
+MESSAGE(etrn, M_RECEIVER, M_QUEUE)
+MESSAGE(answer_etrn, M_QUEUE, M_RECEIVER)
+MESSAGE(user_alarm, M_RECEIVER, M_QUEUE)
 MESSAGE(job, M_QUEUE, M_SENDER | M_DELIVER)
 MESSAGE(result, M_SENDER | M_DELIVER, M_QUEUE)
 MESSAGE(job_done, M_SENDER | M_DELIVER, M_QUEUE)

@@ -74,6 +74,8 @@ struct transaction {
     bool headless;           /* content without a header: an empty line was put before it */
     struct resolve *resolve; /* while lookup is asked about a recipient */
     slice rcpt;              /* of the RCPT in hand, then of the last one accepted */
+    slice rcpt_orcpt;        /* ORCPT of the RCPT in hand, in the arena, or empty */
+    uint8_t rcpt_notify;     /* NOTIFY of the RCPT in hand, enum notify; 0 not given */
     uint32_t rcpt_count;     /* accepted */
     struct part *parts;      /* 0 is the message itself */
     uint32_t part_count, part_cap;
