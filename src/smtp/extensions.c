@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/extensions.h"
 
+#include "smtp/client_state.h"
+
 static bool offered_always(const struct smtp_server *s)
 {
     (void)s;
     return true;
+}
+
+static bool offered_never(const struct smtp_server *s)
+{
+    (void)s;
+    return false;
 }
 
 static bool offered_starttls(const struct smtp_server *s)
@@ -79,62 +87,131 @@ static enum status take_auth(struct smtp_server *s, slice value)
     return value.len > 0 ? STATUS_OK : STATUS_BAD_SYNTAX;
 }
 
-static void learn_size(struct smtp_offer *offer, slice arguments)
-{
-    uint64_t size;
-    if (slice_to_u64(slice_trim(arguments), UINT64_MAX, &size) == ERR_OK)
-        offer->size = size;
-}
-
-static void learn_auth(struct smtp_offer *offer, slice arguments)
-{
-    offer->plain = offer->plain || smtp_word_in(arguments, SLICE("PLAIN"));
-    offer->login = offer->login || smtp_word_in(arguments, SLICE("LOGIN"));
-}
-
 #define S(text)                                                                                                        \
     {                                                                                                                  \
         "" text, sizeof(text) - 1                                                                                      \
     }
-#define NO_PARAMETER                                                                                                   \
-    {                                                                                                                  \
-        {NULL, 0}, NULL                                                                                                \
-    }
 
 static const struct smtp_extension extensions[SMTP_EXTENSION_COUNT] = {
-    [SMTP_PIPELINING] = {S("PIPELINING"), offered_always, NULL, NO_PARAMETER, NO_PARAMETER, NULL, SMTP_DOWNGRADE_OMIT,
-                         S("PIPELINING\nCommands may be sent without waiting for each reply (RFC 2920).")},
-    [SMTP_SIZE] = {S("SIZE"),
-                   offered_always,
-                   arguments_size,
-                   {S("SIZE"), take_size},
-                   NO_PARAMETER,
-                   learn_size,
-                   SMTP_DOWNGRADE_OMIT,
-                   S("SIZE\nEHLO tells the largest message that is taken, in bytes (RFC 1870).\n"
-                     "MAIL FROM:<sender> SIZE=bytes asks before sending.")},
-    [SMTP_STARTTLS] = {S("STARTTLS"), offered_starttls, NULL, NO_PARAMETER, NO_PARAMETER, NULL, SMTP_DOWNGRADE_OMIT,
-                       S("")},
-    [SMTP_AUTH] = {S("AUTH"),
-                   offered_auth,
-                   arguments_auth,
-                   {S("AUTH"), take_auth},
-                   NO_PARAMETER,
-                   learn_auth,
-                   SMTP_DOWNGRADE_OMIT,
-                   S("")},
-    [SMTP_ENHANCED_CODES] = {S("ENHANCEDSTATUSCODES"), offered_always, NULL, NO_PARAMETER, NO_PARAMETER, NULL,
-                             SMTP_DOWNGRADE_OMIT,
-                             S("ENHANCEDSTATUSCODES\nReplies carry a second code such as 5.1.1 (RFC 2034, RFC 3463).")},
-    [SMTP_8BITMIME] = {S("8BITMIME"),
-                       offered_always,
-                       NULL,
-                       {S("BODY"), take_body},
-                       NO_PARAMETER,
-                       NULL,
-                       SMTP_DOWNGRADE_REFUSE,
-                       S("8BITMIME\nMessages may have 8-bit characters: MAIL FROM:<sender> BODY=8BITMIME (RFC 6152).")},
-    [SMTP_HELP] = {S("HELP"), offered_always, NULL, NO_PARAMETER, NO_PARAMETER, NULL, SMTP_DOWNGRADE_OMIT, S("")},
+    [SMTP_PIPELINING] =
+        {
+            .keyword = S("PIPELINING"),
+            .offered = offered_always,
+            .help = S("PIPELINING\nCommands may be sent without waiting for each reply (RFC 2920)."),
+        },
+    [SMTP_SIZE] =
+        {
+            .keyword = S("SIZE"),
+            .offered = offered_always,
+            .arguments = arguments_size,
+            .mail = {S("SIZE"), take_size},
+            .help = S("SIZE\nEHLO tells the largest message that is taken, in bytes (RFC 1870).\n"
+                      "MAIL FROM:<sender> SIZE=bytes asks before sending."),
+            .client = {.learn = smtp_offer_size, .mail = smtp_client_say_size},
+        },
+    [SMTP_STARTTLS] =
+        {
+            .keyword = S("STARTTLS"),
+            .offered = offered_starttls,
+        },
+    [SMTP_AUTH] =
+        {
+            .keyword = S("AUTH"),
+            .offered = offered_auth,
+            .arguments = arguments_auth,
+            .mail = {S("AUTH"), take_auth},
+            .client = {.learn = smtp_offer_auth, .mail = smtp_client_say_auth},
+        },
+    [SMTP_ENHANCED_CODES] =
+        {
+            .keyword = S("ENHANCEDSTATUSCODES"),
+            .offered = offered_always,
+            .help = S("ENHANCEDSTATUSCODES\nReplies carry a second code such as 5.1.1 (RFC 2034, RFC 3463)."),
+        },
+    [SMTP_8BITMIME] =
+        {
+            .keyword = S("8BITMIME"),
+            .offered = offered_always,
+            .mail = {S("BODY"), take_body},
+            .help = S("8BITMIME\nMessages may have 8-bit characters: MAIL FROM:<sender> BODY=8BITMIME (RFC 6152)."),
+            .client = {.needed = smtp_client_needs_8bit,
+                       .mail = smtp_client_say_8bit,
+                       .downgrade = SMTP_DOWNGRADE_CONVERT,
+                       .refusal = STATUS_NO_8BITMIME},
+        },
+    [SMTP_HELP] =
+        {
+            .keyword = S("HELP"),
+            .offered = offered_always,
+        },
+    [SMTP_CHUNKING] =
+        {
+            .keyword = S("CHUNKING"),
+            .offered = offered_never,
+        },
+    [SMTP_BINARYMIME] =
+        {
+            .keyword = S("BINARYMIME"),
+            .offered = offered_never,
+            .client = {.needed = smtp_client_needs_binary,
+                       .usable = smtp_client_chunks,
+                       .mail = smtp_client_say_binary,
+                       .downgrade = SMTP_DOWNGRADE_CONVERT,
+                       .refusal = STATUS_NO_BINARYMIME},
+        },
+    [SMTP_SMTPUTF8] =
+        {
+            .keyword = S("SMTPUTF8"),
+            .offered = offered_never,
+            .client = {.needed = smtp_client_needs_utf8,
+                       .mail = smtp_client_say_utf8,
+                       .downgrade = SMTP_DOWNGRADE_REFUSE,
+                       .refusal = STATUS_NO_SMTPUTF8},
+        },
+    [SMTP_DSN] =
+        {
+            .keyword = S("DSN"),
+            .offered = offered_never,
+            .client = {.mail = smtp_client_say_dsn, .rcpt = smtp_client_say_dsn_recipient},
+        },
+    [SMTP_DELIVERBY] =
+        {
+            .keyword = S("DELIVERBY"),
+            .offered = offered_never,
+            .client = {.learn = smtp_offer_deliver_by,
+                       .needed = smtp_client_needs_deliver_by,
+                       .usable = smtp_client_delivers_by,
+                       .mail = smtp_client_say_deliver_by,
+                       .downgrade = SMTP_DOWNGRADE_REFUSE,
+                       .refusal = STATUS_NO_DELIVERBY},
+        },
+    [SMTP_MT_PRIORITY] =
+        {
+            .keyword = S("MT-PRIORITY"),
+            .offered = offered_never,
+            .client = {.mail = smtp_client_say_priority},
+        },
+    [SMTP_REQUIRETLS] =
+        {
+            .keyword = S("REQUIRETLS"),
+            .offered = offered_never,
+            .client = {.needed = smtp_client_needs_requiretls,
+                       .usable = smtp_client_is_verified,
+                       .mail = smtp_client_say_requiretls,
+                       .downgrade = SMTP_DOWNGRADE_REFUSE,
+                       .refusal = STATUS_NO_REQUIRETLS},
+        },
+    [SMTP_LIMITS] =
+        {
+            .keyword = S("LIMITS"),
+            .offered = offered_never,
+            .client = {.learn = smtp_offer_limits},
+        },
+    [SMTP_ETRN] =
+        {
+            .keyword = S("ETRN"),
+            .offered = offered_never,
+        },
 };
 
 const struct smtp_extension *smtp_extension_at(enum smtp_extension_id id)
@@ -173,8 +250,8 @@ void smtp_offer_learn(struct smtp_offer *offer, slice line)
     if (!x)
         return;
     offer->bits |= 1U << (x - extensions);
-    if (x->learn)
-        x->learn(offer, arguments);
+    if (x->client.learn)
+        x->client.learn(offer, arguments);
 }
 
 bool smtp_offer_has(const struct smtp_offer *offer, enum smtp_extension_id id)
