@@ -14,16 +14,20 @@ enum smtp_extension_id {
     SMTP_AUTH,
     SMTP_ENHANCED_CODES,
     SMTP_8BITMIME,
-    SMTP_HELP,
     SMTP_CHUNKING,
     SMTP_BINARYMIME,
-    SMTP_SMTPUTF8,
+    SMTP_UTF8,
     SMTP_DSN,
     SMTP_DELIVERBY,
-    SMTP_MT_PRIORITY,
+    SMTP_FUTURERELEASE,
+    SMTP_PRIORITY,
     SMTP_REQUIRETLS,
     SMTP_LIMITS,
     SMTP_ETRN,
+    SMTP_XCLIENT,
+    SMTP_XFORWARD,
+    SMTP_XTAG,
+    SMTP_HELP,
     SMTP_EXTENSION_COUNT
 };
 
@@ -60,11 +64,14 @@ struct smtp_extension_client {
     enum status refusal;
 };
 
+enum { SMTP_PARAMETERS = 2 };
+
 struct smtp_extension {
     slice keyword;
     bool (*offered)(const struct smtp_server *s);
-    void (*arguments)(const struct smtp_server *s, buf *b); /* or NULL */
-    struct smtp_parameter mail, rcpt;                       /* without a name: none */
+    void (*arguments)(const struct smtp_server *s, buf *b);             /* or NULL */
+    struct smtp_parameter mail[SMTP_PARAMETERS], rcpt[SMTP_PARAMETERS]; /* without a function: none */
+    enum status missing; /* a parameter where it is not offered; STATUS_OK: it is unknown, 555 */
     slice help;
     struct smtp_extension_client client;
 };

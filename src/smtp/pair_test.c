@@ -62,7 +62,7 @@ static void test_any_content_arrives(void **state)
         slice log = buf_slice(&p.client.log);
         assert_true(slice_ends_nocase(log, SLICE("done\nclosed\n")));
         assert_true(slice_find(log, SLICE("rcpt 1 they: 550 5.1.1 User unknown\n")) >= 0);
-        assert_true(slice_find(log, SLICE("rcpt 2 they: 250 2.0.0 Ok: queued as 7K3QX2M9\n")) >= 0);
+        assert_true(slice_find(log, SLICE("rcpt 2 dsn they: 250 2.0.0 Ok: queued as 7K3QX2M9\n")) >= 0);
         pair_close(&p);
         for (size_t i = 0; i < 3; i++)
             buf_deinit(&content[i]);
@@ -103,14 +103,15 @@ static void test_refusals_and_logins(void **state)
          "rcpt 0 we: 552 5.3.4 Message too big\nrcpt 1 we: 552 5.3.4 Message too big\ndone\nclosed\n"},
         {{.max_recipients = 1},
          {0},
-         "rcpt 1 they: 452 4.5.3 Too many recipients\nrcpt 0 they: 250 2.0.0 Ok: queued as 7K3QX2M9\ndone\nclosed\n"},
+         "rcpt 1 they: 452 4.5.3 Too many recipients\nrcpt 0 dsn they: 250 2.0.0 Ok: queued as "
+         "7K3QX2M9\ndone\nclosed\n"},
         {{.max_messages = 0, .auth_mechanisms = SLICE("PLAIN LOGIN"), .starttls = true, .auth_required = true},
          {.tls = SMTP_CLIENT_TLS_REQUIRE, .sign_in = true},
-         "rcpt 0 they: 250 2.0.0 Ok: queued as 7K3QX2M9\nrcpt 1 they: 250 2.0.0 Ok: queued as "
+         "rcpt 0 dsn they: 250 2.0.0 Ok: queued as 7K3QX2M9\nrcpt 1 dsn they: 250 2.0.0 Ok: queued as "
          "7K3QX2M9\ndone\nclosed\n"},
         {{.auth_mechanisms = SLICE("LOGIN"), .starttls = true, .auth_required = true},
          {.tls = SMTP_CLIENT_TLS_REQUIRE, .sign_in = true},
-         "rcpt 0 they: 250 2.0.0 Ok: queued as 7K3QX2M9\nrcpt 1 they: 250 2.0.0 Ok: queued as "
+         "rcpt 0 dsn they: 250 2.0.0 Ok: queued as 7K3QX2M9\nrcpt 1 dsn they: 250 2.0.0 Ok: queued as "
          "7K3QX2M9\ndone\nclosed\n"},
         {{.auth_mechanisms = SLICE("PLAIN"), .starttls = true, .auth_required = true},
          {.tls = SMTP_CLIENT_TLS_REQUIRE, .sign_in = true},
