@@ -89,7 +89,8 @@ class Exim:
                                      tls_out="hosts_require_tls = *" if tls else "hosts_avoid_tls = *"))
         os.chown(self.config, 0, 0)
         self._trust()
-        self.process = subprocess.Popen(self._argv("-bdf", "-q1s", *(["-d-all+acl+transport+receive"] if debug else [])), stdin=subprocess.DEVNULL,
+        self.command = [self.binary, "-C", self.config, "-bdf", "-q1s", *(["-d-all+acl+transport+receive"] if debug else [])]
+        self.process = subprocess.Popen(inside.argv(self.command) if inside else self.command, stdin=subprocess.DEVNULL,
                                         stdout=open(os.path.join(folder, "out"), "wb"), stderr=subprocess.STDOUT)
         wait.until(self._started, lambda: "Exim: " + self.log())
 

@@ -52,6 +52,6 @@ def start(kind, build, work, net, authority, **main):
         return _exim(build, work, net, authority)
     folder = os.path.join(work, kind.lower())
     os.mkdir(folder)
-    if kind == "OpenSMTPD":  # 6.8 cannot sign with an ECDSA key when it runs on OpenSSL 3
-        return opensmtpd.OpenSMTPD(build, folder, HOST, 25, net, domain=DOMAIN, name=NAME, tls=authority.issue(NAME, rsa=True))
+    if kind == "OpenSMTPD":
+        return opensmtpd.OpenSMTPD(build, folder, HOST, 25, net, domain=DOMAIN, name=NAME, tls=authority.issue(NAME))
     return sendmail.Sendmail(build, folder, HOST, 25, net, domain=DOMAIN, name=NAME, tls=authority.issue(NAME), ca=authority.cert)

@@ -18,7 +18,7 @@ class Unpacked:
         self.folder, self.inside = folder, inside
         self._out = os.path.join(folder, "out")
         script = "\n".join(["set -e", f"hostname {name}", *mounts, "exec " + shlex.join(argv)])
-        self.argv = argv
+        self.command = argv
         self.process = subprocess.Popen(inside.argv(["unshare", "--uts", "--mount", "sh", "-c", script]),
                                         stdin=subprocess.DEVNULL, stdout=open(self._out, "wb"), stderr=subprocess.STDOUT,
                                         start_new_session=True)
