@@ -14,6 +14,19 @@ enum smtp_extension_id {
     SMTP_AUTH,
     SMTP_ENHANCED_CODES,
     SMTP_8BITMIME,
+    SMTP_CHUNKING,
+    SMTP_BINARYMIME,
+    SMTP_UTF8,
+    SMTP_DSN,
+    SMTP_DELIVERBY,
+    SMTP_FUTURERELEASE,
+    SMTP_PRIORITY,
+    SMTP_REQUIRETLS,
+    SMTP_LIMITS,
+    SMTP_ETRN,
+    SMTP_XCLIENT,
+    SMTP_XFORWARD,
+    SMTP_XTAG,
     SMTP_HELP,
     SMTP_EXTENSION_COUNT
 };
@@ -31,11 +44,14 @@ struct smtp_offer {
     bool plain, login;
 };
 
+enum { SMTP_PARAMETERS = 2 };
+
 struct smtp_extension {
     slice keyword;
     bool (*offered)(const struct smtp_server *s);
-    void (*arguments)(const struct smtp_server *s, buf *b);   /* or NULL */
-    struct smtp_parameter mail, rcpt;                         /* without a name: none */
+    void (*arguments)(const struct smtp_server *s, buf *b);             /* or NULL */
+    struct smtp_parameter mail[SMTP_PARAMETERS], rcpt[SMTP_PARAMETERS]; /* without a function: none */
+    enum status missing; /* a parameter where it is not offered; STATUS_OK: it is unknown, 555 */
     void (*learn)(struct smtp_offer *offer, slice arguments); /* or NULL */
     enum smtp_downgrade downgrade;
     slice help;
