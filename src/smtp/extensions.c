@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/extensions.h"
 
+#include "smtp/client_state.h"
+
 static bool offered_always(const struct smtp_server *s)
 {
     (void)s;
@@ -118,19 +120,6 @@ static void arguments_xforward(const struct smtp_server *s, buf *b)
     buf_append(b, SLICE(" NAME ADDR PORT PROTO HELO IDENT SOURCE"));
 }
 
-static void learn_size(struct smtp_offer *offer, slice arguments)
-{
-    uint64_t size;
-    if (slice_to_u64(slice_trim(arguments), UINT64_MAX, &size) == ERR_OK)
-        offer->size = size;
-}
-
-static void learn_auth(struct smtp_offer *offer, slice arguments)
-{
-    offer->plain = offer->plain || smtp_word_in(arguments, SLICE("PLAIN"));
-    offer->login = offer->login || smtp_word_in(arguments, SLICE("LOGIN"));
-}
-
 #define S(text)                                                                                                        \
     {                                                                                                                  \
         "" text, sizeof(text) - 1                                                                                      \
@@ -155,51 +144,78 @@ static const struct smtp_extension extensions[SMTP_EXTENSION_COUNT] = {
     [SMTP_SIZE] = {ROW("SIZE", offered_always,
                        "SIZE\nEHLO tells the largest message that is taken, in bytes (RFC 1870).\n"
                        "MAIL FROM:<sender> SIZE=bytes asks before sending."),
-                   .arguments = arguments_size, .mail = {VALUE("SIZE", smtp_take_size)}, .learn = learn_size},
+                   .arguments = arguments_size, .mail = {VALUE("SIZE", smtp_take_size)},
+                   .client = {.learn = smtp_offer_size, .mail = smtp_client_say_size}},
     [SMTP_STARTTLS] = {ROW("STARTTLS", offered_starttls, "")},
     [SMTP_AUTH] = {ROW("AUTH", offered_auth, ""), .arguments = arguments_auth, .mail = {KEPT("AUTH", smtp_take_auth)},
-                   .learn = learn_auth},
+                   .client = {.learn = smtp_offer_auth, .mail = smtp_client_say_auth}},
     [SMTP_ENHANCED_CODES] = {ROW(
         "ENHANCEDSTATUSCODES", offered_always,
         "ENHANCEDSTATUSCODES\nReplies carry a second code such as 5.1.1 (RFC 2034, RFC 3463).")},
     [SMTP_8BITMIME] =
         {ROW("8BITMIME", offered_always,
              "8BITMIME\nMessages may have 8-bit characters: MAIL FROM:<sender> BODY=8BITMIME (RFC 6152)."),
-         .mail = {VALUE("BODY", smtp_take_body)}, .downgrade = SMTP_DOWNGRADE_REFUSE},
+         .mail = {VALUE("BODY", smtp_take_body)},
+         .client = {.needed = smtp_client_needs_8bit,
+                    .mail = smtp_client_say_8bit,
+                    .downgrade = SMTP_DOWNGRADE_CONVERT,
+                    .refusal = STATUS_NO_8BITMIME}},
     [SMTP_CHUNKING] = {ROW("CHUNKING", offered_always,
                            "CHUNKING\nBDAT size [LAST] in place of DATA (RFC 3030): HELP BDAT.")},
-    [SMTP_BINARYMIME] = {ROW(
-        "BINARYMIME", offered_always,
-        "BINARYMIME\nMessages may have any octets, sent by BDAT: MAIL FROM:<sender> BODY=BINARYMIME (RFC 3030).")},
-    [SMTP_UTF8] = {ROW("SMTPUTF8", offered_always,
-                       "SMTPUTF8\nAddresses and header may be UTF-8: MAIL FROM:<sender> SMTPUTF8 (RFC 6531)."),
-                   .mail = {ALONE("SMTPUTF8", smtp_take_smtputf8)}},
+    [SMTP_BINARYMIME] =
+        {ROW("BINARYMIME", offered_always,
+             "BINARYMIME\nMessages may have any octets, sent by BDAT: MAIL FROM:<sender> BODY=BINARYMIME (RFC 3030)."),
+         .client = {.needed = smtp_client_needs_binary,
+                    .usable = smtp_client_chunks,
+                    .mail = smtp_client_say_binary,
+                    .downgrade = SMTP_DOWNGRADE_CONVERT,
+                    .refusal = STATUS_NO_BINARYMIME}},
+    [SMTP_SMTPUTF8] = {ROW("SMTPUTF8", offered_always,
+                           "SMTPUTF8\nAddresses and header may be UTF-8: MAIL FROM:<sender> SMTPUTF8 (RFC 6531)."),
+                       .mail = {ALONE("SMTPUTF8", smtp_take_smtputf8)},
+                       .client = {.needed = smtp_client_needs_utf8,
+                                  .mail = smtp_client_say_utf8,
+                                  .downgrade = SMTP_DOWNGRADE_REFUSE,
+                                  .refusal = STATUS_NO_SMTPUTF8}},
     [SMTP_DSN] = {ROW("DSN", offered_always,
                       "DSN\nWhich reports are wanted (RFC 3461):\n"
                       "MAIL FROM:<sender> RET=FULL|HDRS ENVID=xtext\n"
                       "RCPT TO:<recipient> NOTIFY=NEVER|SUCCESS,FAILURE,DELAY ORCPT=type;xtext"),
                   .mail = {VALUE("RET", smtp_take_ret), KEPT("ENVID", smtp_take_envid)},
-                  .rcpt = {KEPT("NOTIFY", smtp_take_notify), KEPT("ORCPT", smtp_take_orcpt)}},
+                  .rcpt = {KEPT("NOTIFY", smtp_take_notify), KEPT("ORCPT", smtp_take_orcpt)},
+                  .client = {.mail = smtp_client_say_dsn, .rcpt = smtp_client_say_dsn_recipient}},
     [SMTP_DELIVERBY] = {ROW("DELIVERBY", offered_deliver_by,
                             "DELIVERBY\nMAIL FROM:<sender> BY=seconds;R gives up when the time is over,\n"
                             "BY=seconds;N reports it (RFC 2852)."),
-                        .arguments = arguments_deliver_by, .mail = {KEPT("BY", smtp_take_by)}},
+                        .arguments = arguments_deliver_by, .mail = {KEPT("BY", smtp_take_by)},
+                        .client = {.learn = smtp_offer_deliver_by,
+                                   .needed = smtp_client_needs_deliver_by,
+                                   .usable = smtp_client_delivers_by,
+                                   .mail = smtp_client_say_deliver_by,
+                                   .downgrade = SMTP_DOWNGRADE_REFUSE,
+                                   .refusal = STATUS_NO_DELIVERBY}},
     [SMTP_FUTURERELEASE] = {ROW("FUTURERELEASE", offered_future_release,
                                 "FUTURERELEASE\nMAIL FROM:<sender> HOLDFOR=seconds or HOLDUNTIL=date keeps a message\n"
                                 "until then (RFC 4865)."),
                             .arguments = arguments_future_release,
                             .mail = {KEPT("HOLDFOR", smtp_take_hold_for), KEPT("HOLDUNTIL", smtp_take_hold_until)}},
-    [SMTP_PRIORITY] = {ROW("MT-PRIORITY", offered_always,
-                           "MT-PRIORITY\nMAIL FROM:<sender> MT-PRIORITY=-9...9 (RFC 6710)."),
-                       .mail = {KEPT("MT-PRIORITY", smtp_take_priority)}},
+    [SMTP_MT_PRIORITY] = {ROW("MT-PRIORITY", offered_always,
+                              "MT-PRIORITY\nMAIL FROM:<sender> MT-PRIORITY=-9...9 (RFC 6710)."),
+                          .mail = {KEPT("MT-PRIORITY", smtp_take_priority)},
+                          .client = {.mail = smtp_client_say_priority}},
     [SMTP_REQUIRETLS] =
         {ROW("REQUIRETLS", offered_requiretls,
              "REQUIRETLS\nMAIL FROM:<sender> REQUIRETLS: over verified TLS all the way, or not at all (RFC 8689)."),
-         .mail = {ALONE("REQUIRETLS", smtp_take_requiretls)}, .missing = STATUS_REQUIRETLS_NEEDED},
+         .mail = {ALONE("REQUIRETLS", smtp_take_requiretls)}, .missing = STATUS_REQUIRETLS_NEEDED,
+         .client = {.needed = smtp_client_needs_requiretls,
+                    .usable = smtp_client_is_verified,
+                    .mail = smtp_client_say_requiretls,
+                    .downgrade = SMTP_DOWNGRADE_REFUSE,
+                    .refusal = STATUS_NO_REQUIRETLS}},
     [SMTP_LIMITS] = {ROW("LIMITS", offered_limits,
                          "LIMITS\nEHLO tells how many messages a session and how many recipients\n"
                          "a message may have (RFC 9422)."),
-                     .arguments = arguments_limits},
+                     .arguments = arguments_limits, .client = {.learn = smtp_offer_limits}},
     [SMTP_ETRN] = {ROW("ETRN", offered_etrn, "")},
     [SMTP_XCLIENT] = {ROW("XCLIENT", offered_xclient, ""), .arguments = arguments_xclient},
     [SMTP_XFORWARD] = {ROW("XFORWARD", offered_xforward, ""), .arguments = arguments_xforward},
@@ -245,8 +261,8 @@ void smtp_offer_learn(struct smtp_offer *offer, slice line)
     if (!x)
         return;
     offer->bits |= 1U << (x - extensions);
-    if (x->learn)
-        x->learn(offer, arguments);
+    if (x->client.learn)
+        x->client.learn(offer, arguments);
 }
 
 bool smtp_offer_has(const struct smtp_offer *offer, enum smtp_extension_id id)

@@ -177,7 +177,7 @@ static void end(struct receiver *r)
 
 int receiver_main(const struct child_start *start)
 {
-    struct receiver r = {.start = start, .conf = start->conf};
+    struct receiver r = {.start = start, .conf = start->conf, .hurry = 100};
     list_init(&r.proxied);
     list_init(&r.sessions);
     list_init(&r.free_sessions);

@@ -346,6 +346,9 @@ void session_accept(const struct listener *l, int fd, const struct socket_addres
     sessions_sweep_start(r);
     set_peer(s, peer);
     peer_permit(s);
+    smtp_server_clock(s->smtp, receiver_now_ms(r), os_wall_s());
+    if (r->hurry < 100)
+        smtp_server_hurry(s->smtp, r->hurry);
     if (l->conf && l->conf->tls == CONF_TLS_IMPLICIT)
         session_start_tls(s);
     drive(s, SLICE_NONE);

@@ -16,6 +16,8 @@
 
 #define RECEIVER_NAME_MAX 256
 #define RECEIVER_ANSWER_MS 10000 /* lookup's time */
+#define RECEIVER_ARENAS_MAX                                                                                            \
+    (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
 
 struct receiver;
 struct session;
@@ -171,6 +173,7 @@ struct receiver {
     struct listener *listeners;
     size_t listener_count;
     bool listening;
+    uint32_t hurry;      /* percent of the timeouts: 100, or less under stress */
     struct list proxied; /* connections without their PROXY header yet */
     struct list sessions, free_sessions, free_storings;
     size_t session_count, free_session_count, storing_count;
@@ -281,6 +284,9 @@ void transaction_abort(struct session *s);
 /* parameters.c */
 /* What MAIL said joins the transaction; t->trusted is known. STATUS_OK or a refusal. */
 enum status parameters_mail(struct transaction *t, const struct smtp_mail_parameters *p);
+
+/* The same of RCPT: t->rcpt_notify, t->rcpt_orcpt. ERR_NOMEM. */
+must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p);
 
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
