@@ -390,6 +390,8 @@ void log_connect(struct session *s);
 void log_disconnect(struct session *s, slice why);
 /* A refusal at verb; to is empty at MAIL. */
 void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to);
+/* The same at MAIL, before there is a transaction. */
+void log_reject_from(struct session *s, const char *verb, const struct verdict *v, slice from);
 void log_message(struct session *s, const struct part *p);
 
 /* The protocol of RFC 3848: "ESMTPSA" and so on. */
