@@ -145,6 +145,11 @@ static void outcome_apply(struct queue *q, uint32_t message, const struct spool_
     case SPOOL_WARNED:
         m->flags |= SCHED_WARNED;
         break;
+    case SPOOL_BY_TOLD:
+        m->flags |= SCHED_WARNED;
+        if (m->extra)
+            queue_wish(q, message)->flags |= WISH_BY_DONE;
+        break;
     }
 }
 
