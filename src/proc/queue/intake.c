@@ -123,6 +123,21 @@ static int8_t priority_of(const struct spool_head *head)
     return p < PRIORITY_MIN ? PRIORITY_MIN : p > PRIORITY_MAX ? PRIORITY_MAX : p;
 }
 
+/* It came to be held: the reason for whoever looks at the queue. */
+static void held_explain(struct queue *q, uint32_t message, const struct spool_head *head)
+{
+    const struct sched_message *m = sched_message(q->sched, message);
+    slice reason = SLICE("held for the job that it belongs to");
+    if (!(m->flags & SCHED_HELD) || head->envelope_count == 0)
+        return;
+    if (head->envelopes[0].tag.len == 0 &&
+        (head->origin.login.len == 0 || arena_printf(&q->turn, &reason, "%.*s has sent too much mail in an hour",
+                                                     SLICE_ARG(head->origin.login)) != ERR_OK))
+        return;
+    for (uint32_t part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message)
+        sched_part_restore(q->sched, part, 0, 0, reason);
+}
+
 enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes, bool recovering)
 {
     struct spool_head head;
@@ -157,8 +172,10 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
     e = queue_wish_set(q, handle, queue_wish_read(&head));
     if (e == ERR_OK)
         e = queue_intake_route(q, handle, &head);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
         queue_wish_hold_back(q, handle);
+        held_explain(q, handle, &head);
+    }
     if (e == ERR_OK && !recovering && !sched_message(q->sched, handle)->first_part)
         queue_intake_message_done(q, handle);
     return e;

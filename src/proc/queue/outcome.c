@@ -396,7 +396,17 @@ void queue_outcome_notice(struct queue *q, uint32_t part)
         (void)sched_part_defer(q->sched, part, os_wall_s(), SLICE("no report can be made for the moment"));
 }
 
-void queue_outcome_hold(struct queue *q, uint32_t message, bool hold)
+static void held_add(struct queue *q, uint64_t id, bool hold, slice reason)
+{
+    struct spool_outcome o = {.id = id,
+                              .recipient = UINT32_MAX,
+                              .kind = hold ? SPOOL_HELD : SPOOL_RELEASED,
+                              .when_s = os_wall_s(),
+                              .text = reason};
+    queue_batch_outcome(q, &o);
+}
+
+void queue_outcome_hold(struct queue *q, uint32_t message, bool hold, slice reason)
 {
     struct sched_message *m = sched_message(q->sched, message);
     queue_batch_unit(q);
@@ -409,10 +419,12 @@ void queue_outcome_hold(struct queue *q, uint32_t message, bool hold)
             sched_part_hold(q->sched, part);
         else
             sched_part_release(q->sched, part);
+        if (!hold || reason.len > 0)
+            sched_part_restore(q->sched, part, sched_part(q->sched, part)->tries, 0, reason);
     }
     if (!hold)
         queue_wish_hold_back(q, message);
-    queue_outcome_add(q, m->id, UINT32_MAX, hold ? SPOOL_HELD : SPOOL_RELEASED, NULL);
+    held_add(q, m->id, hold, reason);
 }
 
 static bool any_leased(const struct queue *q, const struct sched_message *m)

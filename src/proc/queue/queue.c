@@ -132,6 +132,12 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
     case IPC_queue_request:
         queue_control_request(q, p, &m->u.queue_request);
         break;
+    case IPC_etrn:
+        queue_control_etrn(q, p, &m->u.etrn);
+        break;
+    case IPC_user_alarm:
+        queue_alarm(q, &m->u.user_alarm);
+        break;
     case IPC_queue_gone:
         queue_control_gone(q, p, m->u.queue_gone.token);
         break;
@@ -211,6 +217,7 @@ static void turn_end(void *ctx)
     struct queue *q = ctx;
     queue_dispatch(q);
     queue_outcome_sweep(q);
+    queue_alarm_step(q);
     queue_control_step(q);
     queue_checkpoint_step(q);
     queue_batch_submit(q);

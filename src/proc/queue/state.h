@@ -147,6 +147,7 @@ struct queue {
         route_stamp; /* hash of the configuration's files: the destinations in a checkpoint hold only with the same one */
     struct pending_outcome *pending; /* recovery: outcomes whose message has not been read yet */
     struct listing *listings;
+    struct alarm *alarms; /* to be told */
 };
 
 /* segments.c */
@@ -218,7 +219,8 @@ void queue_outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum sp
 /* The part waits; bounce it if it has waited too long, warn if long enough. True when it was ended. */
 bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host);
 void queue_outcome_removed(struct queue *q, uint32_t part);
-void queue_outcome_hold(struct queue *q, uint32_t message, bool hold);
+/* reason: why it is held, or empty. */
+void queue_outcome_hold(struct queue *q, uint32_t message, bool hold, slice reason);
 void queue_outcome_delivered(struct queue *q, uint32_t part);
 /* Nobody's part: only a report is due. */
 void queue_outcome_notice(struct queue *q, uint32_t part);
@@ -277,8 +279,17 @@ uint64_t queue_checkpoint_route_stamp(const struct conf *conf);
 void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
 void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token);
 void queue_control_peer_down(struct queue *q, const struct hub_peer *p);
+/* RFC 1985 */
+void queue_control_etrn(struct queue *q, struct hub_peer *p, const struct ipc_etrn *e);
+/* All queued mail of this login comes to rest. */
+void queue_control_hold_login(struct queue *q, slice login, slice reason);
 void queue_control_step(struct queue *q);
 bool queue_control_busy(const struct queue *q);
+
+/* alarm.c: a login has sent more than it may in an hour. */
+void queue_alarm(struct queue *q, const struct ipc_user_alarm *a);
+/* Those that could not be told yet. */
+void queue_alarm_step(struct queue *q);
 
 /* A new queue id for mail of our own; 0 when the range is used up for the moment. */
 uint64_t queue_number(struct queue *q);
