@@ -297,7 +297,7 @@ def test_e8_server_future_release(post):
 
 def test_e8_server_priority_goes_first(post):
     """While the host takes nothing mail gathers; then the most urgent leaves before the rest."""
-    thurn = post(queue={"retry": ["1s"], "connections_per_destination": 1}, mail="451 4.3.2 not now", extensions=(*DSN, "MT-PRIORITY"))
+    thurn = post(queue={"retry": ["60s"], "connections_per_destination": 1}, mail="451 4.3.2 not now", extensions=(*DSN, "MT-PRIORITY"))
     held = []
     for n, priority in enumerate((-4, 0, 4, 0, 9, -9)):
         held.append(send(thurn, (f"p{priority}n{n}@example.com", ""), args=f" MT-PRIORITY={priority}"))
