@@ -66,6 +66,7 @@ void read_basics(struct reader *r);
 void read_queue(struct reader *r);
 void read_tls(struct reader *r);
 void read_trust(struct reader *r);
+void read_auth(struct reader *r);
 void read_listen(struct reader *r);
 void read_domains(struct reader *r);
 void read_addresses(struct reader *r);
