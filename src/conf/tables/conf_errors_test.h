@@ -62,6 +62,9 @@
 {HEAD "state_dir = \"thurn\"\n", "t.toml:3:13: error: \"state_dir\" must be an absolute path, not \"thurn\"", NULL},
 {HEAD "user = \"root\"\n", "t.toml:3:8: error: \"user\" must not be root: processes give its powers up", NULL},
 {HEAD "user = \"no-such-user-here\"\n", "t.toml:3:8: error: \"user\": there is no user \"no-such-user-here\" on this system", NULL},
+{HEAD "origin = \"-\xc3\xbc.example\"\n", "t.toml:3:10: error: \"-\xc3\xbc.example\" is not a domain name", NULL},
+{"hostname = \"a.example\"\npostmaster = \"a@\xc3\xbc..example\"\n", "t.toml:2:14: error: \"a@\xc3\xbc..example\" is not an address", NULL},
+{"hostname = \"a.example\"\npostmaster = \"a@\xf0\x9f\x92\xa9.example\"\n", "t.toml:2:14: error: \"a@\xf0\x9f\x92\xa9.example\" is not an address: its domain is not a valid name", NULL},
 {HEAD "origin = \"\"\n", "t.toml:3:10: error: \"\" is not a domain name", NULL},
 /* listeners and TLS */
 {HEAD "[listen]\nmx = [\"*:25 proxy\"]\n", "t.toml:4:7: error: \"proxy\" in \"*:25 proxy\" needs [trust] with proxy = [...]: the addresses of the load balancers", NULL},
@@ -127,6 +130,7 @@
 {HEAD "[domain.\"d.example\"]\ndeliver = \"mx:\"\nusers = [\"a b\"]\n", "t.toml:5:10: error: \"a b\" is not a user: write \"local\" or \"Full Name <local>\"", NULL},
 {HEAD "[domain.\"d.example\"]\ndeliver = \"mx:\"\nusers = [\"a@e.example\"]\n", "t.toml:5:10: error: \"a@e.example\" is of another domain than d.example", NULL},
 /* files */
+{DOMAIN "aliases = \"@@/bad-international\"\n", "@@/bad-international:2: error: a@\xf0\x9f\x92\xa9.example: its domain is not a valid name", NULL},
 {DOMAIN "aliases = \"@@/broken\"\n", "@@/broken:2: error: expected \"name: target, target\"", NULL},
 {DOMAIN "aliases = \"@@/none\"\n", "t.toml:6:11: error: @@/none: not found", NULL},
 {DOMAIN "aliases = \"@@\"\n", "t.toml:6:11: error: @@: is not a regular file", NULL},
