@@ -62,6 +62,13 @@ must_check enum err child_local_socket_path(const struct conf *conf, buf *b);
 /* STATE/run/control.sock, mode 0660 for `user`: root and user only. */
 must_check enum err child_control_socket_path(const struct conf *conf, buf *b);
 
+/* What a 2xx in IPC_result means for the reports that a sender asked for (RFC 3461 section 5.2). */
+enum result_dsn {
+    RESULT_DSN_RELAYED = 0, /* gone to a host without DSN: NOTIFY=SUCCESS is answered "relayed" by us */
+    RESULT_DSN_PASSED = 1,  /* the next hop took over NOTIFY: it answers */
+    RESULT_DSN_FINAL = 2,   /* in the mailbox: NOTIFY=SUCCESS is answered "delivered" by us */
+};
+
 /* Verdicts over ipc. */
 #define CHILD_VERDICT_SET(m, v)                                                                                        \
     ((m).code = (v)->code, (m).enhanced_class = (v)->enhanced[0], (m).enhanced_subject = (v)->enhanced[1],             \
@@ -98,6 +105,8 @@ enum queue_filter {
     QUEUE_FILTER_TAG /* exact; of any envelope */
 };
 enum queue_item_state { QUEUE_ITEM_ACTIVE, QUEUE_ITEM_DEFERRED, QUEUE_ITEM_HELD };
+/* What an ETRN sets off (RFC 1985 section 5.3): nothing waits there 251; deliveries begin, of so many messages 253; not a destination of ours, or not to be asked for 459; cannot be done now 458. */
+enum etrn_status { ETRN_NOTHING_WAITS, ETRN_STARTED, ETRN_NOT_OURS, ETRN_UNABLE };
 enum lookup_status { LOOKUP_FOUND, LOOKUP_NONE /* NXDOMAIN or no data */, LOOKUP_TEMPORARY, LOOKUP_NULL_MX };
 
 #endif

@@ -9,7 +9,7 @@
 #include "os/os.h"
 #include "route/route.h"
 
-enum conf_listen_role { CONF_LISTEN_MX, CONF_LISTEN_SUBMISSION };
+enum conf_listen_role { CONF_LISTEN_MX, CONF_LISTEN_SUBMISSION, CONF_LISTEN_LMTP };
 enum conf_listen_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 
 struct conf_listener {
@@ -19,6 +19,7 @@ struct conf_listener {
     uint16_t port;
     slice unix_path; /* instead of host and port */
     enum conf_listen_tls tls;
+    bool proxy; /* a PROXY header comes first, from conf.trust.proxy only */
 };
 
 struct conf_tls {
@@ -43,9 +44,23 @@ struct conf_limits {
     uint64_t max_size;
     uint32_t sessions, sessions_per_address, connections_per_minute, messages_per_session, recipients, errors,
         auth_failures, hops;
-    int64_t pregreet_ms;
-    enum conf_query vrfy, expn;
+    uint32_t user_messages_per_hour, user_recipients_per_hour; /* of a login; 0 none */
+    uint32_t min_rate;                                         /* bytes a second */
+    int64_t pregreet_ms, tarpit_ms, command_timeout_ms, data_timeout_ms, future_release_s;
+    enum conf_query vrfy, expn, etrn;
+    bool user_alarm;
     bool bare_newline_reject, strict_paths;
+};
+
+/* Peers that are believed by their address; senders of the networks are not used. */
+struct conf_peers {
+    const struct route_network *networks;
+    size_t count;
+};
+
+/* [trust] */
+struct conf_trust {
+    struct conf_peers proxy, xclient, xforward;
 };
 
 /* A file that the configuration was made from, to see when it changes. */
@@ -60,6 +75,7 @@ struct conf {
     slice state_dir, user;
     struct conf_queue queue;
     struct conf_limits limits;
+    struct conf_trust trust;
     struct conf_listener *listeners;
     size_t listener_count;
     struct conf_tls *tls;

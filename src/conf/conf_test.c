@@ -155,6 +155,16 @@ static void test_defaults(void **state)
     assert_int_equal(c->limits.pregreet_ms, 0);
     assert_int_equal(c->limits.vrfy, CONF_QUERY_NONE);
     assert_false(c->limits.bare_newline_reject || c->limits.strict_paths);
+    assert_int_equal(c->limits.etrn, CONF_QUERY_NONE);
+    assert_int_equal(c->limits.user_messages_per_hour, 500);
+    assert_int_equal(c->limits.user_recipients_per_hour, 2000);
+    assert_true(c->limits.user_alarm);
+    assert_int_equal(c->limits.tarpit_ms, 1000);
+    assert_int_equal(c->limits.command_timeout_ms, 300000); /* RFC 5321 section 4.5.3.2.7 */
+    assert_int_equal(c->limits.data_timeout_ms, 180000);    /* section 4.5.3.2.5 */
+    assert_int_equal(c->limits.min_rate, 256);
+    assert_int_equal(c->limits.future_release_s, 30 * 86400);
+    assert_int_equal(c->trust.proxy.count + c->trust.xclient.count + c->trust.xforward.count, 0);
     assert_int_equal(c->route.domain_count, 1);
     assert_true(c->route.domains[0].implied);
     assert_false(c->development);
@@ -251,6 +261,36 @@ static void test_values(void **state)
     conf_close(&c);
 }
 
+static void test_e13_trust_and_lmtp(void **state)
+{
+    (void)state;
+    struct conf *c =
+        parse_good(DOMAIN "smtputf8 = false\n"
+                          "[trust]\nproxy = [\"10.0.0.0/8\", \"192.0.2.7\"]\nxclient = [\"::1\"]\nxforward = "
+                          "[\"fd00::/16\"]\n"
+                          "[listen]\nmx = [\"*:25 proxy\"]\nlmtp = [\"unix:/run/lmtp\", \"127.0.0.1:24 proxy\"]\n"
+                          "[limits]\netrn = \"any\"\nuser_messages_per_hour = 0\nuser_alarm = false\n");
+    static const uint8_t inside[4] = {10, 1, 2, 3}, balancer[4] = {192, 0, 2, 7}, other[4] = {192, 0, 2, 8};
+    assert_int_equal(c->trust.proxy.count, 2);
+    assert_true(route_networks_contain(c->trust.proxy.networks, 2, inside, 4));
+    assert_true(route_networks_contain(c->trust.proxy.networks, 2, balancer, 4));
+    assert_false(route_networks_contain(c->trust.proxy.networks, 2, other, 4));
+    assert_false(route_networks_contain(c->trust.proxy.networks, 2, other, 0));
+    assert_int_equal(c->trust.xclient.networks[0].bits, 128);
+    assert_int_equal(c->trust.xforward.networks[0].bits, 16);
+    assert_int_equal(c->listener_count, 3);
+    assert_true(c->listeners[0].proxy);
+    assert_int_equal(c->listeners[1].role, CONF_LISTEN_LMTP);
+    assert_false(c->listeners[1].proxy);
+    assert_true(c->listeners[2].proxy);
+    assert_int_equal(c->limits.etrn, CONF_QUERY_ANY);
+    assert_int_equal(c->limits.user_messages_per_hour, 0);
+    assert_false(c->limits.user_alarm);
+    assert_true(c->route.domains[0].ascii_only);
+    assert_false(c->route.domains[1].ascii_only);
+    conf_close(&c);
+}
+
 static void test_sources(void **state)
 {
     (void)state;
@@ -322,6 +362,7 @@ static void test_warnings(void **state)
          "t.toml:5:9: warning: d.example takes"},
         {HEAD "[domain.\"example.org\"]\ndeliver = \"discard:\"\nusers = [\"bob\"]\n",
          "t.toml:2:14: warning: \"alice@example.org\" is neither a user nor an alias"},
+        {DOMAIN "[listen]\nlmtp = [\"*:24\"]\n", "t.toml:7:9: warning: lmtp on \"*:24\" is for local software"},
         {DOMAIN "aliases = \"@@/nowhere\"\n", "t.toml:6:11: warning: alias \"x\" in line 2 leads to \"ghost\""},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -362,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_e13_trust_and_lmtp),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_warnings),

@@ -12,7 +12,7 @@
 
 struct draft_top {
     const struct toml_node *hostname, *origin, *postmaster, *state_dir, *user;
-    const struct toml_node *queue, *listen, *tls, *domain, *address, *list, *route, *relay, *send_as, *limits;
+    const struct toml_node *queue, *listen, *tls, *domain, *address, *list, *route, *relay, *send_as, *trust, *limits;
 };
 
 struct draft_queue {
@@ -23,7 +23,11 @@ struct draft_queue {
 };
 
 struct draft_listen {
-    const struct toml_node *mx, *submission;
+    const struct toml_node *mx, *submission, *lmtp;
+};
+
+struct draft_trust {
+    const struct toml_node *proxy, *xclient, *xforward;
 };
 
 struct draft_tls {
@@ -33,6 +37,7 @@ struct draft_tls {
 struct draft_domain {
     const struct toml_node *self;
     const struct toml_node *deliver, *deliver_as, *users, *catch_all, *aliases, *subaddress, *same_as;
+    bool smtputf8;
 };
 
 struct draft_address {

@@ -65,20 +65,28 @@ static void add_host(struct facts *f, const struct conf *c)
 
 static void add_listeners(struct facts *f, const struct conf *c)
 {
-    static const char *const roles[] = {[CONF_LISTEN_MX] = "mx", [CONF_LISTEN_SUBMISSION] = "submission"};
+    static const char *const roles[] = {
+        [CONF_LISTEN_MX] = "mx", [CONF_LISTEN_SUBMISSION] = "submission", [CONF_LISTEN_LMTP] = "lmtp"};
     static const char *const tls[] = {
         [CONF_TLS_NONE] = "no TLS", [CONF_TLS_STARTTLS] = "STARTTLS", [CONF_TLS_IMPLICIT] = "TLS from the start"};
     for (size_t i = 0; i < c->listener_count; i++) {
         const struct conf_listener *l = &c->listeners[i];
         slice place;
         slice_cut(l->text, ' ', &place, &(slice){0});
-        facts_add(f, facts_text(f, "%s listens on %.*s", roles[l->role], SLICE_ARG(place)), slice_str(tls[l->tls]));
+        facts_add(f, facts_text(f, "%s listens on %.*s", roles[l->role], SLICE_ARG(place)),
+                  facts_text(f, "%s%s", tls[l->tls], l->proxy ? ", behind a proxy" : ""));
     }
     for (size_t i = 0; i < c->tls_count; i++) {
         slice name = c->tls[i].name.len > 0 ? c->tls[i].name : SLICE("this host");
         facts_add(f, facts_text(f, "certificate of %.*s", SLICE_ARG(name)),
                   facts_text(f, "%.*s with %.*s", SLICE_ARG(c->tls[i].cert), SLICE_ARG(c->tls[i].key)));
     }
+}
+
+static void add_peers(struct facts *f, const struct conf_peers *peers, const char *what)
+{
+    for (size_t i = 0; i < peers->count; i++)
+        facts_add(f, facts_text(f, "%.*s %s", SLICE_ARG(peers->networks[i].text), what), SLICE_NONE);
 }
 
 static slice number_text(struct facts *f, const struct option *o, const char *target)
@@ -94,6 +102,9 @@ static slice number_text(struct facts *f, const struct option *o, const char *ta
     case OPTION_SIZE:
         memcpy(&size, target + o->offset, sizeof(size));
         return facts_text(f, "%" PRIu64 " bytes", size);
+    case OPTION_SECONDS:
+        memcpy(&time, target + o->offset, sizeof(time));
+        return facts_text(f, "%" PRId64 "s", time);
     case OPTION_MILLISECONDS:
         memcpy(&time, target + o->offset, sizeof(time));
         return facts_text(f, "%" PRId64 "s", time / 1000);
@@ -137,6 +148,9 @@ void facts_init(struct facts *f, const struct conf *conf)
     add_listeners(f, conf);
     facts_add_domains(f, conf);
     facts_add_routes(f, conf);
+    add_peers(f, &conf->trust.proxy, "may speak for others by PROXY");
+    add_peers(f, &conf->trust.xclient, "may speak for others by XCLIENT");
+    add_peers(f, &conf->trust.xforward, "may tell where mail came from by XFORWARD");
     add_queue(f, conf);
     add_limits(f, conf);
 }

@@ -18,6 +18,8 @@ static slice domain_text(struct facts *f, const struct route_domain *d)
                             SLICE_ARG(users_text(d)), SLICE_ARG(aliases), SLICE_ARG(d->subaddress));
     if (d->catch_all.len > 0)
         text = facts_text(f, "%.*s, all else to %.*s", SLICE_ARG(text), SLICE_ARG(d->catch_all));
+    if (d->ascii_only)
+        text = facts_text(f, "%.*s, ASCII only", SLICE_ARG(text));
     if (d->deliver_as.len > 0)
         text = facts_text(f, "%.*s, written as %.*s", SLICE_ARG(text), SLICE_ARG(d->deliver_as));
     return text;

@@ -72,6 +72,18 @@ static const struct {
     {"", "[limits]\nhops = 60\nvrfy = \"any\"\nbare_newline = \"reject\"\n",
      "CHANGED: limit hops: 60 (was: 50)\nCHANGED: limit vrfy: any (was: none)\n"
      "CHANGED: limit bare_newline: reject (was: normalize)\n"},
+    {"",
+     "[trust]\nproxy = [\"10.0.0.9\"]\nxclient = [\"::1\"]\nxforward = [\"10.0.0.0/24\"]\n[listen]\nlmtp = "
+     "[\"127.0.0.1:24 proxy\"]\n",
+     "NEW: lmtp listens on 127.0.0.1:24: no TLS, behind a proxy\nNEW: 10.0.0.9 may speak for others by PROXY\n"
+     "NEW: ::1 may speak for others by XCLIENT\nNEW: 10.0.0.0/24 may tell where mail came from by XFORWARD\n"},
+    {"", "[limits]\netrn = \"any\"\nuser_alarm = false\ntarpit = \"2s\"\nfuture_release = \"1d\"\n",
+     "CHANGED: limit user_alarm: no (was: yes)\nCHANGED: limit tarpit: 2s (was: 1s)\n"
+     "CHANGED: limit future_release: 86400s (was: 2592000s)\nCHANGED: limit etrn: any (was: none)\n"},
+    {DOMAIN, DOMAIN "smtputf8 = false\n",
+     "CHANGED: domain example.org: maildir:/m/{user}, users: a list, aliases: none, subaddress: \"+\", ASCII only "
+     "(was: "
+     "maildir:/m/{user}, users: a list, aliases: none, subaddress: \"+\")\n"},
     {"", "[queue]\nretry = [\"1s\"]\n",
      "CHANGED: waits between tries: 1s (was: 60s, 300s, 900s, 1800s, 3600s, 7200s, 14400s)\n"},
     {DOMAIN, "[domain.\"example.org\"]\ndeliver = \"mbox:/m/{user}\"\nusers = [\"alice\", \"carol\"]\n",

@@ -74,6 +74,7 @@ static void warn_of_any(struct reader *r, const struct draft_domain *draft, cons
 static void read_domain(struct reader *r, const struct draft_domain *draft, struct route_domain *domain)
 {
     domain->users = USERS_ACCOUNTS;
+    domain->ascii_only = !draft->smtputf8;
     if (draft->same_as) {
         check_stands_alone(r, draft);
         return;

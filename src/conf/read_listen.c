@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "conf/reader.h"
 
-static const char *const role_names[] = {[CONF_LISTEN_MX] = "mx", [CONF_LISTEN_SUBMISSION] = "submission"};
+static const char *const role_names[] = {
+    [CONF_LISTEN_MX] = "mx", [CONF_LISTEN_SUBMISSION] = "submission", [CONF_LISTEN_LMTP] = "lmtp"};
 
 static bool is_loopback(slice host)
 {
@@ -25,12 +26,11 @@ static bool read_words(struct reader *r, const struct toml_node *node, slice wor
         } else if (slice_equal(word, SLICE("starttls"))) {
             listener->tls = CONF_TLS_STARTTLS;
         } else if (slice_equal(word, SLICE("proxy"))) {
-            messages_error(&r->m, node->place, "\"proxy\" in \"%.*s\" is not yet built", SLICE_ARG(toml_text(node)));
-            return false;
+            listener->proxy = true;
         } else {
-            messages_error(&r->m, node->place, "\"%.*s\" behind the address must be \"tls\" or \"starttls\"",
+            messages_error(&r->m, node->place, "\"%.*s\" behind the address must be \"tls\", \"starttls\" or \"proxy\"",
                            SLICE_ARG(word));
-            messages_hint(&r->m, suggest_word(word, known, 2));
+            messages_hint(&r->m, suggest_word(word, known, 3));
             return false;
         }
     }
@@ -77,6 +77,22 @@ static void check_tls(struct reader *r, const struct toml_node *node, struct con
         listener->tls = CONF_TLS_STARTTLS;
 }
 
+static void check_peers(struct reader *r, const struct toml_node *node, const struct conf_listener *listener)
+{
+    bool local = listener->unix_path.len > 0 || is_loopback(listener->host);
+    if (listener->proxy && listener->unix_path.len > 0)
+        messages_error(&r->m, node->place, "\"proxy\" in \"%.*s\" has no meaning: a unix socket's peer has no address",
+                       SLICE_ARG(listener->text));
+    else if (listener->proxy && r->conf->trust.proxy.count == 0)
+        messages_error(&r->m, node->place,
+                       "\"proxy\" in \"%.*s\" needs [trust] with proxy = [...]: the addresses of the load balancers",
+                       SLICE_ARG(listener->text));
+    if (listener->role == CONF_LISTEN_LMTP && !local && !listener->proxy)
+        messages_warn(&r->m, node->place,
+                      "lmtp on \"%.*s\" is for local software: keep strangers from it, they belong on mx",
+                      SLICE_ARG(listener->text));
+}
+
 static bool same_place(const struct conf_listener *a, const struct conf_listener *b)
 {
     if (a->unix_path.len > 0 || b->unix_path.len > 0)
@@ -102,6 +118,7 @@ static void read_listener(struct reader *r, const struct toml_node *node, enum c
         return;
     }
     check_tls(r, node, &listener);
+    check_peers(r, node, &listener);
     c->listeners[c->listener_count++] = listener;
 }
 
@@ -109,14 +126,16 @@ void read_listen(struct reader *r)
 {
     struct draft_listen draft = {0};
     option_read(&r->m, &option_sections[SECTION_LISTEN], r->top.listen, &draft);
-    r->conf->listeners =
-        reader_array(r, toml_count(draft.mx) + toml_count(draft.submission), sizeof(*r->conf->listeners));
+    size_t count = toml_count(draft.mx) + toml_count(draft.submission) + toml_count(draft.lmtp);
+    r->conf->listeners = reader_array(r, count, sizeof(*r->conf->listeners));
     if (!r->conf->listeners)
         return;
     for (const struct toml_node *node = toml_first(draft.mx); node; node = node->next)
         read_listener(r, node, CONF_LISTEN_MX);
     for (const struct toml_node *node = toml_first(draft.submission); node; node = node->next)
         read_listener(r, node, CONF_LISTEN_SUBMISSION);
+    for (const struct toml_node *node = toml_first(draft.lmtp); node; node = node->next)
+        read_listener(r, node, CONF_LISTEN_LMTP);
 }
 
 static void read_pair(struct reader *r, const struct toml_node *table, slice name)

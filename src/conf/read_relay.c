@@ -1,95 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "conf/reader.h"
 
-#define PUBLIC_BITS_4 24
-#define PUBLIC_BITS_6 56
-
-struct block {
-    uint8_t ip[16];
-    uint8_t ip_len, bits;
-};
-
-/* Addresses that no stranger on the Internet can have (RFC 1918, 6598, 3927, 4193, 4291). */
-static const struct block private_blocks[] = {
-    {{10}, 4, 8},        {{172, 16}, 4, 12}, {{192, 168}, 4, 16},    {{127}, 4, 8},         {{100, 64}, 4, 10},
-    {{169, 254}, 4, 16}, {{0xfc}, 16, 7},    {{0xfe, 0x80}, 16, 10}, {{[15] = 1}, 16, 128},
-};
-
-static bool has_prefix(const uint8_t *ip, const uint8_t *prefix, unsigned bits)
-{
-    for (unsigned i = 0; i < bits; i++) {
-        if (((ip[i / 8] ^ prefix[i / 8]) >> (7 - i % 8)) & 1)
-            return false;
-    }
-    return true;
-}
-
-static bool is_private(const struct route_network *n)
-{
-    for (size_t i = 0; i < sizeof(private_blocks) / sizeof(private_blocks[0]); i++) {
-        const struct block *b = &private_blocks[i];
-        if (b->ip_len == n->ip_len && n->bits >= b->bits && has_prefix(n->ip, b->ip, b->bits))
-            return true;
-    }
-    return false;
-}
-
-/* The network with the bits behind its prefix set to 0, as it should have been written. */
-static slice without_host_bits(struct reader *r, const struct route_network *n)
-{
-    uint8_t ip[16];
-    char space[80];
-    buf b;
-    memcpy(ip, n->ip, sizeof(ip));
-    for (unsigned i = n->bits; i < 8u * n->ip_len; i++)
-        ip[i / 8] = (uint8_t)(ip[i / 8] & ~(0x80 >> i % 8));
-    if (memcmp(ip, n->ip, sizeof(ip)) == 0)
-        return SLICE_NONE;
-    buf_init_fixed(&b, space, sizeof(space));
-    address_ip_print(&b, ip, n->ip_len);
-    buf_printf(&b, "/%u", n->bits);
-    return reader_join(r, buf_slice(&b), "", SLICE_NONE);
-}
-
-static bool parse_network(struct reader *r, const struct toml_node *table, struct route_network *n)
-{
-    slice ip, bits;
-    size_t len;
-    uint64_t prefix;
-    bool has_bits = slice_cut(n->text, '/', &ip, &bits);
-    if (address_ip_parse(ip, n->ip, &len) != ERR_OK) {
-        messages_error(&r->m, table->key_place, "\"%.*s\" is not a network like \"10.1.2.0/24\"", SLICE_ARG(n->text));
-        return false;
-    }
-    n->ip_len = (uint8_t)len;
-    prefix = 8 * len;
-    if (has_bits && slice_to_u64(bits, 8 * len, &prefix) != ERR_OK) {
-        messages_error(&r->m, table->key_place, "\"%.*s\" must have between 0 and %zu bits behind its \"/\"",
-                       SLICE_ARG(n->text), 8 * len);
-        return false;
-    }
-    n->bits = (uint8_t)prefix;
-    slice better = without_host_bits(r, n);
-    if (better.len > 0) {
-        messages_error(&r->m, table->key_place, "\"%.*s\" is an address inside a network", SLICE_ARG(n->text));
-        messages_hint(&r->m, better);
-        return false;
-    }
-    return true;
-}
-
 static void check_public(struct reader *r, const struct toml_node *table, const struct route_network *n, bool is_public)
 {
-    unsigned least = n->ip_len == 4 ? PUBLIC_BITS_4 : PUBLIC_BITS_6;
-    if (is_private(n))
-        return;
-    if (!is_public)
+    if (!read_network_is_private(n) && !is_public)
         messages_error(&r->m, table->key_place,
                        "\"%.*s\" is public address space: if every host in it is yours, write public = true",
                        SLICE_ARG(n->text));
-    if (n->bits < least)
-        messages_error(&r->m, table->key_place, "\"%.*s\" is too large for public address space: at most a /%u",
-                       SLICE_ARG(n->text), least);
+    read_network_check_size(r, table->key_place, n);
 }
 
 static bool is_sender(struct reader *r, slice text)
@@ -145,7 +63,7 @@ static void read_network(struct reader *r, const struct toml_node *table)
         return;
     }
     option_read(&r->m, &option_sections[SECTION_NETWORK], table, &draft);
-    if (!parse_network(r, table, &n))
+    if (!read_network_text(r, table->key_place, n.text, &n))
         return;
     check_twice(r, table, &n);
     check_public(r, table, &n, draft.is_public);

@@ -61,6 +61,7 @@ void reader_check_file(struct reader *r, struct toml_place place, slice path, bo
 void read_basics(struct reader *r);
 void read_queue(struct reader *r);
 void read_tls(struct reader *r);
+void read_trust(struct reader *r);
 void read_listen(struct reader *r);
 void read_domains(struct reader *r);
 void read_addresses(struct reader *r);
@@ -69,6 +70,13 @@ void read_routes(struct reader *r);
 void read_relay(struct reader *r);
 void read_send_as(struct reader *r);
 void check_whole(struct reader *r);
+
+/* read_network.c: "10.1.2.0/24" or an address. False with an error. */
+bool read_network_text(struct reader *r, struct toml_place place, slice text, struct route_network *n_r);
+/* Address space that no stranger on the Internet can have. */
+bool read_network_is_private(const struct route_network *n);
+/* Longest prefix that public address space may be written with. An error when n is larger and public. */
+void read_network_check_size(struct reader *r, struct toml_place place, const struct route_network *n);
 
 /* read_deliver.c: users tells which users the domain has. False with an error. */
 bool read_deliver(struct reader *r, const struct toml_node *node, enum users_kind users,

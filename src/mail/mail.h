@@ -6,6 +6,7 @@
 
 #include "mail/address.h"
 #include "mail/body.h"
+#include "mail/convert.h"
 #include "mail/date.h"
 #include "mail/dsn.h"
 #include "mail/envelope.h"
@@ -13,5 +14,6 @@
 #include "mail/queue_id.h"
 #include "mail/received.h"
 #include "mail/status.h"
+#include "mail/xtext.h"
 
 #endif

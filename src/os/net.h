@@ -60,6 +60,9 @@ must_check enum err net_start_tls_client(struct net_connection *c, const struct 
 slice net_tls_text(const struct net_connection *c);
 /* The peer's certificate chain and name were valid (client side). */
 bool net_tls_verified(const struct net_connection *c);
+/* See tls_session_binding and tls_session_client_mails; false and nothing without TLS. */
+bool net_tls_binding(const struct net_connection *c, uint8_t binding[TLS_BINDING_SIZE]);
+void net_tls_client_mails(const struct net_connection *c, buf *out);
 /* Why the handshake failed, in one line; empty if it did not. */
 slice net_tls_error(const struct net_connection *c);
 int net_fd(const struct net_connection *c);

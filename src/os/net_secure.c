@@ -49,6 +49,17 @@ bool net_tls_verified(const struct net_connection *c)
     return c->tls && !c->handshaking && tls_session_verified(c->tls);
 }
 
+bool net_tls_binding(const struct net_connection *c, uint8_t binding[TLS_BINDING_SIZE])
+{
+    return c->tls && !c->handshaking && tls_session_binding(c->tls, binding);
+}
+
+void net_tls_client_mails(const struct net_connection *c, buf *out)
+{
+    if (c->tls && !c->handshaking)
+        tls_session_client_mails(c->tls, out);
+}
+
 slice net_tls_error(const struct net_connection *c)
 {
     slice text = c->tls ? tls_session_error(c->tls) : SLICE_NONE;

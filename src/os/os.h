@@ -7,6 +7,7 @@
 #include "os/clock.h"
 #include "os/event.h"
 #include "os/file.h"
+#include "os/idna.h"
 #include "os/log.h"
 #include "os/loop.h"
 #include "os/net.h"

@@ -19,12 +19,17 @@ struct tls_pair {
 must_check enum err tls_server_open(const struct tls_pair *pairs, size_t count, slice ticket_key,
                                     struct tls_server **t_r, buf *why);
 void tls_server_close(struct tls_server **t);
+/* From here on its sessions ask clients for a certificate and take who has none, or one that is not valid: see tls_session_client_mails. ca_path: the authorities, PEM. Its sessions give no
+ * tickets. Errors as tls_server_open. */
+must_check enum err tls_server_ask_clients(struct tls_server *t, slice ca_path, buf *why);
 /* Checks a pair without keeping it: readable, belong together, not expired. Warnings (unknown chain, near expiry) go to `warnings`, one line each. */
 must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);
 
 /* System trust store. verify: a handshake with a bad chain or name fails; otherwise it is only noted. */
 must_check enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why);
 void tls_client_close(struct tls_client **t);
+/* The certificate that we show when a server asks for one. Errors as tls_server_open. */
+must_check enum err tls_client_identify(struct tls_client *t, const struct tls_pair *pair, buf *why);
 
 /* For os/net: sans-I/O. Feed what the peer sent; take what must go to the peer; read and write plaintext. */
 must_check enum err tls_session_open_server(const struct tls_server *t, struct tls_session **s_r);
@@ -42,5 +47,10 @@ void tls_session_output(struct tls_session *s, buf *out);
 slice tls_session_text(const struct tls_session *s);
 bool tls_session_verified(const struct tls_session *s);
 slice tls_session_error(const struct tls_session *s);
+#define TLS_BINDING_SIZE 32
+/* What both ends of this channel know and nobody between them: tls-exporter of RFC 9266. False: there is none (no handshake yet; TLS 1.2 without the extended master secret). */
+bool tls_session_binding(const struct tls_session *s, uint8_t binding[TLS_BINDING_SIZE]);
+/* Server side: appends the rfc822Names of the client's certificate, each with an LF behind it, when it verifies against tls_server_ask_clients; else nothing. */
+void tls_session_client_mails(const struct tls_session *s, buf *out);
 
 #endif

@@ -28,5 +28,9 @@ const char *tls_reason(void);
 /* The context a session begins with; SNI may exchange it. */
 SSL_CTX *tls_server_context(const struct tls_server *t);
 SSL_CTX *tls_client_context(const struct tls_client *t);
+/* Each context of the server once; NULL behind the last. */
+SSL_CTX *tls_server_context_at(const struct tls_server *t, size_t at);
+/* NULL until the handshake is done. */
+SSL *tls_session_ssl(const struct tls_session *s);
 
 #endif

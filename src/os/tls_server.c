@@ -133,3 +133,8 @@ SSL_CTX *tls_server_context(const struct tls_server *t)
 {
     return t->rows[t->first].ctx;
 }
+
+SSL_CTX *tls_server_context_at(const struct tls_server *t, size_t at)
+{
+    return at < t->count ? t->rows[at].ctx : NULL;
+}

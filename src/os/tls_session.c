@@ -247,3 +247,8 @@ slice tls_session_error(const struct tls_session *s)
 {
     return slice_str(s->error);
 }
+
+SSL *tls_session_ssl(const struct tls_session *s)
+{
+    return s->done ? s->ssl : NULL;
+}

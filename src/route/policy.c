@@ -35,6 +35,14 @@ static bool network_allows(const struct route_network *network, struct address s
     return false;
 }
 
+bool route_networks_contain(const struct route_network *networks, size_t count, const uint8_t *ip, uint8_t ip_len)
+{
+    bool found = false;
+    for (size_t i = 0; i < count && !found; i++)
+        found = route_network_contains(&networks[i], ip, ip_len);
+    return found;
+}
+
 static const struct route_network *trusting_network(const struct route_index *index, const struct route_session *s,
                                                     struct address sender)
 {
@@ -52,7 +60,7 @@ bool route_session_trusted(const struct route_index *index, const struct route_s
     const struct route_tables *t = index->tables;
     const struct route_network *network = NULL;
     bool trusted = (s->login.len > 0 && t->allow_authenticated) || (s->local_socket && t->allow_local_socket);
-    if (!trusted && !s->local_socket) {
+    if (!trusted && !s->local_socket && !s->own_only) {
         network = trusting_network(index, s, complete(index, reverse_path));
         trusted = network != NULL;
     }

@@ -10,7 +10,8 @@ struct route_session {
     uint8_t ip[16];
     uint8_t ip_len; /* 0: local socket */
     bool local_socket;
-    slice login; /* "alice@example.org" when signed in, else empty */
+    bool own_only; /* never trusted by its address: an LMTP listener takes mail for our domains and no other */
+    slice login;   /* "alice@example.org" when signed in, else empty */
 };
 
 /* Is the session trusted to relay for this reverse-path? *network_r (may be NULL) is the [relay.network] that says so. */
@@ -18,6 +19,8 @@ bool route_session_trusted(const struct route_index *index, const struct route_s
                            const struct route_network **network_r);
 /* May a signed-in session use this address as reverse-path or From: its own address (subaddress too), aliases that lead only to it, [send_as]? Null reverse-path: yes. */
 bool route_sender_allowed(const struct route_index *index, slice login, struct address sender);
+/* Is the address (of 4 or 16 bytes, 0: none) in one of these networks? */
+bool route_networks_contain(const struct route_network *networks, size_t count, const uint8_t *ip, uint8_t ip_len);
 /* At MAIL: STATUS_OK, SENDER_NOT_YOURS. */
 enum status route_policy_mail(const struct route_index *index, const struct route_session *s,
                               struct address reverse_path);

@@ -142,6 +142,10 @@ static void test_rcpt(void **state)
     struct route_session s = session("10.1.2.3");
     assert_true(route_session_trusted(w.index, &s, split("a@example.org"), &network));
     assert_ptr_equal(network, &networks[0]);
+    s.own_only = true;
+    assert_false(route_session_trusted(w.index, &s, split("a@example.org"), NULL));
+    assert_int_equal(route_policy_rcpt(w.index, &s, split("a@example.org"), split("x@far.example")),
+                     STATUS_RELAY_DENIED);
     w.tables.allow_authenticated = false;
     s = session("alice@example.org");
     assert_false(route_session_trusted(w.index, &s, split("alice@example.org"), NULL));

@@ -49,6 +49,7 @@ struct route_domain {
     const struct alias_table *aliases;  /* or NULL */
     slice subaddress;                   /* separator characters, "+" by default; empty: none */
     const struct route_domain *same_as; /* or NULL */
+    bool ascii_only;                    /* recipients that are not ASCII are refused */
     bool implied;                       /* made from `hostname`, not written as a [domain] */
 };
 

@@ -5,14 +5,23 @@
 
 #define ROWS 32768u
 #define AUTH_ROWS 16384u
+#define USER_ROWS 16384u
 #define AUTH_WINDOW_S (15 * 60)
+#define USER_WINDOW_S 3600
+#define KEY_MAX 320 /* an address and a login */
+
+/* What is counted of an address: itself, and the network that it is in. */
+enum scope { SCOPE_ADDRESS, SCOPE_NETWORK, SCOPES };
+
+enum user_count { USER_MESSAGES, USER_RECIPIENTS, USER_ALARMS, USER_COUNTS };
 
 struct region {
     struct hash_key key;
     _Atomic uint32_t sessions[LIMITS_COLUMNS];
-    _Atomic uint16_t address_sessions[2][ROWS][LIMITS_COLUMNS];
-    _Atomic uint32_t address_rate[2][ROWS];
+    _Atomic uint16_t address_sessions[SCOPES][2][ROWS][LIMITS_COLUMNS];
+    _Atomic uint32_t address_rate[SCOPES][2][ROWS];
     _Atomic uint32_t auth[2][AUTH_ROWS];
+    _Atomic uint32_t user[USER_COUNTS][2][USER_ROWS];
 };
 
 size_t limits_region_size(void)
@@ -32,12 +41,11 @@ void limits_column_clear(void *memory, uint32_t column)
     if (column >= LIMITS_COLUMNS)
         return;
     atomic_store(&r->sessions[column], 0);
-    for (size_t side = 0; side < 2; side++) {
-        for (size_t row = 0; row < ROWS; row++) {
-            /* Untouched pages stay untouched: reading a zero page costs no memory, writing it would. */
-            if (atomic_load(&r->address_sessions[side][row][column]) != 0)
-                atomic_store(&r->address_sessions[side][row][column], 0);
-        }
+    for (size_t i = 0; i < (size_t)SCOPES * 2 * ROWS; i++) {
+        _Atomic uint16_t *count = &r->address_sessions[i / (2 * ROWS)][i / ROWS % 2][i % ROWS][column];
+        /* Untouched pages stay untouched: reading a zero page costs no memory, writing it would. */
+        if (atomic_load(count) != 0)
+            atomic_store(count, 0);
     }
 }
 
@@ -52,32 +60,45 @@ static struct rows rows_of(const struct region *r, slice key, uint32_t count)
     return (struct rows){{(uint32_t)h % count, (uint32_t)(h >> 32) % count}};
 }
 
-static slice network_of(slice ip)
+/* What counts as one address: a host has a whole /64 of IPv6. */
+static slice address_of(slice ip)
 {
     return ip.len == 16 ? slice_sub(ip, 0, 8) : ip;
 }
 
-static uint32_t address_sessions(const struct region *r, const struct rows *rows)
+static slice key_of(slice ip, enum scope scope)
+{
+    if (scope == SCOPE_ADDRESS)
+        return address_of(ip);
+    return slice_sub(ip, 0, ip.len == 16 ? 6 : 3);
+}
+
+static uint32_t factor_of(enum scope scope)
+{
+    return scope == SCOPE_NETWORK ? LIMITS_NETWORK_FACTOR : 1;
+}
+
+static uint32_t address_sessions(const struct region *r, enum scope scope, const struct rows *rows)
 {
     uint32_t least = UINT32_MAX;
     for (size_t side = 0; side < 2; side++) {
         uint32_t sum = 0;
         for (size_t column = 0; column < LIMITS_COLUMNS; column++)
-            sum += atomic_load_explicit(&r->address_sessions[side][rows->at[side]][column], memory_order_relaxed);
+            sum +=
+                atomic_load_explicit(&r->address_sessions[scope][side][rows->at[side]][column], memory_order_relaxed);
         if (sum < least)
             least = sum;
     }
     return least;
 }
 
-/* Adds one to a word of (window number, count); the count after it. The window is kept in 12 bits, the count stops at 2^20 - 1. */
-static uint32_t window_add(_Atomic uint32_t *word, uint32_t window)
+/* Adds to a word of (window number, count); the count after it. The window is kept in 12 bits, the count stops at 2^20 - 1. */
+static uint32_t window_add(_Atomic uint32_t *word, uint32_t window, uint32_t n)
 {
     uint32_t old = atomic_load(word);
     for (;;) {
         uint32_t count = old >> 20 == (window & 0xfff) ? old & 0xfffff : 0;
-        if (count < 0xfffff)
-            count++;
+        count = n < 0xfffff - count ? count + n : 0xfffff;
         if (atomic_compare_exchange_weak(word, &old, (window & 0xfff) << 20 | count))
             return count;
     }
@@ -89,11 +110,11 @@ static uint32_t window_count(const _Atomic uint32_t *word, uint32_t window)
     return v >> 20 == (window & 0xfff) ? v & 0xfffff : 0;
 }
 
-static uint32_t rate_add(struct region *r, const struct rows *rows, int64_t now_s)
+static uint32_t rate_add(struct region *r, enum scope scope, const struct rows *rows, int64_t now_s)
 {
     uint32_t minute = (uint32_t)(now_s / 60);
-    uint32_t a = window_add(&r->address_rate[0][rows->at[0]], minute);
-    uint32_t b = window_add(&r->address_rate[1][rows->at[1]], minute);
+    uint32_t a = window_add(&r->address_rate[scope][0][rows->at[0]], minute, 1);
+    uint32_t b = window_add(&r->address_rate[scope][1][rows->at[1]], minute, 1);
     return a < b ? a : b;
 }
 
@@ -106,21 +127,48 @@ uint32_t limits_sessions(const void *memory)
     return sum;
 }
 
+/* An address that is too busy by itself uses up nothing of its network. */
+static enum limits_answer address_admits(struct region *r, const struct limits_config *c, slice ip, int64_t now_s)
+{
+    static const enum limits_answer rate[SCOPES] = {LIMITS_RATE, LIMITS_NETWORK_RATE};
+    static const enum limits_answer busy[SCOPES] = {LIMITS_ADDRESS, LIMITS_NETWORK};
+    for (enum scope scope = SCOPE_ADDRESS; scope < SCOPES; scope++) {
+        struct rows rows = rows_of(r, key_of(ip, scope), ROWS);
+        uint64_t factor = factor_of(scope);
+        if (c->connections_per_minute && rate_add(r, scope, &rows, now_s) > factor * c->connections_per_minute)
+            return rate[scope];
+        if (c->sessions_per_address && address_sessions(r, scope, &rows) >= factor * c->sessions_per_address)
+            return busy[scope];
+    }
+    return LIMITS_OK;
+}
+
+static void address_count(struct region *r, uint32_t column, slice ip, bool up)
+{
+    if (ip.len == 0)
+        return;
+    for (enum scope scope = SCOPE_ADDRESS; scope < SCOPES; scope++) {
+        struct rows rows = rows_of(r, key_of(ip, scope), ROWS);
+        for (size_t side = 0; side < 2; side++) {
+            _Atomic uint16_t *count = &r->address_sessions[scope][side][rows.at[side]][column];
+            if (up)
+                atomic_fetch_add(count, 1);
+            else
+                atomic_fetch_sub(count, 1);
+        }
+    }
+}
+
 enum limits_answer limits_session_begin(void *memory, uint32_t column, const struct limits_config *c, slice ip,
                                         int64_t now_s)
 {
     struct region *r = memory;
     if (c->sessions && limits_sessions(memory) >= c->sessions)
         return LIMITS_SESSIONS;
-    if (ip.len > 0) {
-        struct rows rows = rows_of(r, network_of(ip), ROWS);
-        if (c->connections_per_minute && rate_add(r, &rows, now_s) > c->connections_per_minute)
-            return LIMITS_RATE;
-        if (c->sessions_per_address && address_sessions(r, &rows) >= c->sessions_per_address)
-            return LIMITS_ADDRESS;
-        for (size_t side = 0; side < 2; side++)
-            atomic_fetch_add(&r->address_sessions[side][rows.at[side]][column], 1);
-    }
+    enum limits_answer a = ip.len > 0 ? address_admits(r, c, ip, now_s) : LIMITS_OK;
+    if (a != LIMITS_OK)
+        return a;
+    address_count(r, column, ip, true);
     atomic_fetch_add(&r->sessions[column], 1);
     return LIMITS_OK;
 }
@@ -129,11 +177,19 @@ void limits_session_end(void *memory, uint32_t column, slice ip)
 {
     struct region *r = memory;
     atomic_fetch_sub(&r->sessions[column], 1);
-    if (ip.len == 0)
-        return;
-    struct rows rows = rows_of(r, network_of(ip), ROWS);
-    for (size_t side = 0; side < 2; side++)
-        atomic_fetch_sub(&r->address_sessions[side][rows.at[side]][column], 1);
+    address_count(r, column, ip, false);
+}
+
+enum limits_answer limits_session_move(void *memory, uint32_t column, const struct limits_config *c, const slice ips[2],
+                                       int64_t now_s)
+{
+    struct region *r = memory;
+    enum limits_answer a = ips[1].len > 0 ? address_admits(r, c, ips[1], now_s) : LIMITS_OK;
+    if (a != LIMITS_OK)
+        return a;
+    address_count(r, column, ips[1], true);
+    address_count(r, column, ips[0], false);
+    return LIMITS_OK;
 }
 
 static uint32_t auth_window(int64_t now_s)
@@ -141,7 +197,29 @@ static uint32_t auth_window(int64_t now_s)
     return (uint32_t)(now_s / AUTH_WINDOW_S);
 }
 
-static bool auth_over(const struct region *r, uint32_t limit, slice key, int64_t now_s)
+/* Who is counted for a failed login: the address with this login, the address, the login. An empty one is not. */
+enum auth_who { AUTH_PAIR, AUTH_ADDRESS, AUTH_LOGIN, AUTH_WHO };
+
+struct auth_keys {
+    slice key[AUTH_WHO];
+    char memory[KEY_MAX];
+};
+
+static void auth_keys(struct auth_keys *k, slice ip, slice login)
+{
+    slice address = address_of(ip);
+    buf b;
+    buf_init_fixed(&b, k->memory, sizeof(k->memory));
+    buf_append(&b, address);
+    /* with the address before it a login's key is never as a login's alone, and one that is too long is cut for everybody alike */
+    buf_append_char(&b, '\0');
+    buf_append(&b, slice_sub(login, 0, sizeof(k->memory) - b.len));
+    k->key[AUTH_PAIR] = address.len > 0 && login.len > 0 ? buf_slice(&b) : SLICE_NONE;
+    k->key[AUTH_ADDRESS] = address;
+    k->key[AUTH_LOGIN] = login;
+}
+
+static bool auth_over(const struct region *r, uint64_t limit, slice key, int64_t now_s)
 {
     if (key.len == 0)
         return false;
@@ -153,21 +231,76 @@ static bool auth_over(const struct region *r, uint32_t limit, slice key, int64_t
 
 bool limits_auth_locked(const void *memory, const struct limits_config *c, slice ip, slice login, int64_t now_s)
 {
+    static const uint32_t factors[AUTH_WHO] = {1, LIMITS_AUTH_ADDRESS_FACTOR, LIMITS_AUTH_LOGIN_FACTOR};
     const struct region *r = memory;
-    if (!c->auth_failures)
-        return false;
-    return auth_over(r, c->auth_failures, network_of(ip), now_s) || auth_over(r, c->auth_failures, login, now_s);
+    struct auth_keys k;
+    bool locked = false;
+    auth_keys(&k, ip, login);
+    for (size_t i = 0; i < AUTH_WHO && c->auth_failures; i++)
+        locked = locked || auth_over(r, (uint64_t)factors[i] * c->auth_failures, k.key[i], now_s);
+    return locked;
 }
 
 void limits_auth_failed(void *memory, slice ip, slice login, int64_t now_s)
 {
     struct region *r = memory;
-    slice keys[2] = {network_of(ip), login};
-    for (size_t i = 0; i < 2; i++) {
-        if (keys[i].len == 0)
+    struct auth_keys k;
+    auth_keys(&k, ip, login);
+    for (size_t i = 0; i < AUTH_WHO; i++) {
+        if (k.key[i].len == 0)
             continue;
-        struct rows rows = rows_of(r, keys[i], AUTH_ROWS);
+        struct rows rows = rows_of(r, k.key[i], AUTH_ROWS);
         for (size_t side = 0; side < 2; side++)
-            (void)window_add(&r->auth[side][rows.at[side]], auth_window(now_s));
+            (void)window_add(&r->auth[side][rows.at[side]], auth_window(now_s), 1);
     }
+}
+
+static uint32_t user_window(int64_t now_s)
+{
+    return (uint32_t)(now_s / USER_WINDOW_S);
+}
+
+static uint32_t user_count(const struct region *r, enum user_count what, const struct rows *rows, int64_t now_s)
+{
+    uint32_t a = window_count(&r->user[what][0][rows->at[0]], user_window(now_s));
+    uint32_t b = window_count(&r->user[what][1][rows->at[1]], user_window(now_s));
+    return a < b ? a : b;
+}
+
+static uint32_t user_add(struct region *r, enum user_count what, const struct rows *rows, uint32_t window, uint32_t n)
+{
+    uint32_t a = window_add(&r->user[what][0][rows->at[0]], window, n);
+    uint32_t b = window_add(&r->user[what][1][rows->at[1]], window, n);
+    return a < b ? a : b;
+}
+
+struct limits_user limits_user_sent(const void *memory, slice login, int64_t now_s)
+{
+    const struct region *r = memory;
+    struct rows rows = rows_of(r, login, USER_ROWS);
+    return (struct limits_user){.messages = user_count(r, USER_MESSAGES, &rows, now_s),
+                                .recipients = user_count(r, USER_RECIPIENTS, &rows, now_s),
+                                .since_s = now_s - now_s % USER_WINDOW_S};
+}
+
+struct limits_user limits_user_add(void *memory, slice login, uint32_t recipients, int64_t now_s)
+{
+    struct region *r = memory;
+    struct rows rows = rows_of(r, login, USER_ROWS);
+    return (struct limits_user){.messages = user_add(r, USER_MESSAGES, &rows, user_window(now_s), 1),
+                                .recipients = user_add(r, USER_RECIPIENTS, &rows, user_window(now_s), recipients),
+                                .since_s = now_s - now_s % USER_WINDOW_S};
+}
+
+bool limits_user_over(const struct limits_config *c, const struct limits_user *u, uint32_t times)
+{
+    return (c->user_messages && u->messages > (uint64_t)times * c->user_messages) ||
+           (c->user_recipients && u->recipients > (uint64_t)times * c->user_recipients);
+}
+
+bool limits_user_alarm_once(void *memory, slice login, int64_t now_s)
+{
+    struct region *r = memory;
+    struct rows rows = rows_of(r, login, USER_ROWS);
+    return user_add(r, USER_ALARMS, &rows, user_window(now_s), 1) == 1;
 }

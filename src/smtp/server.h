@@ -151,6 +151,8 @@ void smtp_server_hurry(struct smtp_server *s, uint32_t percent);
 /* Implicit TLS or a unix socket: TLS is there from the start, called before the first feed. */
 void smtp_server_start_secured(struct smtp_server *s);
 bool smtp_server_is_secured(const struct smtp_server *s);
+/* Refused or wrong commands since the session began or a message was taken: what max_errors is compared with. */
+uint32_t smtp_server_errors(const struct smtp_server *s);
 bool smtp_server_waits(const struct smtp_server *s); /* for the answer to the event that was pulled last */
 
 slice smtp_server_output(const struct smtp_server *s);

@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
-from harness import account, certs, exim, namespace, nameserver, postfix, sink, thurn  # noqa: E402
+from harness import account, certs, exim, interop, namespace, nameserver, postfix, sink, thurn  # noqa: E402
 
 TEST_LIMIT = 120
 _numbers = itertools.count(1)
@@ -65,6 +65,21 @@ def build():
 @pytest.fixture(scope="session")
 def authority(top):
     return certs.Authority(os.path.join(top, "ca"))
+
+
+@pytest.fixture
+def row(build, record_property, request):
+    """row(program, direction) begins a row of docs/interop.md; it is kept when the test passes."""
+    rows = []
+
+    def begin(program, direction):
+        rows.append(interop.Row(program, direction, build))
+        return rows[-1]
+
+    yield begin
+    if not getattr(request.node, "failed", False):
+        for one in rows:
+            record_property("interop", one.json())
 
 
 @pytest.fixture

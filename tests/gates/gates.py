@@ -6,8 +6,9 @@
 
 The include graph is held to the `may-use` block of ARCHITECTURE.md, the object files of PURE rooms (in the build
 folder) to pure_symbols.txt, functions and files to their sizes, each .c to including its own header first, each
-file to its SPDX line, and the layout to clang-format. There is no list of exceptions: tests (`*_test.c`, tests/)
-and tables (folders named tables/) are left out of the sizes by name and folder, for all alike; tables are laid out by hand.
+file to its SPDX line, docs/interop.md to its tests, and the layout to clang-format. There is no list of exceptions:
+tests (`*_test.c`, tests/) and tables (folders named tables/) are left out of the sizes by name and folder, for all
+alike; tables are laid out by hand.
 
     gates.py [--build DIR]      the tree this file lies in; DIR is a plain gcc build (default build)
     gates.py --self-test        breaks each rule once in a tree of its own and sees whether it is caught
@@ -324,10 +325,37 @@ def check_layout(root, files):
     return failures
 
 
+# --- pages that tests prove
+
+def check_pages(root, files):
+    """Each row of docs/interop.md ends with the test that shows it, and each test that makes rows has one there."""
+    page, folder = "docs/interop.md", "tests/e2e/"
+    if page not in files:
+        return []
+    tests = {}
+    for path in files:
+        if path.startswith(folder + "test_"):
+            text = read(os.path.join(root, path))
+            for match in re.finditer(r"^def (test_\w+)\(([^)]*)\)", text, re.M):
+                makes_rows = re.search(r"\brow\b", match.group(2))
+                tests["%s::%s" % (path, match.group(1))] = text[:match.start()].count("\n") + 1 if makes_rows else 0
+    failures, seen = [], set()
+    for number, line in enumerate(read(os.path.join(root, page)).splitlines(), 1):
+        named = re.search(r"\| `([^`|]+?)(\[[^`|]*\])?` \|$", line)
+        if named:
+            seen.add(named.group(1))
+            if not tests.get(named.group(1)):
+                failures.append((page, number, "row without its test", "a test with rows", named.group(1)))
+    failures += [(name.split("::")[0], line, "test whose rows are not in " + page, "a row", name.split("::")[1])
+                 for name, line in tests.items() if line and name not in seen]
+    return failures
+
+
 def check_all(root, build):
     files = list_files(root)
     return (check_includes(root, files) + check_pure(root, files, build) + check_test_names(root, build)
-            + check_sizes(root, files) + check_words(root, files) + check_layout(root, files))
+            + check_sizes(root, files) + check_words(root, files) + check_layout(root, files)
+            + check_pages(root, files))
 
 
 def main():

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 SPDX = "/* SPDX-License-Identifier: ISC */\n"
+PYTHON = "# SPDX-License-Identifier: ISC\n"
 TABLE = "```may-use\nbase:\nmail: base   PURE\nos: base\nproc/NAME: base mail os\n```\n"
 GOOD = {
     "ARCHITECTURE.md": TABLE,
@@ -22,6 +23,8 @@ GOOD = {
     "src/proc/queue/queue.h": SPDX,
     "src/proc/sender/sender.h": SPDX,
     "src/proc/sender/sender.c": SPDX + '#include "proc/sender/sender.h"\n#include "mail/mail.h"\n',
+    "docs/interop.md": "| program | test |\n|---|---|\n| swaks | `tests/e2e/test_a.py::test_one[x]` |\n",
+    "tests/e2e/test_a.py": PYTHON + "def test_one(row):\n    pass\n\n\ndef test_two():\n    pass\n",
     "src/thurn.c": SPDX + '#include "proc/sender/sender.h"\n#include "proc/queue/queue.h"\n',
 }
 LONG = "void long_one(int *n)\n{\n" + "    /* a comment is no code */\n\n" * 40 + "    *n = 1;\n" * 58 + "}\n"
@@ -59,6 +62,12 @@ BROKEN = [
     ("no SPDX", "src/os/a.c", "int a;\n", "src/os/a.c:1: no SPDX line"),
     ("no SPDX in a script", "scripts/a", "#!/bin/sh\necho\n", "scripts/a:2: no SPDX line"),
     ("left for later", "src/os/a.c", SPDX + "/* TO" "DO: later */\n", "src/os/a.c:2: work left in the tree"),
+    ("row without a test", "docs/interop.md", "| swaks | `tests/e2e/test_a.py::test_one` |\n| x | `tests/e2e/test_a.py::test_no` |\n",
+     "docs/interop.md:2: row without its test"),
+    ("row of a test that makes none", "docs/interop.md",
+     "| swaks | `tests/e2e/test_a.py::test_one` |\n| x | `tests/e2e/test_a.py::test_two` |\n", "docs/interop.md:2: row without its test"),
+    ("test without its row", "tests/e2e/test_b.py", PYTHON + "def test_three(work, row):\n    pass\n",
+     "tests/e2e/test_b.py:2: test whose rows are not in docs/interop.md"),
     ("layout", "src/os/a.c", SPDX + "int  a;\n", "src/os/a.c:2: layout"),
 ]
 # what must not be reported

@@ -25,6 +25,7 @@ static const struct option top[] = {
      .doc = "System user that processes run as when started by root."},
     {.name = "queue", .type = OPTION_TABLE, .offset = AT(draft_top, queue)},
     {.name = "listen", .type = OPTION_TABLE, .offset = AT(draft_top, listen)},
+    {.name = "trust", .type = OPTION_TABLE, .offset = AT(draft_top, trust)},
     {.name = "tls", .type = OPTION_TABLE, .offset = AT(draft_top, tls)},
     {.name = "domain", .type = OPTION_TABLE, .offset = AT(draft_top, domain)},
     {.name = "address", .type = OPTION_TABLE, .offset = AT(draft_top, address)},
@@ -60,8 +61,23 @@ static const struct option listen[] = {
             "every address. AUTH is never offered."},
     {"submission", OPTION_STRINGS, AT(draft_listen, submission), .fallback = "[]",
      .doc = "Where our users bring mail for anyone, once signed in: \"HOST:PORT tls\" or \"HOST:PORT starttls\"."},
-    {.name = "lmtp", .type = OPTION_LATER},
+    {"lmtp", OPTION_STRINGS, AT(draft_listen, lmtp), .fallback = "[]",
+     .doc =
+         "Where trusted local software brings mail for our domains by LMTP: \"HOST:PORT\" or \"unix:/path\". It never "
+         "relays and knows no AUTH. The word proxy behind any address asks for a PROXY header, from [trust] proxy."},
     {.name = "console", .type = OPTION_LATER},
+};
+
+static const struct option trust[] = {
+    {"proxy", OPTION_STRINGS, AT(draft_trust, proxy), .fallback = "[]",
+     .doc = "Addresses or networks of load balancers: only they may connect where a listener says proxy, and the "
+            "client is "
+            "whom their PROXY header names."},
+    {"xclient", OPTION_STRINGS, AT(draft_trust, xclient), .fallback = "[]",
+     .doc = "Addresses or networks that may say with XCLIENT for whom they speak: policy and limits then see that "
+            "client."},
+    {"xforward", OPTION_STRINGS, AT(draft_trust, xforward), .fallback = "[]",
+     .doc = "Addresses or networks that may say with XFORWARD where a message came from; for logs and Received only."},
 };
 
 static const struct option tls[] = {
@@ -85,7 +101,8 @@ static const struct option domain[] = {
      .doc = "Another [domain] whose addresses these are; stands alone."},
     {.name = "dkim", .type = OPTION_LATER},
     {.name = "srs", .type = OPTION_LATER},
-    {.name = "smtputf8", .type = OPTION_LATER},
+    {"smtputf8", OPTION_BOOL, AT(draft_domain, smtputf8), .fallback = "true",
+     .doc = "Whether recipients may have signs in their local part that are not ASCII."},
 };
 
 static const struct option address[] = {
@@ -142,11 +159,35 @@ static const struct option limits[] = {
     {"errors", OPTION_COUNT, AT(conf_limits, errors), 0, 1000000, "20",
      .doc = "Errors after which a session ends; 0 is no limit."},
     {"auth_failures", OPTION_COUNT, AT(conf_limits, auth_failures), 0, 1000000, "10",
-     .doc = "Failed logins of one address or login before it is locked out for a while; 0 is no limit."},
+     .doc =
+         "Failed logins of one login from one address before both together are locked out for the rest of 15 minutes; "
+         "an address is locked out at 3 times as many for whatever logins, a login at 20 times as many from "
+         "anywhere. 0 is no limit."},
+    {"user_messages_per_hour", OPTION_COUNT, AT(conf_limits, user_messages_per_hour), 0, 500000, "500",
+     .doc = "Messages an hour of one login; 0 is no limit."},
+    {"user_recipients_per_hour", OPTION_COUNT, AT(conf_limits, user_recipients_per_hour), 0, 500000, "2000",
+     .doc = "Recipients an hour of one login; 0 is no limit."},
+    {"user_alarm", OPTION_BOOL, AT(conf_limits, user_alarm), .fallback = "true",
+     .doc = "A login above its hour's limits: the postmaster is told, the login's queued mail and what still comes is "
+            "held "
+            "until released, and twice the limit is refused. With false what is above the limit is refused."},
     {"hops", OPTION_COUNT, AT(conf_limits, hops), 0, 1000, "50",
      .doc = "Received fields above which a message is taken for a loop; 0 is no limit."},
     {"pregreet", OPTION_MILLISECONDS, AT(conf_limits, pregreet_ms), 0, 60, "0s",
      .doc = "How long to wait for clients that speak before the greeting; \"0s\" is not at all."},
+    {"tarpit", OPTION_MILLISECONDS, AT(conf_limits, tarpit_ms), 0, 30, "1s",
+     .doc = "How much longer each reply takes from a session's eleventh error on, up to 5 times this; \"0s\" is not at "
+            "all."},
+    {"command_timeout", OPTION_MILLISECONDS, AT(conf_limits, command_timeout_ms), 1, 3600, "5m",
+     .doc = "Time for a command to come whole. A tenth of it under stress, as data_timeout."},
+    {"data_timeout", OPTION_MILLISECONDS, AT(conf_limits, data_timeout_ms), 1, 3600, "3m",
+     .doc = "Time between two pieces of a message's content."},
+    {"min_rate", OPTION_COUNT, AT(conf_limits, min_rate), 0, 1000000, "256",
+     .doc = "Bytes a second that content must come with on average, after a minute; 0 is any."},
+    {"future_release", OPTION_SECONDS, AT(conf_limits, future_release_s), 0, SECONDS_MAX, "30d",
+     .doc = "How far ahead trusted senders may date a message's release (FUTURERELEASE); \"0s\" is not at all."},
+    {"etrn", OPTION_WORD, AT(conf_limits, etrn), .fallback = "none", .words = query_words,
+     .doc = "Who may have a domain's queued mail tried at once with ETRN: none, authenticated, any."},
     {"vrfy", OPTION_WORD, AT(conf_limits, vrfy), .fallback = "none", .words = query_words,
      .doc = "Who may ask for users with VRFY: none, authenticated, any."},
     {"expn", OPTION_WORD, AT(conf_limits, expn), .fallback = "none", .words = query_words,
@@ -161,6 +202,7 @@ const struct section option_sections[SECTION_COUNT] = {
     [SECTION_TOP] = {"", NULL, ROWS(top), .doc = "The host"},
     [SECTION_QUEUE] = {"queue", NULL, ROWS(queue), .doc = "The queue of undelivered mail"},
     [SECTION_LISTEN] = {"listen", NULL, ROWS(listen), .doc = "Where mail comes in"},
+    [SECTION_TRUST] = {"trust", NULL, ROWS(trust), .doc = "Who is believed when it tells for whom it speaks"},
     [SECTION_TLS] = {"tls", NULL, ROWS(tls),
                      "Certificate of this host; [tls.\"NAME\"] is another one, by the name that a client asks for",
                      true},

@@ -28,14 +28,21 @@
 #define FIELDS_announce_ack(F) F(u64, bytes)
 #define FIELDS_segment_closed(F) F(u64, segment) F(u32, epoch) F(u32, committed)
 #define FIELDS_segment_free(F) F(u64, segment) F(u32, epoch)
+/* ETRN (RFC 1985): domain as the client gave it ("example.org", "@example.org", "#queue"). status: enum etrn_status; count: messages that wait there */
+#define FIELDS_etrn(F) F(u64, token) F(bytes, domain)
+#define FIELDS_answer_etrn(F) F(u64, token) F(u8, status) F(u32, count)
+/* A login has used up its hour (conf user_messages_per_hour, user_recipients_per_hour): the postmaster is told, and what of its mail is queued rests. At most one an hour and login from all receivers
+ * together. since_s: unix time at which that hour began */
+#define FIELDS_user_alarm(F) F(bytes, login) F(u32, messages) F(u32, recipients) F(i64, since_s)
 
-/* queue <-> sender, deliver. recipients: u32 numbers, little-endian, of the head's recipients */
+/* queue <-> sender, deliver. recipients: u32 numbers, little-endian, of the head's recipients. dsn: enum result_dsn, of a 2xx */
 #define FIELDS_job(F)                                                                                                  \
     F(u64, job)                                                                                                        \
     F(u32, destination) F(u32, connections) FIELDS_PLACE(F) F(i64, arrival_s) F(i64, dispatch_us) F(bytes, recipients)
 #define FIELDS_result(F)                                                                                               \
     F(u64, job)                                                                                                        \
-    F(u8, remote) FIELDS_VERDICT(F) F(bytes, host) F(bytes, recipients) F(u32, connect_ms) F(u32, transmit_ms)
+    F(u8, remote)                                                                                                      \
+    F(u8, dsn) FIELDS_VERDICT(F) F(bytes, host) F(bytes, recipients) F(u32, connect_ms) F(u32, transmit_ms)
 #define FIELDS_job_done(F) F(u64, job)
 #define FIELDS_job_returned(F) F(u64, job)
 #define FIELDS_destination_down(F) F(u32, destination) F(u8, remote) FIELDS_VERDICT(F) F(bytes, host)
@@ -56,7 +63,8 @@
 #define FIELDS_queue_request(F) F(u64, token) F(u8, verb) F(u8, filter) F(bytes, value) F(u8, dry)
 #define FIELDS_queue_item(F)                                                                                           \
     F(u64, token)                                                                                                      \
-    F(u64, id) F(bytes, from) F(bytes, to) F(u64, size) F(i64, arrival_s) F(u16, tries) F(i64, next_s) F(u8, state)    \
+    F(u64, id)                                                                                                         \
+    F(bytes, from) F(bytes, to) F(u64, size) F(i64, arrival_s) F(u16, tries) F(i64, next_s) F(u8, state)               \
         F(bytes, reason) F(bytes, destination)
 #define FIELDS_queue_destination(F)                                                                                    \
     F(u64, token) F(bytes, name) F(u32, messages) F(i64, oldest_s) F(i64, next_s) F(u8, state) F(bytes, reason)
@@ -82,6 +90,9 @@ MESSAGE(announce, M_RECEIVER, M_QUEUE)
 MESSAGE(announce_ack, M_QUEUE, M_RECEIVER)
 MESSAGE(segment_closed, M_RECEIVER, M_QUEUE)
 MESSAGE(segment_free, M_QUEUE, M_RECEIVER)
+MESSAGE(etrn, M_RECEIVER, M_QUEUE)
+MESSAGE(answer_etrn, M_QUEUE, M_RECEIVER)
+MESSAGE(user_alarm, M_RECEIVER, M_QUEUE)
 MESSAGE(job, M_QUEUE, M_SENDER | M_DELIVER)
 MESSAGE(result, M_SENDER | M_DELIVER, M_QUEUE)
 MESSAGE(job_done, M_SENDER | M_DELIVER, M_QUEUE)

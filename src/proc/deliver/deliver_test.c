@@ -35,6 +35,7 @@ struct seen_result {
     uint32_t recipient;
     unsigned code;
     char text[200];
+    uint8_t dsn;
 };
 
 static struct house {
@@ -69,7 +70,8 @@ static void on_queue(void *ctx, const struct ipc_message *m)
     if (m->type != IPC_result || h.result_count == RESULTS_MAX)
         return;
     struct seen_result *r = &h.results[h.result_count++];
-    *r = (struct seen_result){m->u.result.job, get_u32(m->u.result.recipients.ptr), m->u.result.code, ""};
+    *r = (struct seen_result){m->u.result.job, get_u32(m->u.result.recipients.ptr), m->u.result.code, "",
+                              m->u.result.dsn};
     size_t n = m->u.result.text.len < sizeof(r->text) - 1 ? m->u.result.text.len : sizeof(r->text) - 1;
     if (n > 0)
         memcpy(r->text, m->u.result.text.ptr, n);
@@ -348,6 +350,8 @@ static void each_recipient_has_a_mailbox(void **state)
     WAIT(h.done == 1);
     for (uint32_t i = 0; i < 4; i++)
         assert_int_equal(result_of(job, i)->code, 250);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(result_of(job, i)->dsn, RESULT_DSN_FINAL);
     uid_t owner = 0;
     assert_int_equal(files_in("alice/new", &owner), 1);
     assert_int_equal(owner, h.user.uid);

@@ -64,6 +64,7 @@ static void result_send(struct deliver *d, struct hub_peer *queue, const struct 
     put_u32(raw, r->recipient);
     struct ipc_message m = {.type = IPC_result, .fd = -1};
     m.u.result.job = j->number;
+    m.u.result.dsn = RESULT_DSN_FINAL;
     CHILD_VERDICT_SET(m.u.result, &r->verdict);
     m.u.result.recipients = slice_of(raw, sizeof raw);
     ipc_hub_send(d->child.hub, queue, &m);

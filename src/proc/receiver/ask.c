@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Questions to the process lookup. A session has at most two open: the reverse name of its client, which nothing waits for, and the one thing that it waits for. */
+/* Questions to the process lookup, and one to the queue. A session has at most two open: the reverse name of its client, which nothing waits for, and the one thing that it waits for. */
 #include "proc/receiver/state.h"
 
 #define ASKS_MAX 100000u
@@ -75,6 +75,16 @@ bool ask_login(struct session *s, slice login, slice password)
     return true;
 }
 
+bool ask_etrn(struct session *s, slice domain)
+{
+    struct receiver *r = s->r;
+    if (!r->queue || (s->asked = ask_new(s, false)) == 0)
+        return false;
+    struct ipc_message m = {.type = IPC_etrn, .fd = -1, .u.etrn = {token_of(r, s->asked), domain}};
+    ipc_hub_send(r->child.hub, r->queue, &m);
+    return true;
+}
+
 void ask_name(struct session *s)
 {
     struct receiver *r = s->r;
@@ -109,13 +119,23 @@ static enum resolve_answer answer_of(uint8_t answer)
     return answer == 1 ? RESOLVE_YES : RESOLVE_NO;
 }
 
+static uint64_t answer_token(const struct ipc_message *m)
+{
+    switch (m->type) {
+    case IPC_answer_user:
+        return m->u.answer_user.token;
+    case IPC_answer_login:
+        return m->u.answer_login.token;
+    case IPC_answer_etrn:
+        return m->u.answer_etrn.token;
+    default:
+        return m->u.answer_name.token;
+    }
+}
+
 void ask_answer(struct receiver *r, const struct ipc_message *m)
 {
-    /* the token is the first field of all three */
-    uint64_t token = m->type == IPC_answer_user    ? m->u.answer_user.token
-                     : m->type == IPC_answer_login ? m->u.answer_login.token
-                                                   : m->u.answer_name.token;
-    struct ask *a = ask_of(r, token);
+    struct ask *a = ask_of(r, answer_token(m));
     if (!a)
         return;
     struct session *s = a->session;
@@ -130,6 +150,8 @@ void ask_answer(struct receiver *r, const struct ipc_message *m)
         user_answered(s, answer_of(m->u.answer_user.answer), m->u.answer_user.full_name);
     else if (m->type == IPC_answer_login && s->wait == WAIT_LOGIN)
         auth_answered(s, m->u.answer_login.answer, m->u.answer_login.login);
+    else if (m->type == IPC_answer_etrn && s->wait == WAIT_ETRN)
+        etrn_answered(s, m->u.answer_etrn.status, m->u.answer_etrn.count);
     session_resume(s);
 }
 
@@ -138,6 +160,8 @@ void ask_failed(struct session *s)
     ask_free(s->r, &s->asked);
     if (s->wait == WAIT_LOGIN)
         auth_answered(s, 2, SLICE_NONE);
+    else if (s->wait == WAIT_ETRN)
+        etrn_answered(s, ETRN_UNABLE, 0);
     else
         user_answered(s, RESOLVE_UNKNOWN, SLICE_NONE);
     session_resume(s);
@@ -151,7 +175,7 @@ void ask_lookup_down(struct receiver *r)
             continue;
         if (r->asks[i].name)
             ask_free(r, &s->asked_name);
-        else
+        else if (s->wait != WAIT_ETRN)
             ask_failed(s);
     }
 }

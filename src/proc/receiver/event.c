@@ -5,7 +5,8 @@ static void take_connect(struct session *s, const struct smtp_server_event *e)
 {
     int64_t pregreet_ms = s->r->conf->limits.pregreet_ms;
     (void)e;
-    if (s->refusal == STATUS_OK && pregreet_ms > 0 && s->listener->conf && s->listener->conf->tls != CONF_TLS_IMPLICIT)
+    if (s->refusal == STATUS_OK && pregreet_ms > 0 && s->listener->conf &&
+        s->listener->conf->tls != CONF_TLS_IMPLICIT && s->listener->conf->role != CONF_LISTEN_LMTP)
         session_wait(s, WAIT_PREGREET, pregreet_ms);
     else
         session_answer_status(s, s->refusal);
@@ -107,6 +108,13 @@ static void take_expn(struct session *s, const struct smtp_server_event *e)
     verify_begin(s, e->text, true);
 }
 
+static void take_etrn(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "ETRN";
+    s->counts.query++;
+    etrn_begin(s, e->text);
+}
+
 /* What the engine refused by itself, before it forgets the transaction. */
 static void take_refused(struct session *s, const struct smtp_server_event *e)
 {
@@ -144,6 +152,7 @@ static void (*const takers[])(struct session *s, const struct smtp_server_event 
     [SMTP_SERVER_AUTH_RESPONSE] = take_auth_response,
     [SMTP_SERVER_VRFY] = take_vrfy,
     [SMTP_SERVER_EXPN] = take_expn,
+    [SMTP_SERVER_ETRN] = take_etrn,
     [SMTP_SERVER_REFUSED] = take_refused,
     [SMTP_SERVER_CLOSE] = take_close,
 };

@@ -1,55 +1,69 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/receiver/state.h"
 
-#define COMMAND_TIMEOUT_MS 300000 /* RFC 5321 section 4.5.3.2.7 */
-#define DATA_TIMEOUT_MS 180000
-#define MIN_RATE 256 /* bytes a second, after the grace of a minute */
+struct limit_row {
+    enum status status;
+    const char *rule;
+};
 
-/* Which rule it is, for the log. */
-static enum status limit_status(enum limits_answer a)
+static struct limit_row limit_row(enum limits_answer a)
+{
+    static const struct limit_row rows[] = {
+        [LIMITS_OK] = {STATUS_OK, ""},
+        [LIMITS_SESSIONS] = {STATUS_TOO_MANY_SESSIONS, "sessions"},
+        [LIMITS_ADDRESS] = {STATUS_TOO_MANY_FROM_ADDRESS, "sessions_per_address"},
+        [LIMITS_RATE] = {STATUS_CONNECTION_RATE, "connections_per_minute"},
+        [LIMITS_NETWORK] = {STATUS_TOO_MANY_FROM_ADDRESS, "sessions_per_address"},
+        [LIMITS_NETWORK_RATE] = {STATUS_CONNECTION_RATE, "connections_per_minute"},
+    };
+    return rows[a];
+}
+
+static uint32_t limit_of(const struct conf_limits *l, enum limits_answer a)
 {
     switch (a) {
     case LIMITS_OK:
         break;
     case LIMITS_SESSIONS:
-        return STATUS_TOO_MANY_SESSIONS;
+        return l->sessions;
     case LIMITS_ADDRESS:
-        return STATUS_TOO_MANY_FROM_ADDRESS;
+        return l->sessions_per_address;
     case LIMITS_RATE:
-        return STATUS_CONNECTION_RATE;
+        return l->connections_per_minute;
+    case LIMITS_NETWORK:
+        return l->sessions_per_address * LIMITS_NETWORK_FACTOR;
+    case LIMITS_NETWORK_RATE:
+        return l->connections_per_minute * LIMITS_NETWORK_FACTOR;
     }
-    return STATUS_OK;
+    return 0;
 }
 
-static void log_limit(const struct receiver *r, enum status status, const struct socket_address *peer)
+enum status listener_limit(const struct receiver *r, enum limits_answer a, slice ip)
 {
-    char ip[64];
+    char text[64];
     buf b;
-    buf_init_fixed(&b, ip, sizeof(ip));
-    address_ip_print(&b, peer->ip, peer->ip_len);
-    const struct conf_limits *l = &r->conf->limits;
-    const char *rule = "sessions";
-    uint32_t limit = l->sessions;
-    if (status == STATUS_TOO_MANY_FROM_ADDRESS) {
-        rule = "sessions_per_address";
-        limit = l->sessions_per_address;
-    } else if (status == STATUS_CONNECTION_RATE) {
-        rule = "connections_per_minute";
-        limit = l->connections_per_minute;
-    }
-    log_line(LOG_WARNING, "refused unknown[%.*s]: [limits] %s = %u is reached", SLICE_ARG(buf_slice(&b)), rule, limit);
+    struct limit_row row = limit_row(a);
+    if (a == LIMITS_OK)
+        return STATUS_OK;
+    buf_init_fixed(&b, text, sizeof(text));
+    address_ip_print(&b, (const uint8_t *)ip.ptr, ip.len);
+    bool network = a == LIMITS_NETWORK || a == LIMITS_NETWORK_RATE;
+    log_line(LOG_WARNING, "refused unknown[%.*s]: [limits] %s = %u is reached%s", SLICE_ARG(buf_slice(&b)), row.rule,
+             limit_of(&r->conf->limits, a), network ? " by its network" : "");
+    return row.status;
 }
 
 static void accepted(void *ctx, int fd, const struct socket_address *peer)
 {
     const struct listener *l = ctx;
     struct receiver *r = l->r;
+    if (l->conf && l->conf->proxy) {
+        os_close(&fd);
+        return;
+    }
     slice ip = slice_of(peer->ip, peer->ip_len);
     enum limits_answer a = limits_session_begin(r->start->shared, r->start->slot, &r->limits, ip, os_wall_s());
-    enum status status = limit_status(a);
-    if (status != STATUS_OK)
-        log_limit(r, status, peer);
-    session_accept(l, fd, peer, status);
+    session_accept(l, fd, peer, listener_limit(r, a, ip));
 }
 
 static bool is_loopback(int fd)
@@ -70,13 +84,16 @@ static struct smtp_server_options options_of(const struct receiver *r, const str
                                     .max_errors = l->errors,
                                     .max_messages = l->messages_per_session,
                                     .hops = l->hops,
-                                    .min_rate = MIN_RATE,
-                                    .command_timeout_ms = COMMAND_TIMEOUT_MS,
-                                    .data_timeout_ms = DATA_TIMEOUT_MS,
+                                    .min_rate = l->min_rate,
+                                    .command_timeout_ms = l->command_timeout_ms,
+                                    .data_timeout_ms = l->data_timeout_ms,
+                                    .etrn = l->etrn != CONF_QUERY_NONE,
+                                    .future_release_max_s = l->future_release_s,
                                     .strict_paths = l->strict_paths,
                                     .bare_newline_reject = l->bare_newline_reject};
     if (!c)
         return o;
+    o.lmtp = c->role == CONF_LISTEN_LMTP;
     o.starttls = r->tls && (c->role == CONF_LISTEN_MX ? c->tls != CONF_TLS_IMPLICIT : c->tls == CONF_TLS_STARTTLS);
     if (c->role == CONF_LISTEN_SUBMISSION) {
         o.auth_mechanisms = SLICE("PLAIN LOGIN");

@@ -3,11 +3,19 @@
 
 slice session_protocol(const struct session *s)
 {
-    static const slice names[] = {SLICE("ESMTP"), SLICE("ESMTPA"), SLICE("ESMTPS"), SLICE("ESMTPSA")};
-    if (!s->esmtp)
-        return SLICE("SMTP");
+    /* RFC 3848, RFC 6531 section 4.3 */
+    static const slice names[4][4] = {
+        {SLICE("ESMTP"), SLICE("ESMTPA"), SLICE("ESMTPS"), SLICE("ESMTPSA")},
+        {SLICE("UTF8SMTP"), SLICE("UTF8SMTPA"), SLICE("UTF8SMTPS"), SLICE("UTF8SMTPSA")},
+        {SLICE("LMTP"), SLICE("LMTPA"), SLICE("LMTPS"), SLICE("LMTPSA")},
+        {SLICE("UTF8LMTP"), SLICE("UTF8LMTPA"), SLICE("UTF8LMTPS"), SLICE("UTF8LMTPSA")},
+    };
+    bool lmtp = s->listener->options.lmtp;
+    bool utf8 = s->transaction && (s->transaction->flags & ENVELOPE_SMTPUTF8);
     bool tls = s->listener->conf && smtp_server_is_secured(s->smtp);
-    return names[(tls ? 2 : 0) + (s->route.login.len > 0 ? 1 : 0)];
+    if (!s->esmtp && !lmtp)
+        return SLICE("SMTP");
+    return names[(lmtp ? 2 : 0) + (utf8 ? 1 : 0)][(tls ? 2 : 0) + (s->route.login.len > 0 ? 1 : 0)];
 }
 
 void log_connect(struct session *s)
@@ -46,6 +54,9 @@ void log_rule(buf *b, const struct conf *conf, enum status status)
         buf_printf(b, " ([limits] bare_newline = \"reject\")");
     else if (status == STATUS_TOO_MANY_ERRORS)
         buf_printf(b, " ([limits] errors = %u)", l->errors);
+    else if (status == STATUS_USER_RATE)
+        buf_printf(b, " ([limits] user_messages_per_hour = %u, user_recipients_per_hour = %u)",
+                   l->user_messages_per_hour, l->user_recipients_per_hour);
     else if (status == STATUS_TOO_MANY_MESSAGES)
         buf_printf(b, " ([limits] messages_per_session = %u)", l->messages_per_session);
 }

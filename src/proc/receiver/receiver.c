@@ -43,6 +43,7 @@ static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *
     case IPC_answer_user:
     case IPC_answer_login:
     case IPC_answer_name:
+    case IPC_answer_etrn:
         ask_answer(r, m);
         break;
     default:
@@ -144,7 +145,9 @@ static enum err begin(struct receiver *r)
     r->limits = (struct limits_config){.sessions = l->sessions,
                                        .sessions_per_address = l->sessions_per_address,
                                        .connections_per_minute = l->connections_per_minute,
-                                       .auth_failures = l->auth_failures};
+                                       .auth_failures = l->auth_failures,
+                                       .user_messages = l->user_messages_per_hour,
+                                       .user_recipients = l->user_recipients_per_hour};
     enum err e = child_confine(&r->child, PROCESS_NO_CAPS);
     if (e == ERR_OK)
         e = route_index_open(&r->conf->route, r->start->hash_key, &r->routes);

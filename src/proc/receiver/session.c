@@ -8,6 +8,8 @@
 #define LAST_WRITE_MS 10000
 #define UNREAD_MAX (64u << 10) /* output that the client does not read: its input waits */
 #define FREE_SESSIONS_MAX 256u
+#define TARPIT_FREE 10 /* errors */
+#define TARPIT_STEPS_MAX 5
 
 void session_wait(struct session *s, enum session_wait wait, int64_t for_ms)
 {
@@ -45,9 +47,15 @@ void session_start_tls(struct session *s)
     s->broken = s->broken || net_start_tls_server(s->net, s->r->tls) != ERR_OK;
 }
 
+/* Neither events nor input are for the engine now. */
+static bool is_shut(const struct session *s)
+{
+    return s->wait == WAIT_HANDSHAKE || s->wait == WAIT_TARPIT;
+}
+
 static bool is_held_up(const struct session *s)
 {
-    return s->over || s->congested || s->blocked || s->wait == WAIT_HANDSHAKE || smtp_server_waits(s->smtp);
+    return s->over || s->congested || s->blocked || is_shut(s) || smtp_server_waits(s->smtp);
 }
 
 /* Takes events and feeds until something holds it up; what is left of the input. */
@@ -55,7 +63,7 @@ static slice run(struct session *s, slice in)
 {
     struct smtp_server_event e;
     for (;;) {
-        while (!s->over && s->wait != WAIT_HANDSHAKE && smtp_server_next(s->smtp, &e))
+        while (!s->over && !is_shut(s) && smtp_server_next(s->smtp, &e))
             event_take(s, &e);
         if (in.len == 0 || is_held_up(s))
             return in;
@@ -118,16 +126,41 @@ static void keep_input(struct session *s, slice rest)
     if (rest.len > 0)
         buf_append(&s->stash, rest);
     s->broken = s->broken || !buf_ok(&s->stash);
-    bool pause = rest.len > 0 || s->congested || s->blocked;
+    bool pause = rest.len > 0 || s->congested || s->blocked || s->wait == WAIT_TARPIT;
     if (pause == s->paused)
         return;
     s->paused = pause;
     net_pause(s->net, pause);
 }
 
+/* Who makes many errors waits for the reply to each; strangers do, and nobody whom we know. One wait a drive, however many errors were in it: a session cannot be made to keep us
+ * busy with waiting. */
+static bool tarpit_holds(struct session *s)
+{
+    int64_t step_ms = s->r->conf->limits.tarpit_ms;
+    uint32_t errors = smtp_server_errors(s->smtp), before = s->errors_seen;
+    const struct conf_listener *c = s->listener->conf;
+    if (s->wait == WAIT_TARPIT)
+        return true;
+    if (s->wait != WAIT_NONE)
+        return false;
+    s->errors_seen = errors;
+    if (errors <= before || errors <= TARPIT_FREE || step_ms == 0)
+        return false;
+    if (!c || c->role == CONF_LISTEN_LMTP || s->route.login.len > 0)
+        return false;
+    uint32_t steps = errors - TARPIT_FREE;
+    session_wait(s, WAIT_TARPIT, step_ms * (steps < TARPIT_STEPS_MAX ? steps : TARPIT_STEPS_MAX));
+    return true;
+}
+
 static void drive(struct session *s, slice in)
 {
     slice rest = run(s, in);
+    if (!s->over && !s->broken && tarpit_holds(s)) {
+        keep_input(s, rest);
+        return;
+    }
     write_output(s);
     /* a client that has sent all and closed its side still gets the answers */
     bool done = s->eof && rest.len == 0 && !is_held_up(s);
@@ -229,6 +262,7 @@ static void set_peer(struct session *s, const struct socket_address *peer)
     s->route.ip_len = peer->ip_len;
     memcpy(s->route.ip, peer->ip, sizeof(s->route.ip));
     s->route.local_socket = !s->listener->conf;
+    s->route.own_only = s->listener->options.lmtp;
     if (peer->ip_len > 0) {
         address_ip_print(&b, peer->ip, peer->ip_len);
         s->ip_text_len = (uint8_t)b.len;

@@ -70,10 +70,16 @@ struct transaction {
     struct address path; /* completed with origin; null: both empty */
     slice reverse_path;  /* the same, printed */
     uint32_t flags;      /* enum envelope_flags */
+    slice envid, tag;    /* as in the envelope, to deliver_by_s */
+    int8_t priority;
+    bool priority_lowered; /* a stranger asked for a higher one */
+    int64_t release_s, deliver_by_s;
     bool trusted;
     bool headless;           /* content without a header: an empty line was put before it */
     struct resolve *resolve; /* while lookup is asked about a recipient */
     slice rcpt;              /* of the RCPT in hand, then of the last one accepted */
+    slice rcpt_orcpt;        /* ORCPT of the RCPT in hand, in the arena, or empty */
+    uint8_t rcpt_notify;     /* NOTIFY of the RCPT in hand, enum notify; 0 not given */
     uint32_t rcpt_count;     /* accepted */
     struct part *parts;      /* 0 is the message itself */
     uint32_t part_count, part_cap;
@@ -95,7 +101,9 @@ enum session_wait {
     WAIT_LOGIN,
     WAIT_LOGIN_FAILED, /* the penalty */
     WAIT_STORE,
-    WAIT_SLOW /* thurn dev's slow@ */
+    WAIT_ETRN,
+    WAIT_TARPIT, /* replies are held back, and nothing is read */
+    WAIT_SLOW    /* thurn dev's slow@ */
 };
 
 enum auth_step { AUTH_PLAIN, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD };
@@ -130,6 +138,7 @@ struct session {
     int64_t wait_until_ms;           /* INT64_MAX: somebody else keeps the time */
     int64_t active_ms;               /* something came from the client */
     uint32_t asked, asked_name;      /* numbers of asks, 0 none */
+    uint32_t errors_seen;            /* of the engine's errors, by the tarpit */
     buf stash;                       /* input that came with what is being waited for */
     enum status refusal;             /* STATUS_OK, or why the greeting is none */
     const char *verb;                /* the last one, for the log */
@@ -206,6 +215,8 @@ void receiver_end_if_drained(struct receiver *r);
 must_check enum err listeners_open(struct receiver *r);
 void listeners_start(struct receiver *r);
 void listeners_stop(struct receiver *r);
+/* The status of a session that the shared limits refuse, with its line in the log. */
+enum status listener_limit(const struct receiver *r, enum limits_answer a, slice ip);
 
 /* log.c: the setting behind a refusal: " ([limits] hops = 50)", or nothing */
 void log_rule(buf *b, const struct conf *conf, enum status status);
@@ -241,6 +252,21 @@ void transaction_rcpt_go_on(struct session *s);
 void transaction_rcpt_answered(struct session *s, enum resolve_answer answer);
 /* Forgets it, with whatever content there is. Harmless without one. */
 void transaction_abort(struct session *s);
+
+/* parameters.c */
+/* What MAIL said joins the transaction; t->trusted is known. STATUS_OK or a refusal. */
+enum status parameters_mail(struct transaction *t, const struct smtp_mail_parameters *p);
+
+/* rate.c */
+/* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
+enum status rate_admits(const struct session *s, uint32_t recipients);
+/* The message is taken. Above the limit it is to be held, and the queue is told. */
+void rate_count(struct session *s);
+
+/* etrn.c */
+void etrn_begin(struct session *s, slice domain);
+/* answer: enum etrn_status. */
+void etrn_answered(struct session *s, unsigned answer, uint32_t count);
 
 /* parts.c */
 /* Recipients of one RCPT join the transaction. ERR_NOMEM. */
@@ -297,6 +323,8 @@ uint64_t numbers_draw(struct receiver *r);
 /* False when lookup cannot be asked now; else the caller waits, for RECEIVER_ANSWER_MS at the most. */
 bool ask_user(struct session *s, enum users_kind kind, slice name);
 bool ask_login(struct session *s, slice login, slice password);
+/* The same of the queue. */
+bool ask_etrn(struct session *s, slice domain);
 void ask_name(struct session *s);
 void ask_cancel(struct session *s);
 void ask_answer(struct receiver *r, const struct ipc_message *m);

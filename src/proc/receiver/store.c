@@ -75,7 +75,13 @@ static enum status check(struct session *s, const struct body_facts *facts)
 static void commit(struct session *s, struct part *p, const struct body_facts *facts)
 {
     struct transaction *t = s->transaction;
+    /* a list's copy is a message of the list's: its owner asked for nothing */
     const struct envelope envelope = {.reverse_path = p->list ? p->list->owner : t->reverse_path,
+                                      .envid = p->list ? SLICE_NONE : t->envid,
+                                      .tag = t->tag,
+                                      .release_s = t->release_s,
+                                      .deliver_by_s = p->list ? 0 : t->deliver_by_s,
+                                      .priority = t->priority,
                                       .flags = t->flags,
                                       .recipient_count = p->count,
                                       .recipients = p->recipients};
@@ -117,6 +123,7 @@ void store_message(struct session *s, const struct body_facts *facts)
         refuse(s, &v);
         return;
     }
+    rate_count(s);
     for (uint32_t i = 0; i < t->part_count; i++)
         if (t->parts[i].message)
             commit(s, &t->parts[i], facts);

@@ -18,10 +18,16 @@ static void wait_over(struct session *s)
     case WAIT_RESOLVE:
     case WAIT_VERIFY:
     case WAIT_LOGIN:
+    case WAIT_ETRN:
         ask_failed(s);
         break;
     case WAIT_LOGIN_FAILED:
         auth_penalty_over(s);
+        session_resume(s);
+        break;
+    case WAIT_TARPIT:
+        s->wait = WAIT_NONE;
+        s->wait_until_ms = INT64_MAX;
         session_resume(s);
         break;
     case WAIT_SLOW:

@@ -9,8 +9,14 @@
 
 static void refuse(struct session *s, const char *verb, enum status status, slice to)
 {
-    struct verdict v = status_verdict(status);
-    log_reject(s, verb, &v, to);
+    char memory[160];
+    buf b;
+    struct verdict v = status_verdict(status), logged = v;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    buf_append(&b, v.text);
+    log_rule(&b, s->r->conf, status);
+    logged.text = buf_slice(&b);
+    log_reject(s, verb, &logged, to);
     session_answer(s, &v);
 }
 
@@ -62,6 +68,10 @@ static enum status admit(struct session *s, const struct smtp_server_event *e)
     if (spool_writer_room(r->writer, e->size) != ERR_OK)
         return STATUS_INSUFFICIENT_SPACE;
     enum status status = route_policy_mail(r->routes, &s->route, s->transaction->path);
+    if (status == STATUS_OK)
+        status = parameters_mail(s->transaction, e->mail);
+    if (status == STATUS_OK)
+        status = rate_admits(s, 1);
     if (status != STATUS_OK)
         return status;
     s->transaction->id = numbers_draw(r);
@@ -78,7 +88,8 @@ void transaction_mail(struct session *s, const struct smtp_server_event *e)
         return;
     }
     s->counts.mail_ok++;
-    session_answer_status(s, STATUS_OK);
+    /* RFC 6710 section 4.1: who does not get the priority asked for is told which one it is */
+    session_answer_status(s, s->transaction->priority_lowered ? STATUS_PRIORITY_CHANGED : STATUS_OK);
 }
 
 /* Goes on until the recipient is resolved or lookup has to be asked. */
@@ -125,6 +136,8 @@ static enum status rcpt_begin(struct session *s, const struct smtp_server_event 
     if (arena_copy(&t->arena, buf_slice(&b), &t->rcpt) != ERR_OK || r->transaction_bytes > ALL_ARENAS_MAX)
         return STATUS_TOO_MANY_RECIPIENTS;
     enum status status = route_policy_rcpt(r->routes, &s->route, t->path, e->path);
+    if (status == STATUS_OK)
+        status = rate_admits(s, t->rcpt_count + 1);
     if (status != STATUS_OK)
         return status;
     const struct resolve_request request = {.session = &s->route, .reverse_path = t->path, .recipient = e->path};

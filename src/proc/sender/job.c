@@ -109,6 +109,7 @@ void sender_job_result_set(struct job *j, uint32_t index, const struct verdict *
     r->verdict = *v;
     r->set = true;
     r->remote = remote;
+    r->dsn = RESULT_DSN_RELAYED;
     if (arena_copy(&j->arena, slice_sub(v->text, 0, 2048), &r->verdict.text) != ERR_OK)
         r->verdict.text = SLICE_NONE;
 }
@@ -121,6 +122,7 @@ static void result_send(struct sender *s, struct hub_peer *queue, const struct j
     struct ipc_message m = {.type = IPC_result, .fd = -1};
     m.u.result.job = j->number;
     m.u.result.remote = r->remote;
+    m.u.result.dsn = r->dsn;
     CHILD_VERDICT_SET(m.u.result, &r->verdict);
     m.u.result.recipients = slice_of(recipient, sizeof recipient);
     m.u.result.host = j->host;

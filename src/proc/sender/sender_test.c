@@ -38,6 +38,7 @@ struct seen_result {
     uint64_t job;
     uint32_t recipient;
     unsigned code;
+    uint8_t dsn;
     bool remote;
     char text[256], host[128];
 };
@@ -88,8 +89,11 @@ static void on_result(const struct ipc_result *m)
     assert_true(h.result_count < RESULTS_MAX);
     struct seen_result *r = &h.results[h.result_count++];
     assert_int_equal(m->recipients.len, sizeof(uint32_t));
-    *r = (struct seen_result){
-        .job = m->job, .recipient = get_u32(m->recipients.ptr), .code = m->code, .remote = m->remote != 0};
+    *r = (struct seen_result){.job = m->job,
+                              .recipient = get_u32(m->recipients.ptr),
+                              .code = m->code,
+                              .dsn = m->dsn,
+                              .remote = m->remote != 0};
     text_copy(r->text, sizeof(r->text), m->text);
     text_copy(r->host, sizeof(r->host), m->host);
 }
@@ -780,6 +784,7 @@ static void lmtp_replies(struct server *s, const char *to)
     assert_int_equal(code_of(job, 1), 452);
     assert_int_equal(code_of(job, 2), 554);
     assert_int_equal(server_heard(s, "LHLO "), 1);
+    assert_int_equal(result_of(job, 0)->dsn, RESULT_DSN_FINAL);
 }
 
 static void lmtp_has_a_reply_a_recipient(void **state)

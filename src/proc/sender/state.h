@@ -15,6 +15,7 @@
 struct job_result {
     struct verdict verdict; /* text in the job's arena */
     bool set, remote;
+    uint8_t dsn; /* enum result_dsn */
 };
 
 struct job {

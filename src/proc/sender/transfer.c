@@ -142,7 +142,11 @@ void sender_transfer_recipient(struct session *x, const struct smtp_client_event
 {
     if (!x->job || e->index >= x->message.recipient_count)
         return;
-    sender_job_result_set(x->job, x->map[e->index], &e->verdict, e->remote);
+    uint32_t index = x->map[e->index];
+    sender_job_result_set(x->job, index, &e->verdict, e->remote);
+    /* RFC 2033 section 3: what takes mail over LMTP has delivered it. */
+    if (x->options.lmtp)
+        x->job->results[index].dsn = RESULT_DSN_FINAL;
 }
 
 /* Verdicts that say only that this connection broke before the host could judge: another host may take the mail. */

@@ -6,9 +6,12 @@ import smtplib
 import subprocess
 
 
-def _run(argv, text="", inside=None, expect=0):
+def run(argv, text="", inside=None, expect=0, **more):
+    """Runs a client; `text` is its input, str or bytes. What it prints comes back as text."""
     argv = inside.argv(argv) if inside else argv
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, input=text.encode() if isinstance(text, str) else text, capture_output=True, timeout=60,
+                          **more)
+    done.stdout, done.stderr = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
     assert expect is None or done.returncode == expect, f"{argv}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done
 
@@ -16,13 +19,13 @@ def _run(argv, text="", inside=None, expect=0):
 def swaks(host, port, sender, recipient, *more, expect=0, inside=None):
     argv = ["swaks", "--server", host, "--port", str(port), "--from", sender, "--to", recipient,
             "--helo", "client.example.com", "--timeout", "20", *more]
-    return _run(argv, inside=inside, expect=expect)
+    return run(argv, inside=inside, expect=expect)
 
 
 def curl(url, sender, recipient, text, *more, expect=0, inside=None):
     argv = ["curl", "-sS", "--max-time", "30", "--url", url, "--mail-from", sender, "--mail-rcpt", recipient,
             "--upload-file", "-", *more]
-    return _run(argv, text, inside=inside, expect=expect)
+    return run(argv, text, inside=inside, expect=expect)
 
 
 def msmtp(folder, host, port, sender, recipient, text, *settings, expect=0, inside=None):
@@ -31,7 +34,7 @@ def msmtp(folder, host, port, sender, recipient, text, *settings, expect=0, insi
     with open(path, "w") as file:
         file.write("\n".join(lines) + "\n")
     os.chmod(path, 0o600)
-    return _run(["msmtp", "-C", path, recipient], text, inside=inside, expect=expect)
+    return run(["msmtp", "-C", path, recipient], text, inside=inside, expect=expect)
 
 
 def smtplib_send(host, port, sender, recipients, text, *, tls=None, starttls=None, login=None):
@@ -50,5 +53,5 @@ def smtplib_send(host, port, sender, recipients, text, *, tls=None, starttls=Non
 
 def smtp_source(host, port, sender, recipient, count, sessions, *more, inside=None):
     """Postfix's load generator; it exits 0 only when each of `count` mails got its 250."""
-    return _run(["smtp-source", "-s", str(sessions), "-m", str(count), "-f", sender, "-t", recipient, *more,
+    return run(["smtp-source", "-s", str(sessions), "-m", str(count), "-f", sender, "-t", recipient, *more,
                  f"inet:{host}:{port}"], inside=inside)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/* Parameters of MAIL that the envelope keeps. The engine has read and bounded them; what they may mean here depends on who asks. */
+#include "proc/receiver/state.h"
+
+static enum status set_schedule(struct transaction *t, const struct smtp_mail_parameters *p)
+{
+    int64_t now_s = p->hold_s > 0 || p->by ? os_wall_s() : 0;
+    bool later = p->hold_s > 0 || p->release_s > 0;
+    /* RFC 4865 section 4: a server may keep this to clients that it knows */
+    if (later && !t->trusted)
+        return STATUS_UNKNOWN_PARAMETER;
+    t->release_s = p->hold_s > 0 ? now_s + p->hold_s : p->release_s;
+    t->deliver_by_s = p->by ? now_s + p->by_s : 0;
+    return STATUS_OK;
+}
+
+enum status parameters_mail(struct transaction *t, const struct smtp_mail_parameters *p)
+{
+    if (!p)
+        return STATUS_OK;
+    enum status status = set_schedule(t, p);
+    if (status != STATUS_OK)
+        return status;
+    if (arena_copy(&t->arena, p->envid, &t->envid) != ERR_OK || arena_copy(&t->arena, p->tag, &t->tag) != ERR_OK)
+        return STATUS_LOCAL_ERROR;
+    /* whoever marked it has it rest until all of its job is here */
+    t->flags |= t->tag.len > 0 ? ENVELOPE_HELD : 0U;
+    t->priority_lowered = p->priority > 0 && !t->trusted;
+    t->priority = t->priority_lowered ? 0 : p->priority;
+    return STATUS_OK;
+}
