@@ -25,7 +25,7 @@ struct batch_progress {
     uint64_t uid;
     int64_t begun_s;
     enum batch_state state;
-    uint64_t records; /* the job's own among them */
+    uint64_t records;                      /* the job's own among them */
     uint64_t mails, lost, refused, errors; /* all told */
     uint64_t errors_now;                   /* since the job was begun or resumed last */
     uint64_t offset, lines, replies;       /* where to go on */

@@ -25,7 +25,7 @@ struct batch_job {
     int reply_fd;                       /* -1: none */
     bool reply_stream;                  /* reply_fd is no file: neither cut nor synced */
     /* What came of it. */
-    bool bad;         /* the rest is to be held: too many errors, or a file that is not what it was, or ends inside a message */
+    bool bad; /* the rest is to be held: too many errors, or a file that is not what it was, or ends inside a message */
     char reason[256]; /* of bad, or of an error: for people */
     /* Private. */
     struct batch_session session;

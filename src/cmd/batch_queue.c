@@ -47,8 +47,8 @@ enum err batch_queue_act(struct batch_link *l, enum queue_verb verb, uint64_t id
 {
     char text[QUEUE_ID_TEXT_MAX];
     uint32_t matched = 0;
-    const struct queue_request request = {
-        verb, QUEUE_FILTER_ID, slice_of(text, queue_id_write(text, id)), false, NULL, NULL};
+    const struct queue_request request = {verb, QUEUE_FILTER_ID, slice_of(text, queue_id_write(text, id)), false, NULL,
+                                          NULL};
     enum err e = ask(l, &request, &matched);
     return e == ERR_OK && matched == 0 ? ERR_NOTFOUND : e;
 }

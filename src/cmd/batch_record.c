@@ -5,12 +5,12 @@ static const struct {
     slice name;
     uint8_t numbers, texts;
 } rows[BATCH_RECORD_KINDS] = {
-    [BATCH_RECORD_JOB] = {{"job", 3}, 3, 4},           [BATCH_RECORD_BEGIN] = {{"begin", 5}, 2, 0},
-    [BATCH_RECORD_MAIL] = {{"mail", 4}, 7, 2},         [BATCH_RECORD_TO] = {{"to", 2}, 1, 1},
-    [BATCH_RECORD_REFUSED] = {{"refused", 7}, 1, 2},   [BATCH_RECORD_ERROR] = {{"error", 5}, 1, 2},
-    [BATCH_RECORD_LOST] = {{"lost", 4}, 1, 0},         [BATCH_RECORD_RELEASED] = {{"released", 8}, 1, 0},
-    [BATCH_RECORD_REPORT] = {{"report", 6}, 1, 0},
-    [BATCH_RECORD_RESUMED] = {{"resumed", 7}, 1, 0},   [BATCH_RECORD_STATE] = {{"state", 5}, 1, 2},
+    [BATCH_RECORD_JOB] = {{"job", 3}, 3, 4},         [BATCH_RECORD_BEGIN] = {{"begin", 5}, 2, 0},
+    [BATCH_RECORD_MAIL] = {{"mail", 4}, 7, 2},       [BATCH_RECORD_TO] = {{"to", 2}, 1, 1},
+    [BATCH_RECORD_REFUSED] = {{"refused", 7}, 1, 2}, [BATCH_RECORD_ERROR] = {{"error", 5}, 1, 2},
+    [BATCH_RECORD_LOST] = {{"lost", 4}, 1, 0},       [BATCH_RECORD_RELEASED] = {{"released", 8}, 1, 0},
+    [BATCH_RECORD_REPORT] = {{"report", 6}, 1, 0},   [BATCH_RECORD_RESUMED] = {{"resumed", 7}, 1, 0},
+    [BATCH_RECORD_STATE] = {{"state", 5}, 1, 2},
 };
 
 static void print_text(buf *b, slice text)

@@ -8,17 +8,17 @@
 #include "base/base.h"
 
 enum batch_record_kind {
-    BATCH_RECORD_JOB,      /* numbers: version, uid, unix time; texts: job, user, path, reply file */
-    BATCH_RECORD_BEGIN,    /* line, report: a mail is about to be handed over under the tag JOB/LINE (reports: JOB/0.REPORT, from 1) */
-    BATCH_RECORD_MAIL,     /* line, queue id's number, and where to go on: offset, crc, lines, length of the reply file, verbose; texts: HELO, sender */
-    BATCH_RECORD_TO,       /* line; texts: recipient of the mail whose record follows */
+    BATCH_RECORD_JOB, /* numbers: version, uid, unix time; texts: job, user, path, reply file */
+    BATCH_RECORD_BEGIN, /* line, report: a mail is about to be handed over under the tag JOB/LINE (reports: JOB/0.REPORT, from 1) */
+    BATCH_RECORD_MAIL, /* line, queue id's number, and where to go on: offset, crc, lines, length of the reply file, verbose; texts: HELO, sender */
+    BATCH_RECORD_TO,   /* line; texts: recipient of the mail whose record follows */
     BATCH_RECORD_REFUSED,  /* line; texts: command, reply: a recipient or a mail that the server does not take */
     BATCH_RECORD_ERROR,    /* line; texts: command, reply: not understood */
     BATCH_RECORD_LOST,     /* line: a mail of the job that was handed to nobody */
     BATCH_RECORD_RELEASED, /* number of the queue id: let go */
     BATCH_RECORD_REPORT,   /* number of the queue id: the report is in the queue */
-    BATCH_RECORD_RESUMED,  /* unix time: what was told of lines behind the last mail is forgotten, they are read again */
-    BATCH_RECORD_STATE,    /* unix time; texts: "done", "held", "deleted", "dead"; why */
+    BATCH_RECORD_RESUMED, /* unix time: what was told of lines behind the last mail is forgotten, they are read again */
+    BATCH_RECORD_STATE,   /* unix time; texts: "done", "held", "deleted", "dead"; why */
     BATCH_RECORD_KINDS
 };
 

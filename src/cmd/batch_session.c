@@ -85,11 +85,11 @@ static const struct {
     slice name;
     void (*run)(struct batch_session *s, slice argument); /* NULL: the engine's */
 } own[] = {
-    {{"VERB", 4}, run_verb},          {{"TICK", 4}, run_tick},          {{"STARTTLS", 8}, run_starttls},
-    {{"AUTH", 4}, run_not_here},      {{"BDAT", 4}, run_not_here},      {{"BURL", 4}, run_not_here},
-    {{"ETRN", 4}, run_not_here},      {{"ATRN", 4}, run_not_here},      {{"LHLO", 4}, run_not_here},
-    {{"XCLIENT", 7}, run_not_here},   {{"XFORWARD", 8}, run_not_here},  {{"GET", 3}, run_not_here},
-    {{"POST", 4}, run_not_here},      {{"CONNECT", 7}, run_not_here},
+    {{"VERB", 4}, run_verb},        {{"TICK", 4}, run_tick},         {{"STARTTLS", 8}, run_starttls},
+    {{"AUTH", 4}, run_not_here},    {{"BDAT", 4}, run_not_here},     {{"BURL", 4}, run_not_here},
+    {{"ETRN", 4}, run_not_here},    {{"ATRN", 4}, run_not_here},     {{"LHLO", 4}, run_not_here},
+    {{"XCLIENT", 7}, run_not_here}, {{"XFORWARD", 8}, run_not_here}, {{"GET", 3}, run_not_here},
+    {{"POST", 4}, run_not_here},    {{"CONNECT", 7}, run_not_here},
 };
 
 static bool run_own(struct batch_session *s, slice line)

@@ -30,12 +30,12 @@ struct batch_session {
     const struct batch_session_ops *ops;
     slice job; /* the tag's first part */
     struct smtp_server *engine;
-    buf helo;        /* the last HELO or EHLO as it was, to begin with after a restart */
-    buf command;     /* the line that is being run, at most so much as is ever shown */
-    buf sender;      /* of the transaction */
-    uint64_t line;   /* of that command */
-    uint64_t mail;   /* line of the transaction's MAIL; 0: none is open */
-    uint64_t failed; /* line of a MAIL that was not taken: what belongs to it is no error of its own; 0 none */
+    buf helo;                 /* the last HELO or EHLO as it was, to begin with after a restart */
+    buf command;              /* the line that is being run, at most so much as is ever shown */
+    buf sender;               /* of the transaction */
+    uint64_t line;            /* of that command */
+    uint64_t mail;            /* line of the transaction's MAIL; 0: none is open */
+    uint64_t failed;          /* line of a MAIL that was not taken: what belongs to it is no error of its own; 0 none */
     bool verbose, text, skip; /* in a message's text; and that text is nobody's */
     bool asked;               /* the command that is run became a question to the server */
     bool long_line;

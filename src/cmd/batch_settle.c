@@ -93,8 +93,7 @@ static enum err purge_doubts(struct batch_job *j)
 
 enum err batch_job_settle(struct batch_job *j, slice state, slice why)
 {
-    struct batch_record r = {
-        .kind = BATCH_RECORD_STATE, .number = {(uint64_t)os_wall_s()}, .text = {state, why}};
+    struct batch_record r = {.kind = BATCH_RECORD_STATE, .number = {(uint64_t)os_wall_s()}, .text = {state, why}};
     enum err e = batch_job_release(j);
     if (e == ERR_OK)
         e = purge_doubts(j);
