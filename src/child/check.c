@@ -27,19 +27,28 @@ static void fail(struct check *c, slice words)
     say(c, "error", words);
 }
 
-static void check_keys(struct check *c)
+static void check_pair(struct check *c, struct tls_pair pair)
 {
     char why_memory[WORDS_MAX], warnings_memory[WORDS_MAX];
+    buf why, warnings;
+    buf_init_fixed(&why, why_memory, sizeof why_memory);
+    buf_init_fixed(&warnings, warnings_memory, sizeof warnings_memory);
+    enum err e = tls_pair_check(&pair, os_wall_s(), &why, &warnings);
+    say(c, "warning", buf_slice(&warnings));
+    if (e != ERR_OK)
+        fail(c, why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
+}
+
+static void check_keys(struct check *c)
+{
     for (size_t i = 0; i < c->conf->tls_count; i++) {
         const struct conf_tls *t = &c->conf->tls[i];
-        struct tls_pair pair = {t->name, t->cert, t->key};
-        buf why, warnings;
-        buf_init_fixed(&why, why_memory, sizeof why_memory);
-        buf_init_fixed(&warnings, warnings_memory, sizeof warnings_memory);
-        enum err e = tls_pair_check(&pair, os_wall_s(), &why, &warnings);
-        say(c, "warning", buf_slice(&warnings));
-        if (e != ERR_OK)
-            fail(c, why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
+        check_pair(c, (struct tls_pair){t->name, t->cert, t->key});
+    }
+    for (size_t i = 0; i < c->conf->route.override_count; i++) {
+        const struct route_override *o = &c->conf->route.overrides[i];
+        if (o->cert.len > 0)
+            check_pair(c, (struct tls_pair){SLICE_NONE, o->cert, o->key});
     }
 }
 

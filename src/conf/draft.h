@@ -18,7 +18,7 @@ struct draft_top {
 };
 
 struct draft_queue {
-    const struct toml_node *dir, *retry;
+    const struct toml_node *dir, *retry, *signed_8bit;
     int64_t give_up_s, warn_after_s;
     uint64_t min_free;
     uint32_t connections_per_destination;
@@ -51,7 +51,7 @@ struct draft_list {
 };
 
 struct draft_route {
-    const struct toml_node *via, *tls, *password_file, *source, *helo;
+    const struct toml_node *via, *tls, *password_file, *token_file, *cert, *key, *source, *helo;
 };
 
 struct draft_relay {

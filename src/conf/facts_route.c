@@ -92,6 +92,10 @@ static void add_overrides(struct facts *f, const struct route_tables *t)
             text = facts_text(f, "%.*s, as %.*s", SLICE_ARG(text), SLICE_ARG(o->helo));
         if (o->password_file.len > 0)
             text = facts_text(f, "%.*s, password in %.*s", SLICE_ARG(text), SLICE_ARG(o->password_file));
+        if (o->token_file.len > 0)
+            text = facts_text(f, "%.*s, token in %.*s", SLICE_ARG(text), SLICE_ARG(o->token_file));
+        if (o->cert.len > 0)
+            text = facts_text(f, "%.*s, certificate in %.*s", SLICE_ARG(text), SLICE_ARG(o->cert));
         bool all = slice_equal(o->domain, SLICE("*"));
         facts_add(
             f, all ? SLICE("route of all other mail") : facts_text(f, "route of mail for %.*s", SLICE_ARG(o->domain)),

@@ -121,6 +121,8 @@ static slice read_queue_dir(struct reader *r, const struct toml_node *node)
     return dir;
 }
 
+static const char *const signed_words[] = {"send", "bounce", NULL};
+
 void read_queue(struct reader *r)
 {
     struct draft_queue draft = {0};
@@ -132,6 +134,7 @@ void read_queue(struct reader *r)
                                  .min_free = draft.min_free,
                                  .connections_per_destination = draft.connections_per_destination};
     queue->dir = read_queue_dir(r, draft.dir);
+    queue->signed_8bit_bounce = draft.signed_8bit && option_word(&r->m, draft.signed_8bit, signed_words) == 1;
     const struct toml_node *retry = draft.retry ? draft.retry : default_retry(r);
     if (retry)
         read_retry(r, retry);

@@ -93,19 +93,48 @@ static void read_tls_word(struct reader *r, const struct draft_route *draft, str
         messages_error(&r->m, draft->tls->place, "tls = \"none\" contradicts \"smtps://\"");
 }
 
+/* One way to sign in. */
+static void check_secret(struct reader *r, const struct draft_route *draft, const struct route_override *o)
+{
+    if (o->login.len > 0 && !draft->password_file && !draft->token_file && !draft->cert)
+        messages_error(&r->m, draft->via->place,
+                       "a login in \"via\" needs \"password_file\", \"token_file\" or \"cert\"");
+    if (draft->password_file && draft->token_file)
+        messages_error(&r->m, draft->token_file->place, "\"password_file\" and \"token_file\" exclude each other");
+    const struct toml_node *secret = draft->password_file ? draft->password_file : draft->token_file;
+    if (o->login.len == 0 && secret)
+        messages_error(&r->m, secret->place, "\"%.*s\" needs a login in \"via\", like \"smtps://login@host\"",
+                       SLICE_ARG(toml_key(secret)));
+}
+
 /* A password is never sent without verified TLS. */
 static void check_login(struct reader *r, const struct draft_route *draft, const struct route_override *o)
 {
-    if (o->login.len > 0 && !draft->password_file)
-        messages_error(&r->m, draft->via->place, "a login in \"via\" needs \"password_file\"");
-    if (o->login.len == 0 && draft->password_file)
-        messages_error(&r->m, draft->password_file->place,
-                       "\"password_file\" needs a login in \"via\", like \"smtps://login@host\"");
+    check_secret(r, draft, o);
     if (o->login.len > 0 && o->tls != ROUTE_TLS_VERIFY)
         messages_error(&r->m, draft->tls ? draft->tls->place : draft->via->place,
                        "a password is never sent without verified TLS: write tls = \"verify\"");
     if (draft->password_file)
         reader_check_file(r, draft->password_file->place, toml_text(draft->password_file), true);
+    if (draft->token_file)
+        reader_check_file(r, draft->token_file->place, toml_text(draft->token_file), true);
+}
+
+static void read_certificate(struct reader *r, const struct draft_route *draft, struct route_override *o)
+{
+    const struct toml_node *one = draft->cert ? draft->cert : draft->key;
+    if (!one)
+        return;
+    if (!draft->cert || !draft->key) {
+        messages_error(&r->m, one->place, "\"cert\" and \"key\" need each other");
+        return;
+    }
+    if (o->tls == ROUTE_TLS_NONE)
+        messages_error(&r->m, one->place, "\"cert\" is of no use with tls = \"none\"");
+    o->cert = toml_text(draft->cert);
+    o->key = toml_text(draft->key);
+    reader_check_file(r, draft->cert->place, o->cert, false);
+    reader_check_file(r, draft->key->place, o->key, true);
 }
 
 static void read_rest(struct reader *r, const struct draft_route *draft, struct route_override *o)
@@ -122,6 +151,9 @@ static void read_rest(struct reader *r, const struct draft_route *draft, struct 
         o->helo = reader_domain(r, draft->helo->place, toml_text(draft->helo));
     if (draft->password_file)
         o->password_file = toml_text(draft->password_file);
+    if (draft->token_file)
+        o->token_file = toml_text(draft->token_file);
+    read_certificate(r, draft, o);
 }
 
 static slice read_route_domain(struct reader *r, const struct toml_node *table)

@@ -12,6 +12,11 @@ struct civil {
     unsigned hour, minute, second;
 };
 
+static const uint16_t days_before_month[2][13] = {
+    {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365},
+    {0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366},
+};
+
 static bool is_leap(unsigned year)
 {
     return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -28,10 +33,6 @@ static unsigned days_before_year(unsigned year)
 
 static struct civil civil_of(int64_t unix_s)
 {
-    static const uint16_t days_before_month[2][13] = {
-        {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365},
-        {0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366},
-    };
     if (unix_s < YEAR_0_S)
         unix_s = YEAR_0_S;
     if (unix_s > YEAR_9999_S)
@@ -108,4 +109,74 @@ void date_print_rfc3339(buf *b, int64_t unix_s)
     buf_append_char(b, 'T');
     append_time(b, &c);
     buf_append_char(b, 'Z');
+}
+
+/* A number of just so many digits, and what stands behind it (NUL: nothing has to). */
+static bool take_number(slice *in, size_t width, char behind, unsigned *value_r)
+{
+    unsigned value = 0;
+    if (in->len < width)
+        return false;
+    for (size_t i = 0; i < width; i++) {
+        if (!ascii_is_digit(in->ptr[i]))
+            return false;
+        value = value * 10 + (unsigned)(in->ptr[i] - '0');
+    }
+    *in = slice_skip(*in, width);
+    if (behind != '\0' && (in->len == 0 || ascii_lower(in->ptr[0]) != behind))
+        return false;
+    *in = slice_skip(*in, behind != '\0');
+    *value_r = value;
+    return true;
+}
+
+static bool take_fraction(slice *in)
+{
+    if (in->len == 0 || in->ptr[0] != '.')
+        return true;
+    size_t digits = 1;
+    while (digits < in->len && ascii_is_digit(in->ptr[digits]))
+        digits++;
+    *in = slice_skip(*in, digits);
+    return digits > 1;
+}
+
+/* "Z", or how far the clock is from it. */
+static bool take_offset(slice in, int64_t *offset_s_r)
+{
+    unsigned hours, minutes;
+    if (in.len == 1 && ascii_lower(in.ptr[0]) == 'z') {
+        *offset_s_r = 0;
+        return true;
+    }
+    bool west = in.len > 0 && in.ptr[0] == '-';
+    if (in.len != 6 || (!west && in.ptr[0] != '+'))
+        return false;
+    in = slice_skip(in, 1);
+    if (!take_number(&in, 2, ':', &hours) || !take_number(&in, 2, '\0', &minutes) || hours > 23 || minutes > 59)
+        return false;
+    *offset_s_r = (int64_t)(hours * 3600 + minutes * 60) * (west ? -1 : 1);
+    return true;
+}
+
+static bool civil_valid(const struct civil *c)
+{
+    if (c->month < 1 || c->month > 12 || c->hour > 23 || c->minute > 59 || c->second > 60)
+        return false;
+    const uint16_t *before = days_before_month[is_leap(c->year)];
+    return c->day >= 1 && c->day <= (unsigned)(before[c->month] - before[c->month - 1]);
+}
+
+enum err date_parse_rfc3339(slice text, int64_t *unix_s_r)
+{
+    struct civil c = {0};
+    int64_t offset_s;
+    bool read = take_number(&text, 4, '-', &c.year) && take_number(&text, 2, '-', &c.month) &&
+                take_number(&text, 2, 't', &c.day) && take_number(&text, 2, ':', &c.hour) &&
+                take_number(&text, 2, ':', &c.minute) && take_number(&text, 2, '\0', &c.second);
+    if (!read || !take_fraction(&text) || !take_offset(text, &offset_s) || !civil_valid(&c))
+        return ERR_SYNTAX;
+    int64_t days = (int64_t)days_before_year(c.year) + days_before_month[is_leap(c.year)][c.month - 1] + c.day - 1;
+    *unix_s_r = YEAR_0_S + days * DAY_S + (int64_t)(c.hour * 3600 + c.minute * 60 + c.second) - offset_s;
+    return ERR_OK;
 }

@@ -9,5 +9,7 @@
 void date_print_rfc5322(buf *b, int64_t unix_s, int offset_min);
 /* "2026-11-21T19:08:35Z". */
 void date_print_rfc3339(buf *b, int64_t unix_s);
+/* "2026-11-21T19:08:35Z" or with an offset, "+01:00"; a fraction is read and dropped, a leap second taken. ERR_SYNTAX. */
+must_check enum err date_parse_rfc3339(slice text, int64_t *unix_s_r);
 
 #endif

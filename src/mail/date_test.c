@@ -77,11 +77,48 @@ static void agrees_with_a_calendar(void **state)
     assert_int_equal(year, 10000);
 }
 
+static void reads_dates_of_logs(void **state)
+{
+    (void)state;
+    static const struct {
+        slice text;
+        int64_t unix_s; /* 0: none */
+    } rows[] = {
+        {SLICE("2026-11-21T19:08:35Z"), 1795288115},
+        {SLICE("2026-11-21t20:08:35.123+01:00"), 1795288115},
+        {SLICE("2026-11-21T14:38:35-04:30"), 1795288115},
+        {SLICE("2000-02-29T00:00:00Z"), 951782400},
+        {SLICE("1970-01-01T00:00:01z"), 1},
+        {SLICE("2016-12-31T23:59:60Z"), 1483228800},
+        {SLICE("2026-11-21T19:08:35"), 0},
+        {SLICE("2026-11-21 19:08:35Z"), 0},
+        {SLICE("2026-02-29T00:00:00Z"), 0},
+        {SLICE("2026-13-01T00:00:00Z"), 0},
+        {SLICE("2026-00-01T00:00:00Z"), 0},
+        {SLICE("2026-01-00T00:00:00Z"), 0},
+        {SLICE("2026-01-01T24:00:00Z"), 0},
+        {SLICE("2026-01-01T00:00:00.Z"), 0},
+        {SLICE("26-01-01T00:00:00Z"), 0},
+        {SLICE("2026-01-01T00:00:00ZZ"), 0},
+        {SLICE("2026-01-01T00:00:00+1:00"), 0},
+        {SLICE(""), 0},
+        {SLICE("2026-1-01T00:00:00Z"), 0},
+        {SLICE("2026-01-01T00:00:00+24:00"), 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t unix_s = 0;
+        enum err e = date_parse_rfc3339(rows[i].text, &unix_s);
+        if (unix_s != rows[i].unix_s || (e == ERR_OK) != (rows[i].unix_s != 0))
+            fail_msg("%.*s: %lld", SLICE_ARG(rows[i].text), (long long)unix_s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prints_dates_of_mail),
         cmocka_unit_test(prints_dates_of_logs),
+        cmocka_unit_test(reads_dates_of_logs),
         cmocka_unit_test(agrees_with_a_calendar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

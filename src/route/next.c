@@ -103,6 +103,8 @@ static void append_session(buf *b, const struct route_override *o)
         buf_append(b, slice_str(levels[o->tls]));
     if (o->source.len > 0)
         buf_printf(b, "/%.*s", SLICE_ARG(o->source));
+    if (o->cert.len > 0)
+        buf_printf(b, "/cert:%08x", hash_crc32c(0, o->cert));
 }
 
 static void append_host(buf *b, const struct next_hop *hop)

@@ -80,7 +80,9 @@ struct route_override {
     bool smtps;
     bool by_address; /* host is an address literal */
     slice login;
-    slice password_file;
+    slice password_file; /* of the login; or */
+    slice token_file;    /* with an OAuth access token; or EXTERNAL by the certificate */
+    slice cert, key;     /* shown to the host, or empty */
     enum route_tls tls;
     slice source; /* local address, or empty */
     slice helo;   /* or empty */

@@ -31,9 +31,9 @@ static const struct expectation {
     [SMTP_EXPECT_HELO] = {smtp_client_on_helo, SMTP_PHASE_EHLO, 5 * MINUTE},
     [SMTP_EXPECT_STARTTLS] = {smtp_client_on_starttls, SMTP_PHASE_STARTTLS, 2 * MINUTE},
     [SMTP_EXPECT_HANDSHAKE] = {on_nothing, SMTP_PHASE_STARTTLS, 2 * MINUTE},
-    [SMTP_EXPECT_AUTH_USER] = {smtp_client_on_auth_user, SMTP_PHASE_AUTH, 2 * MINUTE},
-    [SMTP_EXPECT_AUTH_PASSWORD] = {smtp_client_on_auth_password, SMTP_PHASE_AUTH, 2 * MINUTE},
-    [SMTP_EXPECT_AUTH_END] = {smtp_client_on_auth_end, SMTP_PHASE_AUTH, 2 * MINUTE},
+    [SMTP_EXPECT_LOGIN] = {on_nothing, SMTP_PHASE_AUTH, 2 * MINUTE},
+    [SMTP_EXPECT_RESPONSE] = {on_nothing, SMTP_PHASE_AUTH, 2 * MINUTE},
+    [SMTP_EXPECT_AUTH] = {smtp_client_on_auth, SMTP_PHASE_AUTH, 2 * MINUTE},
     [SMTP_EXPECT_NOTHING] = {on_nothing, SMTP_PHASE_IDLE, 0},
     [SMTP_EXPECT_MAIL] = {smtp_client_on_mail, SMTP_PHASE_MAIL, 5 * MINUTE},
     [SMTP_EXPECT_RCPT] = {smtp_client_on_rcpt, SMTP_PHASE_RCPT, 5 * MINUTE},
@@ -60,18 +60,25 @@ enum err smtp_client_open(const struct smtp_client_options *o, int64_t now_ms, s
     c->now_ms = now_ms;
     smtp_reply_reader_init(&c->reader);
     buf_init(&c->out, SMTP_CLIENT_OUTPUT_MAX);
+    buf_init(&c->initial, SMTP_CLIENT_RESPONSE_MAX);
+    buf_init(&c->challenge, SMTP_CLIENT_RESPONSE_MAX);
     smtp_client_expect(c, SMTP_EXPECT_GREETING);
     *client_r = c;
     return ERR_OK;
 }
 
+void smtp_client_wipe(buf *b)
+{
+    volatile char *p = b->ptr;
+    for (size_t i = 0; i < b->cap; i++)
+        p[i] = 0;
+    buf_release(b);
+}
+
 /* A password may lie anywhere in the memory that out has had. */
 static void wipe_output(struct smtp_client *c)
 {
-    volatile char *p = c->out.ptr;
-    for (size_t i = 0; i < c->out.cap; i++)
-        p[i] = 0;
-    buf_release(&c->out);
+    smtp_client_wipe(&c->out);
     c->secret_sent = false;
 }
 
@@ -82,6 +89,8 @@ void smtp_client_close(struct smtp_client **client)
     if (!c)
         return;
     wipe_output(c);
+    smtp_client_wipe(&c->initial);
+    smtp_client_wipe(&c->challenge);
     smtp_reply_reader_deinit(&c->reader);
     struct arena memory = c->memory;
     arena_deinit(&memory);
@@ -218,6 +227,13 @@ static size_t next_of_all(const struct smtp_client *c, const struct smtp_client_
     return i;
 }
 
+static slice event_text(const struct smtp_client *c, enum smtp_client_event_kind kind)
+{
+    if (kind == SMTP_CLIENT_AUTH)
+        return slice_of(c->offer.mechanisms, c->offer.mechanisms_len);
+    return kind == SMTP_CLIENT_CHALLENGE ? buf_slice(&c->challenge) : SLICE_NONE;
+}
+
 bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_r)
 {
     while (c->queue_count > 0) {
@@ -236,6 +252,9 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_r)
         }
         *event_r = (struct smtp_client_event){
             .kind = q->kind, .index = (uint32_t)index, .verdict = q->verdict, .remote = q->remote, .phase = q->phase};
+        event_r->text = event_text(c, q->kind);
+        event_r->dsn_passed =
+            q->kind == SMTP_CLIENT_RECIPIENT && verdict_ok(&q->verdict) && !c->o.lmtp && smtp_client_has(c, SMTP_DSN);
         return true;
     }
     return false;
@@ -306,6 +325,28 @@ void smtp_client_tick(struct smtp_client *c, int64_t now_ms)
 enum smtp_client_phase smtp_client_phase(const struct smtp_client *c)
 {
     return expectations[c->expect].phase;
+}
+
+struct smtp_client_offer smtp_client_offered(const struct smtp_client *c)
+{
+    const struct smtp_offer *o = &c->offer;
+    return (struct smtp_client_offer){
+        .pipelining = smtp_offer_has(o, SMTP_PIPELINING),
+        .eight_bit = smtp_offer_has(o, SMTP_8BITMIME),
+        .chunking = smtp_offer_has(o, SMTP_CHUNKING),
+        .binary = smtp_offer_has(o, SMTP_BINARYMIME),
+        .utf8 = smtp_offer_has(o, SMTP_UTF8),
+        .dsn = smtp_offer_has(o, SMTP_DSN),
+        .deliver_by = smtp_offer_has(o, SMTP_DELIVERBY),
+        .priority = smtp_offer_has(o, SMTP_PRIORITY),
+        .requiretls = smtp_offer_has(o, SMTP_REQUIRETLS),
+        .etrn = smtp_offer_has(o, SMTP_ETRN),
+        .size = o->size,
+        .rcpt_max = o->rcpt_max,
+        .mail_max = o->mail_max,
+        .rcpt_domain_max = o->rcpt_domain_max,
+        .deliver_by_min_s = o->deliver_by_min_s,
+    };
 }
 
 bool smtp_client_pipelining(const struct smtp_client *c)

@@ -5,7 +5,7 @@
  *
  * Replies are hostile: each reply is bounded in lines (128) and bytes (16 KiB in all, the rest is swallowed up to a limit, then the session fails), control and non-UTF-8
  * bytes are replaced before a verdict's text leaves the engine; a reply out of turn or that is no SMTP fails the session as temporary. What comes in plaintext after the 220 to
- * STARTTLS fails the session. Uses only what the host offered in EHLO (after TLS: in the new EHLO). Falls back to HELO when EHLO is refused with 5xx.
+ * STARTTLS fails the session; so does a 17th challenge of AUTH. Uses only what the host offered in EHLO (after TLS: in the new EHLO). Falls back to HELO when EHLO is refused with 5xx.
  * The caller owns the connection, TLS, the content and the choice of host; the engine owns the dialogue, deadlines (RFC 5321 4.5.3.2) and dot-stuffing. */
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
@@ -15,12 +15,10 @@
 enum smtp_client_tls { SMTP_CLIENT_TLS_NONE, SMTP_CLIENT_TLS_MAY, SMTP_CLIENT_TLS_REQUIRE };
 
 struct smtp_client_options {
-    slice helo;  /* our name */
-    slice login; /* empty: no AUTH */
-    slice
-        password; /* sent only when the caller says that TLS is verified (smtp_client_secured), or auth_plaintext_ok */
-    bool sign_in; /* SMTP_CLIENT_AUTH comes once, after TLS */
-    slice auth;   /* AUTH= of MAIL once signed in (RFC 4954 section 5): empty is "<>" */
+    slice helo; /* our name */
+    bool
+        sign_in; /* SMTP_CLIENT_AUTH comes once, after TLS; without verified TLS the session fails instead, unless auth_plaintext_ok */
+    slice auth; /* AUTH= of MAIL once signed in (RFC 4954 section 5): empty is "<>" */
     enum smtp_client_tls tls;
     bool implicit_tls; /* the connection is TLS before the greeting: call smtp_client_secured before the first feed */
     bool auth_plaintext_ok; /* loopback and unix sockets by explicit choice: else a login needs verified TLS */
@@ -36,6 +34,7 @@ struct smtp_client_message {
     struct body_facts facts; /* of what will be sent, after conversion */
     int64_t now_s;           /* unix time, for what is left of BY */
     bool converted;      /* to 7 bits or to less than BINARYMIME by the caller: BODY= is not what the envelope says */
+    bool as_it_is;       /* 8-bit content goes to a host without 8BITMIME undeclared, by choice: it is signed */
     uint64_t extra_size; /* bytes that the caller will send before the stored content (trace fields) */
 };
 
@@ -45,7 +44,7 @@ enum smtp_client_event_kind {
     SMTP_CLIENT_CHALLENGE, /* text: decoded. Call smtp_client_respond or smtp_client_auth_refuse */
     SMTP_CLIENT_READY,     /* smtp_client_send or smtp_client_quit */
     SMTP_CLIENT_RECIPIENT, /* verdict on recipient `index` (into message.recipients): once each, before MESSAGE_DONE */
-    SMTP_CLIENT_BODY, /* 354 (or LMTP's) came: call smtp_client_body until all is given, then smtp_client_body_end */
+    SMTP_CLIENT_BODY, /* 354 came, or recipients were taken and BDAT is used: call smtp_client_body until all is given, then smtp_client_body_end */
     SMTP_CLIENT_MESSAGE_DONE, /* every recipient has its verdict; READY follows unless the session is over */
     SMTP_CLIENT_FAILED, /* the session is over by fault: verdict; a message in work has had its RECIPIENT and DONE events. Nothing follows */
     SMTP_CLIENT_CLOSED, /* over after quit. Nothing follows */
@@ -69,9 +68,11 @@ enum smtp_client_phase {
 struct smtp_client_event {
     enum smtp_client_event_kind kind;
     uint32_t index;
-    slice text;             /* AUTH, CHALLENGE; until the next feed */
+    slice text;             /* AUTH (empty: none is offered), CHALLENGE; until the next feed */
     struct verdict verdict; /* text lives until the next feed */
     bool remote;            /* the verdict is the peer's own words, not ours */
+    bool
+        dsn_passed; /* RECIPIENT with a 2xx: the host has DSN and got NOTIFY and ORCPT, so the reports are its business (RFC 3461 section 5.2.1) */
     enum smtp_client_phase phase;
 };
 
@@ -86,9 +87,10 @@ bool smtp_client_next(struct smtp_client *c, struct smtp_client_event *event_r);
 slice smtp_client_output(const struct smtp_client *c);
 void smtp_client_sent(struct smtp_client *c, size_t n);
 
-/* Only after READY. Content that needs 8BITMIME which is not offered is sent as it is when it is declared nowhere (just-send-8), else refused with 554 5.6.3: see the .c. SIZE exceeded: 552 by ourselves without asking. Recipients are sent in groups of at most 1,000... the caller never gives more than that. */
+/* Only after READY; at most 1,000 recipients. What the message needs and the host does not offer is dealt with by the extension's row (extensions.c): a recipient or the message is refused by
+ * ourselves without a word to the host (NO_SMTPUTF8, NO_REQUIRETLS, ...; SIZE exceeded: 552), or the parameter is left out. 8-bit content that was never declared goes as it is. */
 void smtp_client_send(struct smtp_client *c, int64_t now_ms, const struct smtp_client_message *m);
-/* Appends the next piece of content, dot-stuffed where needed, to out (the caller's buffer for the connection). Pieces of any size. */
+/* Appends the next piece of content, dot-stuffed where needed, to out (the caller's buffer for the connection). Pieces of any size; all of them together are facts.size + extra_size bytes. */
 void smtp_client_body(struct smtp_client *c, int64_t now_ms, slice content, buf *out);
 /* Appends the end of data (with CRLF first when content did not end in one). */
 void smtp_client_body_end(struct smtp_client *c, int64_t now_ms, buf *out);
@@ -97,7 +99,7 @@ void smtp_client_body_abort(struct smtp_client *c, const struct verdict *v);
 /* AUTH mechanism, with an initial response unless it is NULL (empty is "="). The engine wipes what it has of it once sent. */
 void smtp_client_auth(struct smtp_client *c, int64_t now_ms, slice mechanism, const slice *initial);
 void smtp_client_respond(struct smtp_client *c, int64_t now_ms, slice response);
-/* No mechanism fits, or the server's proof is wrong: cancels with "*" where one is under way and fails the session as AUTH_NEXT_HOP with these words. */
+/* No mechanism fits, or the server's proof is wrong (which may be seen at READY, before the first message): cancels with "*" where one is under way and fails the session as AUTH_NEXT_HOP with these words. */
 void smtp_client_auth_refuse(struct smtp_client *c, int64_t now_ms, slice why);
 void smtp_client_quit(struct smtp_client *c, int64_t now_ms);
 /* Handshake done; verified says whether the certificate was checked against the name. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/client_state.h"
 
-#include "smtp/sasl.h"
-
 static void fail_remote(struct smtp_client *c, const struct smtp_reply *r)
 {
     struct verdict v = status_verdict_of_reply(r->code, r->text);
@@ -27,56 +25,6 @@ void smtp_client_on_greeting(struct smtp_client *c, const struct smtp_reply *r)
         fail_remote(c, r);
 }
 
-/* Not the host's own code: that our login is wrong says nothing about the mail, which waits. */
-static void fail_login(struct smtp_client *c, const struct smtp_reply *r)
-{
-    struct verdict said = status_verdict_of_reply(r->code, r->text);
-    buf b;
-    buf_init_fixed(&b, c->words, sizeof c->words);
-    buf_append(&b, status_verdict(STATUS_AUTH_NEXT_HOP).text);
-    buf_append(&b, SLICE(": "));
-    said.text = slice_sub(said.text, 0, sizeof c->words / 2);
-    status_print(&b, &said);
-    smtp_client_fail_status(c, STATUS_AUTH_NEXT_HOP, buf_slice(&b));
-}
-
-static void send_plain(struct smtp_client *c)
-{
-    char memory[1024];
-    buf message;
-    buf_init_fixed(&message, memory, sizeof memory);
-    sasl_plain_encode(&message, c->o.login, c->o.password);
-    if (!buf_ok(&message)) {
-        smtp_client_fail_status(c, STATUS_AUTH_NEXT_HOP, SLICE("The login for the next host is too long"));
-    } else {
-        c->secret_sent = true;
-        buf_append(&c->out, SLICE("AUTH PLAIN "));
-        buf_append_base64(&c->out, buf_slice(&message));
-        buf_append(&c->out, SLICE("\r\n"));
-        smtp_client_expect(c, SMTP_EXPECT_AUTH_END);
-    }
-    volatile char *p = memory;
-    for (size_t i = 0; i < sizeof memory; i++)
-        p[i] = 0;
-}
-
-static void login(struct smtp_client *c)
-{
-    bool may_be_seen = c->secured && c->verified;
-    if (c->o.login.len == 0) {
-        smtp_client_ready(c);
-    } else if (!may_be_seen && !c->o.auth_plaintext_ok) {
-        smtp_client_fail_status(c, STATUS_AUTH_NEXT_HOP, SLICE("Login withheld: the next host's TLS is not verified"));
-    } else if (c->offer.plain) {
-        send_plain(c);
-    } else if (c->offer.login) {
-        smtp_client_line(c, SLICE("AUTH LOGIN"), SLICE_NONE);
-        smtp_client_expect(c, SMTP_EXPECT_AUTH_USER);
-    } else {
-        smtp_client_fail_status(c, STATUS_AUTH_NEXT_HOP, SLICE("The next host offers no login that we know"));
-    }
-}
-
 static void secure(struct smtp_client *c)
 {
     bool wanted = c->o.tls != SMTP_CLIENT_TLS_NONE && !c->secured;
@@ -86,7 +34,7 @@ static void secure(struct smtp_client *c)
     } else if (wanted && c->o.tls == SMTP_CLIENT_TLS_REQUIRE) {
         smtp_client_fail_status(c, STATUS_TLS_FAILED, SLICE("TLS is required, and the next host does not offer it"));
     } else {
-        login(c);
+        smtp_client_login(c);
     }
 }
 
@@ -133,36 +81,6 @@ void smtp_client_on_starttls(struct smtp_client *c, const struct smtp_reply *r)
     } else if (c->o.tls == SMTP_CLIENT_TLS_REQUIRE) {
         smtp_client_fail_status(c, STATUS_TLS_FAILED, SLICE("TLS is required, and the next host refused STARTTLS"));
     } else {
-        login(c);
+        smtp_client_login(c);
     }
-}
-
-static void answer_challenge(struct smtp_client *c, const struct smtp_reply *r, slice answer, enum smtp_expect next)
-{
-    if (r->code != 334) {
-        fail_login(c, r);
-        return;
-    }
-    c->secret_sent = true;
-    buf_append_base64(&c->out, answer);
-    buf_append(&c->out, SLICE("\r\n"));
-    smtp_client_expect(c, next);
-}
-
-void smtp_client_on_auth_user(struct smtp_client *c, const struct smtp_reply *r)
-{
-    answer_challenge(c, r, c->o.login, SMTP_EXPECT_AUTH_PASSWORD);
-}
-
-void smtp_client_on_auth_password(struct smtp_client *c, const struct smtp_reply *r)
-{
-    answer_challenge(c, r, c->o.password, SMTP_EXPECT_AUTH_END);
-}
-
-void smtp_client_on_auth_end(struct smtp_client *c, const struct smtp_reply *r)
-{
-    if (r->code / 100 == VERDICT_OK)
-        smtp_client_ready(c);
-    else
-        fail_login(c, r);
 }

@@ -10,7 +10,12 @@
 #include "smtp/extensions.h"
 #include "smtp/reply_reader.h"
 
-enum { SMTP_CLIENT_RECIPIENTS_MAX = 1000, SMTP_CLIENT_OUTPUT_MAX = 1 << 20, SMTP_CLIENT_QUEUE = 6 };
+enum {
+    SMTP_CLIENT_RECIPIENTS_MAX = 1000,
+    SMTP_CLIENT_OUTPUT_MAX = 1 << 20,
+    SMTP_CLIENT_RESPONSE_MAX = 64 << 10,
+    SMTP_CLIENT_QUEUE = 8
+};
 
 enum smtp_expect {
     SMTP_EXPECT_GREETING,
@@ -18,9 +23,9 @@ enum smtp_expect {
     SMTP_EXPECT_HELO,
     SMTP_EXPECT_STARTTLS,
     SMTP_EXPECT_HANDSHAKE,
-    SMTP_EXPECT_AUTH_USER,
-    SMTP_EXPECT_AUTH_PASSWORD,
-    SMTP_EXPECT_AUTH_END,
+    SMTP_EXPECT_LOGIN,    /* ours to say: the mechanism */
+    SMTP_EXPECT_RESPONSE, /* ours to say: the answer to a challenge */
+    SMTP_EXPECT_AUTH,
     SMTP_EXPECT_NOTHING,
     SMTP_EXPECT_MAIL,
     SMTP_EXPECT_RCPT,
@@ -35,7 +40,13 @@ enum smtp_expect {
 };
 
 /* What is known of a recipient of the message in work. */
-enum smtp_client_recipient { SMTP_RCPT_OPEN, SMTP_RCPT_BAD, SMTP_RCPT_ACCEPTED, SMTP_RCPT_TOLD };
+enum smtp_client_recipient {
+    SMTP_RCPT_OPEN,
+    SMTP_RCPT_BAD,  /* no address */
+    SMTP_RCPT_UTF8, /* needs SMTPUTF8, which the host does not offer */
+    SMTP_RCPT_ACCEPTED,
+    SMTP_RCPT_TOLD
+};
 
 struct smtp_client_queued {
     enum smtp_client_event_kind kind;
@@ -55,7 +66,12 @@ struct smtp_client {
     bool more_input;  /* behind the reply in hand */
     bool secret_sent; /* out has held a password */
     bool mail_open;   /* a transaction is open at the host */
-    bool mail_refused;
+    bool signed_in;
+    uint8_t challenges;
+    bool utf8;        /* of the message in work: SMTPUTF8 is needed */
+    bool chunked;     /* it goes with BDAT */
+    bool chunk_begun; /* BDAT was said */
+    uint64_t chunk_left;
     struct smtp_offer offer;
     struct smtp_reply_reader reader;
     struct smtp_stuffer stuffer;
@@ -65,7 +81,9 @@ struct smtp_client {
     struct smtp_client_queued queue[SMTP_CLIENT_QUEUE];
     uint8_t queue_head, queue_count;
     buf out;
-    char words[512];                                /* of a verdict of ours */
+    buf initial;     /* a response that was too long for the AUTH command's line (RFC 4954 section 4) */
+    buf challenge;   /* decoded; the event's */
+    char words[512]; /* of a verdict of ours */
     uint8_t recipients[SMTP_CLIENT_RECIPIENTS_MAX]; /* enum smtp_client_recipient */
     bool asked[SMTP_CLIENT_RECIPIENTS_MAX];         /* RCPT was sent */
 };
@@ -88,19 +106,51 @@ void smtp_client_on_greeting(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_ehlo(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_helo(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_starttls(struct smtp_client *c, const struct smtp_reply *r);
-void smtp_client_on_auth_user(struct smtp_client *c, const struct smtp_reply *r);
-void smtp_client_on_auth_password(struct smtp_client *c, const struct smtp_reply *r);
-void smtp_client_on_auth_end(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_introduce(struct smtp_client *c);
 /* What came in the clear where TLS was to begin could be anybody's (CVE-2021-38371). */
 void smtp_client_fail_early(struct smtp_client *c);
+/* client_auth.c */
+void smtp_client_login(struct smtp_client *c);
+void smtp_client_on_auth(struct smtp_client *c, const struct smtp_reply *r);
+/* Overwrites what the compiler might think dead, and gives the memory back. */
+void smtp_client_wipe(buf *b);
 /* client_send.c: a message's transaction. */
 void smtp_client_on_mail(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_rcpt(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_data(struct smtp_client *c, const struct smtp_reply *r);
-void smtp_client_on_content(struct smtp_client *c, const struct smtp_reply *r);
-void smtp_client_on_end(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_empty_end(struct smtp_client *c, const struct smtp_reply *r);
 void smtp_client_on_rset(struct smtp_client *c, const struct smtp_reply *r);
+/* The message has its verdicts. */
+void smtp_client_finish(struct smtp_client *c);
+/* client_content.c: from BODY to the last verdict. */
+void smtp_client_content_begin(struct smtp_client *c);
+void smtp_client_on_content(struct smtp_client *c, const struct smtp_reply *r);
+void smtp_client_on_end(struct smtp_client *c, const struct smtp_reply *r);
+/* A reply that no server of SMTP gives here. */
+void smtp_client_garbage(struct smtp_client *c);
+/* client_extensions.c: what the message in work needs, whether the host's offer is good for it, and the parameters. The client's half of the rows in extensions.c. */
+bool smtp_client_has(const struct smtp_client *c, enum smtp_extension_id id); /* offered and usable */
+/* The refusal of the first row that the message needs and cannot have; STATUS_OK: none. */
+enum status smtp_client_lacks(const struct smtp_client *c);
+bool smtp_client_needs_8bit(const struct smtp_client *c);
+bool smtp_client_needs_binary(const struct smtp_client *c);
+bool smtp_client_needs_utf8(const struct smtp_client *c);
+bool smtp_client_needs_deliver_by(const struct smtp_client *c);
+bool smtp_client_needs_requiretls(const struct smtp_client *c);
+bool smtp_client_chunks(const struct smtp_client *c);
+bool smtp_client_delivers_by(const struct smtp_client *c);
+bool smtp_client_is_verified(const struct smtp_client *c);
+int64_t smtp_client_by_left(const struct smtp_client *c); /* seconds */
+bool smtp_address_is_ascii(slice address);
+void smtp_client_say_size(struct smtp_client *c);
+void smtp_client_say_auth(struct smtp_client *c);
+void smtp_client_say_8bit(struct smtp_client *c);
+void smtp_client_say_binary(struct smtp_client *c);
+void smtp_client_say_utf8(struct smtp_client *c);
+void smtp_client_say_dsn(struct smtp_client *c);
+void smtp_client_say_dsn_recipient(struct smtp_client *c, const struct recipient *r);
+void smtp_client_say_deliver_by(struct smtp_client *c);
+void smtp_client_say_priority(struct smtp_client *c);
+void smtp_client_say_requiretls(struct smtp_client *c);
 
 #endif

@@ -44,7 +44,7 @@ static size_t count_messages(const struct row *row)
 static void run_row(const struct row *row)
 {
     for (size_t piece = 1; piece < 400; piece = piece * 3 + 1) {
-        struct talk t;
+        struct talk t = {0};
         talk_open(&t, &row->options, row->messages, count_messages(row));
         t.unverified = row->unverified;
         for (size_t i = 0; i < 16 && row->host[i]; i++) {
@@ -294,8 +294,7 @@ static void test_sessions_that_fail(void **state)
 static void test_tls_and_login(void **state)
 {
     (void)state;
-    const struct smtp_client_options login = {
-        .tls = SMTP_CLIENT_TLS_MAY, .login = SLICE("alice"), .password = SLICE("secret")};
+    const struct smtp_client_options login = {.tls = SMTP_CLIENT_TLS_MAY, .sign_in = true};
     struct smtp_client_options trusting = login;
     trusting.auth_plaintext_ok = true;
     const struct row rows[] = {
@@ -395,7 +394,7 @@ static void test_tls_and_login(void **state)
          NO_MAIL,
          {"220 mx\r\n", "250-mx\r\n250 AUTH CRAM-MD5\r\n"},
          EHLO,
-         "failed in phase 1 we: 451 4.7.8 The next host offers no login that we know\n",
+         "failed in phase 3 we: 451 4.7.8 The next host offers no login that we know\n",
          false,
          0},
         {"implicit TLS",
@@ -415,7 +414,7 @@ static void test_plaintext_after_starttls_fails_the_session(void **state)
 {
     (void)state;
     for (int cut = 0; cut < 2; cut++) {
-        struct talk t;
+        struct talk t = {0};
         talk_open(&t, &OPTIONS(.tls = SMTP_CLIENT_TLS_MAY), NULL, 0);
         talk_read(&t, SLICE("220 mx\r\n" TLS_EHLO));
         if (cut)
@@ -459,7 +458,7 @@ static void test_hostile_replies(void **state)
         {SLICE("354 mx\r\n"), SLICE(""), 0, SLICE(""), SLICE("failed in phase 0 we: 451 4.5.0 ")},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct talk t;
+        struct talk t = {0};
         buf in;
         buf_init(&in, 8 << 20);
         buf_append(&in, rows[i].head);
@@ -479,7 +478,7 @@ static void test_hostile_replies(void **state)
 static void test_replies_out_of_turn(void **state)
 {
     (void)state;
-    struct talk t;
+    struct talk t = {0};
     talk_open(&t, &DEFAULTS, &(struct talk_message)HELLO_MAIL, 1);
     struct smtp_client_event e;
     size_t used;
@@ -501,7 +500,7 @@ static void test_refusal_while_content_is_sent(void **state)
     static const slice told[] = {SLICE("rcpt 0 they: 451 4.4.2 too big\n"), SLICE("rcpt 0 they: 450 4.2.0 later\n"),
                                  SLICE("rcpt 0 we: 451 4.5.0 ")};
     for (size_t i = 0; i < 3; i++) {
-        struct talk t;
+        struct talk t = {0};
         struct talk_message m = {SLICE("a@b"), {SLICE("c@d")}, SLICE("x\r\n"), 0, 0, false};
         struct smtp_client_event e;
         size_t used;
@@ -527,7 +526,7 @@ static void test_refusal_while_content_is_sent(void **state)
 static void test_deadlines(void **state)
 {
     (void)state;
-    struct talk t;
+    struct talk t = {0};
     struct talk_message m = {SLICE("a@b"), {SLICE("c@d")}, SLICE("x\r\n"), 0, 0, false};
     talk_open(&t, &OPTIONS(.timeout_scale_percent = 10), &m, 1);
     assert_int_equal(smtp_client_deadline(t.client), 30000);

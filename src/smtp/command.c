@@ -17,12 +17,18 @@ static slice trim_start(slice argument)
     return argument;
 }
 
-/* RFC 5321 section 4.1.1: commands are printable ASCII. A NUL or a bare CR must never cut what a later reader sees. */
-static bool is_printable(slice line)
+/* RFC 5321 section 4.1.1: commands are printable ASCII, and with SMTPUTF8 some may be UTF-8. A NUL or a bare CR must never cut what a later
+ * reader sees. */
+static bool is_printable(slice line, bool utf8)
 {
-    for (size_t i = 0; i < line.len; i++)
-        if (line.ptr[i] < 0x20 || line.ptr[i] >= 0x7f)
+    while (line.len > 0) {
+        unsigned char c = (unsigned char)line.ptr[0];
+        size_t len = c < 0x80 ? c >= 0x20 && c < 0x7f : utf8 ? slice_utf8_len(line) : 0;
+        bool c1 = len == 2 && c == 0xc2 && (unsigned char)line.ptr[1] < 0xa0;
+        if (len == 0 || c1)
             return false;
+        line = slice_skip(line, len);
+    }
     return true;
 }
 
@@ -40,7 +46,7 @@ static bool login_missing(const struct smtp_server *s, const struct smtp_verb *v
 /* Replies and returns false when the verb must not run. */
 static bool admit(struct smtp_server *s, const struct smtp_verb *verb, slice argument)
 {
-    if (!is_printable(argument))
+    if (!is_printable(argument, verb->utf8))
         smtp_session_say(s, STATUS_BAD_SYNTAX, SLICE("Control or 8-bit characters in the command"));
     else if (!verb->run)
         smtp_session_status(s, STATUS_NOT_IMPLEMENTED);
@@ -63,7 +69,10 @@ void smtp_command_run(struct smtp_server *s, slice line)
     (void)slice_cut(trim_end(line), ' ', &name, &argument);
     argument = trim_start(argument);
     const struct smtp_verb *verb = smtp_verb_find(name);
+    if (verb && verb->known && !verb->known(s))
+        verb = NULL;
     s->bare_replies = verb && verb->bare_replies;
+    s->utf8_replies = false;
     if (s->scratch.used > 0)
         arena_reset(&s->scratch);
     if (!verb)

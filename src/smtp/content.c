@@ -7,8 +7,12 @@ void smtp_content_begin(struct smtp_server *s)
 {
     if (s->in == SMTP_IN_CLOSED)
         return;
-    s->in = SMTP_IN_CONTENT;
-    smtp_dot_init(&s->dot);
+    if (s->chunking) {
+        smtp_dot_init_chunks(&s->dot);
+    } else {
+        s->in = SMTP_IN_CONTENT;
+        smtp_dot_init(&s->dot);
+    }
     body_scan_init(&s->scan);
     s->content_size = 0;
     s->content_wire = 0;
@@ -18,7 +22,7 @@ void smtp_content_begin(struct smtp_server *s)
 }
 
 /* The rest is swallowed to its true end: read as commands, it would be an attacker's. */
-static void content_refuse(struct smtp_server *s, enum status why)
+void smtp_content_refuse(struct smtp_server *s, enum status why)
 {
     if (s->content_refused == STATUS_OK) {
         s->content_refused = why;
@@ -27,30 +31,40 @@ static void content_refuse(struct smtp_server *s, enum status why)
     smtp_session_reset(s);
 }
 
-static void content_end(struct smtp_server *s)
+/* RFC 2033 section 4.2: LMTP says it for each recipient that was taken. */
+static void reply_verdict(struct smtp_server *s, const struct verdict *v)
+{
+    uint32_t replies = s->o->lmtp ? s->recipients : 1;
+    for (uint32_t i = 1; i < replies; i++)
+        smtp_session_repeat(s, v);
+    smtp_session_reply_message(s, v);
+}
+
+void smtp_content_end(struct smtp_server *s)
 {
     s->in = SMTP_IN_COMMAND;
     s->messages++;
     s->facts = body_scan_end(&s->scan);
     if (s->content_refused == STATUS_OK && s->o->hops > 0 && s->facts.received > s->o->hops)
-        content_refuse(s, STATUS_TOO_MANY_HOPS);
+        smtp_content_refuse(s, STATUS_TOO_MANY_HOPS);
     if (s->content_refused == STATUS_OK) {
         smtp_session_ask(s, SMTP_SERVER_BODY_END, SLICE_NONE);
         return;
     }
     struct verdict v = status_verdict(s->content_refused);
-    smtp_session_reply_message(s, &v);
-    if (s->content_refused == STATUS_BARE_NEWLINE)
+    reply_verdict(s, &v);
+    /* in a chunk nobody can be of another mind about where the message ends */
+    if (s->content_refused == STATUS_BARE_NEWLINE && !s->chunking)
         smtp_session_end(s, SLICE("bare newline"));
 }
 
-static void content_run(struct smtp_server *s, slice run)
+void smtp_content_run(struct smtp_server *s, slice run)
 {
     if (s->dot.bare && s->o->bare_newline_reject)
-        content_refuse(s, STATUS_BARE_NEWLINE);
+        smtp_content_refuse(s, STATUS_BARE_NEWLINE);
     s->content_size += run.len;
     if (s->o->max_size > 0 && s->content_size > s->o->max_size)
-        content_refuse(s, STATUS_MESSAGE_TOO_BIG);
+        smtp_content_refuse(s, STATUS_MESSAGE_TOO_BIG);
     if (s->content_refused != STATUS_OK)
         return;
     body_scan_feed(&s->scan, run);
@@ -65,15 +79,15 @@ void smtp_content_take(struct smtp_server *s, slice *in)
     s->content_wire += before - in->len;
     s->content_piece_ms = s->now_ms;
     if (result == SMTP_DOT_RUN)
-        content_run(s, run);
+        smtp_content_run(s, run);
     else if (result == SMTP_DOT_END)
-        content_end(s);
+        smtp_content_end(s);
 }
 
-/* When the average would fall below the least rate. */
+/* When the average would fall below the least rate. The pauses between chunks count. */
 static int64_t rate_deadline(const struct smtp_server *s)
 {
-    int64_t grace = s->o->data_grace_ms > 0 ? s->o->data_grace_ms : GRACE_DEFAULT_MS;
+    int64_t grace = smtp_session_timeout(s, s->o->data_grace_ms > 0 ? s->o->data_grace_ms : GRACE_DEFAULT_MS);
     if (s->o->min_rate == 0)
         return INT64_MAX;
     uint64_t earned =
@@ -85,8 +99,13 @@ static int64_t rate_deadline(const struct smtp_server *s)
 
 int64_t smtp_content_deadline(const struct smtp_server *s)
 {
-    int64_t silence = s->o->data_timeout_ms > 0 ? s->content_piece_ms + s->o->data_timeout_ms : INT64_MAX;
-    int64_t rate = rate_deadline(s);
+    int64_t rate = rate_deadline(s), silence = INT64_MAX;
+    if (smtp_session_between_chunks(s)) {
+        if (s->o->command_timeout_ms > 0)
+            silence = s->since_ms + smtp_session_timeout(s, s->o->command_timeout_ms);
+    } else if (s->o->data_timeout_ms > 0) {
+        silence = s->content_piece_ms + smtp_session_timeout(s, s->o->data_timeout_ms);
+    }
     return silence < rate ? silence : rate;
 }
 
@@ -103,5 +122,5 @@ void smtp_content_answer(struct smtp_server *s, const struct verdict *v)
     s->dialogue = SMTP_READY;
     if (verdict_ok(v))
         s->errors = 0;
-    smtp_session_reply_message(s, v);
+    reply_verdict(s, v);
 }

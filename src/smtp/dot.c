@@ -66,6 +66,20 @@ void smtp_dot_init(struct smtp_dot *d)
     *d = (struct smtp_dot){.state = LINE_START};
 }
 
+void smtp_dot_init_chunks(struct smtp_dot *d)
+{
+    *d = (struct smtp_dot){.state = LINE_START, .dots = true};
+}
+
+slice smtp_dot_end_chunks(struct smtp_dot *d)
+{
+    uint8_t state = d->state;
+    d->state = LINE_START;
+    if (state == TEXT_CR)
+        d->bare = true;
+    return state == TEXT_CR ? SLICE(" \r\n") : state == TEXT ? SLICE("\r\n") : SLICE_NONE;
+}
+
 static bool read_text(struct smtp_dot *d, slice *in, slice *run_r)
 {
     size_t n = clean_run(in->ptr, in->len);
@@ -106,7 +120,7 @@ enum smtp_dot_result smtp_dot_read(struct smtp_dot *d, slice *in, slice *run_r)
 {
     while (in->len > 0) {
         char c = in->ptr[0];
-        if (d->state == LINE_START && c == '.') {
+        if (d->state == LINE_START && c == '.' && !d->dots) {
             d->state = START_DOT;
             *in = slice_skip(*in, 1);
         } else if (d->state == START_DOT && c == '\r') {

@@ -18,9 +18,14 @@ enum smtp_dot_result {
 struct smtp_dot {
     uint8_t state;
     bool bare; /* a bare CR or LF was seen */
+    bool dots; /* dots are content: a chunk of BDAT has no end but its size */
 };
 
 void smtp_dot_init(struct smtp_dot *d);
+/* Content of BDAT that is lines (RFC 3030 without BINARYMIME): the same mending of line ends, nothing is stuffed, no end is looked for. */
+void smtp_dot_init_chunks(struct smtp_dot *d);
+/* After the last chunk: what is still to be appended, so that the content ends in CRLF as it does after DATA; may be empty, and may set `bare`. */
+slice smtp_dot_end_chunks(struct smtp_dot *d);
 /* Takes from *in and moves it on. *run_r looks into the input or at a constant, and is set with SMTP_DOT_RUN only. */
 enum smtp_dot_result smtp_dot_read(struct smtp_dot *d, slice *in, slice *run_r);
 

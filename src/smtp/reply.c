@@ -21,14 +21,30 @@ static void append_enhanced(buf *out, const struct verdict *v)
     buf_append_char(out, ' ');
 }
 
-static void append_text(buf *out, slice line)
+/* Length of a character that may stand in a reply, or 0. C1 controls are controls. */
+static size_t text_char_len(slice text, bool utf8)
+{
+    unsigned char c = (unsigned char)text.ptr[0];
+    if (c < 0x80)
+        return c >= 0x20 && c < 0x7f;
+    size_t len = utf8 ? slice_utf8_len(text) : 0;
+    return len == 2 && c == 0xc2 && (unsigned char)text.ptr[1] < 0xa0 ? 0 : len;
+}
+
+static void append_text(buf *out, slice line, bool utf8)
 {
     line = slice_sub(line, 0, LINE_TEXT_MAX);
     char *room = line.len > 0 ? buf_reserve(out, line.len) : NULL;
     if (!room)
         return;
-    for (size_t i = 0; i < line.len; i++)
-        room[i] = line.ptr[i] >= 0x20 && line.ptr[i] < 0x7f ? line.ptr[i] : '?';
+    for (size_t i = 0; i < line.len;) {
+        size_t len = text_char_len(slice_skip(line, i), utf8);
+        if (len > 0)
+            memcpy(room + i, line.ptr + i, len);
+        else
+            room[i] = '?';
+        i += len > 0 ? len : 1;
+    }
     buf_grown(out, line.len);
 }
 
@@ -40,7 +56,7 @@ static bool fits(const buf *out, slice text)
     return text.len < room && lines < (room - text.len) / LINE_FRAME_MAX;
 }
 
-void smtp_reply_write(buf *out, const struct verdict *v, bool enhanced)
+void smtp_reply_write(buf *out, const struct verdict *v, unsigned how)
 {
     struct verdict too_long = status_verdict_text(STATUS_LOCAL_ERROR, SLICE("Reply too long"));
     if (!fits(out, v->text))
@@ -51,9 +67,9 @@ void smtp_reply_write(buf *out, const struct verdict *v, bool enhanced)
         more = slice_cut(rest, '\n', &line, &rest);
         append_code(out, v->code);
         buf_append_char(out, more ? '-' : ' ');
-        if (enhanced && v->code / 100 != 3)
+        if ((how & SMTP_REPLY_ENHANCED) && v->code / 100 != 3)
             append_enhanced(out, v);
-        append_text(out, line);
+        append_text(out, line, how & SMTP_REPLY_UTF8);
         buf_append(out, SLICE("\r\n"));
     } while (more);
 }

@@ -6,8 +6,10 @@
 
 #include "mail/mail.h"
 
-/* v's text: lines joined by LF. With enhanced, a 2xx, 4xx or 5xx without an enhanced code gets its class's x.0.0; a 3xx never has
- * one. A text that does not fit into what out may still hold becomes a short 451. */
-void smtp_reply_write(buf *out, const struct verdict *v, bool enhanced);
+enum { SMTP_REPLY_ENHANCED = 1, SMTP_REPLY_UTF8 = 2 };
+
+/* v's text: lines joined by LF. With SMTP_REPLY_ENHANCED, a 2xx, 4xx or 5xx without an enhanced code gets its class's x.0.0; a 3xx never has
+ * one. With SMTP_REPLY_UTF8 (RFC 6531 section 3.5) well-formed UTF-8 stays. A text that does not fit into what out may still hold becomes a short 451. */
+void smtp_reply_write(buf *out, const struct verdict *v, unsigned how);
 
 #endif

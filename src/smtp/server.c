@@ -27,7 +27,8 @@ enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms, s
     arena_init(&s->scratch, SCRATCH_MAX);
     buf_init(&s->line, SMTP_LINE_KEPT_MAX);
     buf_init(&s->secret, SMTP_LINE_KEPT_MAX);
-    buf_init(&s->out, SMTP_OUTPUT_MAX);
+    buf_init(&s->out, o->lmtp ? SMTP_OUTPUT_LMTP_MAX : SMTP_OUTPUT_MAX);
+    s->percent = 100;
     smtp_session_ask(s, SMTP_SERVER_CONNECT, SLICE_NONE);
     *server_r = s;
     return ERR_OK;
@@ -61,6 +62,8 @@ enum err smtp_server_feed(struct smtp_server *s, int64_t now_ms, slice in, size_
     while (pulled && rest.len > 0 && reads(s) && s->in < SMTP_IN_TLS) {
         if (s->in == SMTP_IN_CONTENT)
             smtp_content_take(s, &rest);
+        else if (s->in == SMTP_IN_CHUNK)
+            smtp_chunk_take(s, &rest);
         else
             smtp_line_take(s, &rest);
         smtp_session_boundary(s);
@@ -72,6 +75,49 @@ enum err smtp_server_feed(struct smtp_server *s, int64_t now_ms, slice in, size_
     return s->no_memory ? ERR_NOMEM : ERR_OK;
 }
 
+/* What an event that waits for its answer is about lies in the session. */
+static void describe(const struct smtp_server *s, struct smtp_server_event *e)
+{
+    static const struct smtp_mail_parameters no_mail;
+    static const struct smtp_rcpt_parameters no_rcpt;
+    switch (e->kind) {
+    case SMTP_SERVER_HELO:
+        e->esmtp = s->esmtp;
+        break;
+    case SMTP_SERVER_MAIL:
+        e->size = s->size;
+        e->envelope_flags = s->envelope_flags;
+        e->path = s->path;
+        e->mail = s->mail ? s->mail : &no_mail;
+        break;
+    case SMTP_SERVER_RCPT:
+        e->path = s->path;
+        e->rcpt = s->rcpt ? s->rcpt : &no_rcpt;
+        break;
+    case SMTP_SERVER_DATA:
+        e->chunking = s->chunking;
+        break;
+    case SMTP_SERVER_AUTH:
+    case SMTP_SERVER_AUTH_RESPONSE:
+        e->mechanism = s->asked;
+        e->initial = s->initial;
+        break;
+    case SMTP_SERVER_BODY_END:
+        e->facts = &s->facts;
+        break;
+    case SMTP_SERVER_VRFY:
+    case SMTP_SERVER_EXPN:
+        e->envelope_flags = s->utf8_replies ? ENVELOPE_SMTPUTF8 : 0;
+        break;
+    case SMTP_SERVER_XCLIENT:
+    case SMTP_SERVER_XFORWARD:
+        e->peer = s->peer;
+        break;
+    default:
+        break;
+    }
+}
+
 bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r)
 {
     if (s->queue_count == 0)
@@ -80,65 +126,45 @@ bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r)
     s->queue_head = (uint8_t)((s->queue_head + 1) % SMTP_QUEUE);
     s->queue_count--;
     *event_r = (struct smtp_server_event){.kind = q.kind, .text = q.text, .status = q.status};
-    switch (q.kind) {
-    case SMTP_SERVER_HELO:
-        event_r->esmtp = s->esmtp;
-        break;
-    case SMTP_SERVER_MAIL:
-        event_r->size = s->size;
-        event_r->envelope_flags = s->envelope_flags;
-        event_r->path = s->path;
-        break;
-    case SMTP_SERVER_RCPT:
-        event_r->path = s->path;
-        break;
-    case SMTP_SERVER_AUTH:
-    case SMTP_SERVER_AUTH_RESPONSE:
-        event_r->mechanism = s->asked;
-        event_r->initial = s->initial;
-        break;
-    case SMTP_SERVER_BODY_END:
-        event_r->facts = &s->facts;
-        break;
-    default:
-        break;
-    }
+    describe(s, event_r);
     return true;
 }
 
-/* RFC 2034 section 3: neither the greeting nor a refusal in its place has an enhanced code. */
-static void answer_connect(struct smtp_server *s, const struct verdict *v)
+void smtp_greet(struct smtp_server *s, const struct verdict *v)
 {
     char text[1024];
     buf b;
+    slice welcome = s->o->lmtp ? SLICE("LMTP Thurn") : SLICE("ESMTP Thurn");
     buf_init_fixed(&b, text, sizeof text);
     buf_append(&b, slice_sub(s->o->hostname, 0, SMTP_NAME_MAX));
     buf_append_char(&b, ' ');
-    buf_append(&b, verdict_ok(v) ? SLICE("ESMTP Thurn") : slice_sub(v->text, 0, sizeof text / 2));
+    buf_append(&b, verdict_ok(v) ? welcome : slice_sub(v->text, 0, sizeof text / 2));
     s->bare_replies = true;
     smtp_session_ok(s, verdict_ok(v) ? 220 : v->code, buf_slice(&b));
+}
+
+static void answer_connect(struct smtp_server *s, const struct verdict *v)
+{
+    smtp_greet(s, v);
     if (!verdict_ok(v))
         smtp_session_end(s, SLICE("refused"));
 }
 
 static void answer_plain(struct smtp_server *s, const struct verdict *v)
 {
+    s->peer = NULL;
     smtp_session_reply(s, v);
 }
 
 /* Ordered as enum smtp_server_event_kind; NULL: an event without answer. */
 static void (*const answers[])(struct smtp_server *s, const struct verdict *v) = {
-    [SMTP_SERVER_CONNECT] = answer_connect,
-    [SMTP_SERVER_HELO] = smtp_verb_helo_answer,
-    [SMTP_SERVER_MAIL] = smtp_verb_mail_answer,
-    [SMTP_SERVER_RCPT] = smtp_verb_rcpt_answer,
-    [SMTP_SERVER_DATA] = smtp_verb_data_answer,
-    [SMTP_SERVER_BODY_END] = smtp_content_answer,
-    [SMTP_SERVER_AUTH] = smtp_verb_auth_answer,
-    [SMTP_SERVER_AUTH_RESPONSE] = smtp_verb_auth_answer,
-    [SMTP_SERVER_VRFY] = answer_plain,
-    [SMTP_SERVER_EXPN] = answer_plain,
-    [SMTP_SERVER_CLOSE] = NULL,
+    [SMTP_SERVER_CONNECT] = answer_connect,     [SMTP_SERVER_HELO] = smtp_verb_helo_answer,
+    [SMTP_SERVER_MAIL] = smtp_verb_mail_answer, [SMTP_SERVER_RCPT] = smtp_verb_rcpt_answer,
+    [SMTP_SERVER_DATA] = smtp_verb_data_answer, [SMTP_SERVER_BODY_END] = smtp_content_answer,
+    [SMTP_SERVER_AUTH] = smtp_verb_auth_answer, [SMTP_SERVER_AUTH_RESPONSE] = smtp_verb_auth_answer,
+    [SMTP_SERVER_VRFY] = answer_plain,          [SMTP_SERVER_EXPN] = answer_plain,
+    [SMTP_SERVER_ETRN] = answer_plain,          [SMTP_SERVER_XCLIENT] = smtp_verb_xclient_answer,
+    [SMTP_SERVER_XFORWARD] = answer_plain,      [SMTP_SERVER_CLOSE] = NULL,
 };
 
 void smtp_server_answer(struct smtp_server *s, int64_t now_ms, const struct verdict *v)
@@ -156,6 +182,27 @@ void smtp_server_answer(struct smtp_server *s, int64_t now_ms, const struct verd
 void smtp_server_trust(struct smtp_server *s)
 {
     s->trusted = true;
+}
+
+void smtp_server_permit(struct smtp_server *s, uint32_t permits)
+{
+    s->permits |= permits;
+}
+
+void smtp_server_mechanisms(struct smtp_server *s, slice mechanisms)
+{
+    s->mechanisms = mechanisms.ptr ? mechanisms : SLICE("");
+}
+
+void smtp_server_hurry(struct smtp_server *s, uint32_t percent)
+{
+    s->percent = percent;
+}
+
+void smtp_server_clock(struct smtp_server *s, int64_t now_ms, int64_t unix_s)
+{
+    s->clock_told = true;
+    s->clock_ms = unix_s * 1000 - now_ms;
 }
 
 void smtp_server_start_secured(struct smtp_server *s)
@@ -191,13 +238,19 @@ void smtp_server_sent(struct smtp_server *s, size_t n)
         buf_release(&s->out);
 }
 
+static bool in_content(const struct smtp_server *s)
+{
+    return s->in == SMTP_IN_CONTENT || s->in == SMTP_IN_CHUNK || smtp_session_between_chunks(s);
+}
+
 int64_t smtp_server_deadline(const struct smtp_server *s)
 {
     if (s->waits || s->in == SMTP_IN_CLOSED)
         return INT64_MAX;
-    if (s->in == SMTP_IN_CONTENT)
+    if (in_content(s))
         return smtp_content_deadline(s);
-    return s->o->command_timeout_ms > 0 ? s->since_ms + s->o->command_timeout_ms : INT64_MAX;
+    int64_t timeout = s->o->command_timeout_ms;
+    return timeout > 0 ? s->since_ms + smtp_session_timeout(s, timeout) : INT64_MAX;
 }
 
 void smtp_server_tick(struct smtp_server *s, int64_t now_ms)
@@ -205,7 +258,7 @@ void smtp_server_tick(struct smtp_server *s, int64_t now_ms)
     s->now_ms = now_ms;
     if (now_ms < smtp_server_deadline(s))
         return;
-    if (s->in == SMTP_IN_CONTENT)
+    if (in_content(s))
         smtp_content_expire(s);
     else
         smtp_session_fail(s, STATUS_TIMEOUT, SLICE_NONE, SLICE("timeout"));

@@ -9,7 +9,7 @@
  * While an event waits for its answer, feed consumes nothing (used 0): so pipelined replies stay in order, and the caller stops reading.
  * Slices in an event live until the next feed or answer. The engine owns the state of session and transaction, the limits, deadlines
  * and the reply texts; it does not own addresses accepted so far, the content, users or policy: those are the caller's. End of data is CRLF . CRLF and
- * nothing else. Memory: a small fixed struct, one line's buffer only while a line is incomplete, output bounded at 64 KiB (feed stops until sent). */
+ * nothing else. Memory: a small fixed struct, one line's buffer only while a line is incomplete, output bounded at 64 KiB, with LMTP at 640 KiB (feed stops until sent). */
 #ifndef SMTP_SERVER_H
 #define SMTP_SERVER_H
 
@@ -39,7 +39,7 @@ struct smtp_server_options {
     bool etrn; /* offered */
     int64_t
         future_release_max_s; /* FUTURERELEASE (RFC 4865), offered to who may relay (smtp_server_trust); 0 not at all */
-    int64_t deliver_by_min_s; /* DELIVERBY (RFC 2852): least by-time of mode R; 0 any */
+    int64_t deliver_by_min_s; /* DELIVERBY (RFC 2852): least by-time of mode R; 0 any, below 0: not offered */
 };
 
 /* Parameters of MAIL beyond SIZE and BODY, decoded; zero or empty where not given. Flags (RET, BODY, SMTPUTF8, REQUIRETLS, BY's mode) are in the event. */
@@ -112,9 +112,9 @@ struct smtp_server_event {
     slice mechanism; /* AUTH: upper case */
     bool esmtp;      /* HELO: it was EHLO */
     bool initial;    /* AUTH: an initial response was given (it may be empty) */
-    struct address path;                     /* MAIL, RCPT; null reverse-path: both parts empty */
-    uint64_t size;                           /* MAIL: SIZE=, 0 when not given */
-    uint32_t envelope_flags;                 /* MAIL: ENVELOPE_BODY_8BIT... */
+    struct address path;     /* MAIL, RCPT; null reverse-path: both parts empty */
+    uint64_t size;           /* MAIL: SIZE=, 0 when not given */
+    uint32_t envelope_flags; /* MAIL: ENVELOPE_BODY_8BIT...; VRFY, EXPN: ENVELOPE_SMTPUTF8 when it was said */
     const struct smtp_mail_parameters *mail; /* MAIL; until it is answered */
     const struct smtp_rcpt_parameters *rcpt; /* RCPT; until it is answered */
     const struct smtp_peer_attributes *peer; /* XCLIENT, XFORWARD; until it is answered */
@@ -134,7 +134,7 @@ void smtp_server_close(struct smtp_server **s);
 must_check enum err smtp_server_feed(struct smtp_server *s, int64_t now_ms, slice in, size_t *used_r);
 /* The next event; false when more input, an answer or time is needed. */
 bool smtp_server_next(struct smtp_server *s, struct smtp_server_event *event_r);
-/* v's text may be of several lines (joined by LF). An empty text of an accepted MAIL or RCPT becomes the textbook's "<a@b>... Sender ok". A code of 421 also closes the session. For LMTP the verdict on BODY_END is said once for each recipient taken. */
+/* v's text may be of several lines (joined by LF). An empty text of an accepted MAIL or RCPT becomes the textbook's "<a@b>... Sender ok". A code of 421 also closes the session. For LMTP (1000 recipients a message at most) the verdict on BODY_END is said once for each recipient taken. */
 void smtp_server_answer(struct smtp_server *s, int64_t now_ms, const struct verdict *v);
 /* 334 with this challenge, base64-coded by the engine; the response comes as SMTP_SERVER_AUTH_RESPONSE. */
 void smtp_server_challenge(struct smtp_server *s, int64_t now_ms, slice challenge);
@@ -148,6 +148,8 @@ void smtp_server_permit(struct smtp_server *s, uint32_t permits);
 void smtp_server_mechanisms(struct smtp_server *s, slice mechanisms);
 /* Under stress: all timeouts are percent of what they are; 100 is as they are. */
 void smtp_server_hurry(struct smtp_server *s, uint32_t percent);
+/* What now_ms is as unix time: FUTURERELEASE is offered where this was called, since it has a date in it. */
+void smtp_server_clock(struct smtp_server *s, int64_t now_ms, int64_t unix_s);
 /* Implicit TLS or a unix socket: TLS is there from the start, called before the first feed. */
 void smtp_server_start_secured(struct smtp_server *s);
 bool smtp_server_is_secured(const struct smtp_server *s);

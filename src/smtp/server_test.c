@@ -12,6 +12,9 @@
 #define HELLO "250 mx.example.org Hello c\r\n"
 #define SENDER "250 2.1.0 <a@b.example>... Sender ok\r\n"
 #define RECIPIENT "250 2.1.5 <c@d.example>... Recipient ok\r\n"
+/* What every session is offered after 8BITMIME; OFFER_TLS under TLS. */
+#define OFFER "250-CHUNKING\r\n250-BINARYMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-DELIVERBY\r\n250-MT-PRIORITY\r\n"
+#define OFFER_TLS OFFER "250-REQUIRETLS\r\n"
 #define GO_AHEAD "354 Enter mail, end with \".\" on a line by itself\r\n"
 #define QUEUED "250 2.0.0 Ok: queued as 7K3QX2M9\r\n"
 #define BYE "221 2.0.0 mx.example.org closing connection\r\n"
@@ -63,13 +66,13 @@ static void test_session_by_the_textbook(void **state)
          SLICE("ehlo c\r\n"),
          SLICE("250-mx.example.org Hello c\r\n250-PIPELINING\r\n250-SIZE "
                "1000\r\n250-STARTTLS\r\n250-ENHANCEDSTATUSCODES\r\n"
-               "250-8BITMIME\r\n250 HELP\r\n"),
+               "250-8BITMIME\r\n" OFFER "250 HELP\r\n"),
          NULL},
         {"EHLO with AUTH", OPTIONS(.auth_mechanisms = SLICE("PLAIN LOGIN"), .auth_plaintext_ok = true),
          SLICE("EHLO c\r\n"),
          SLICE("250-mx.example.org Hello c\r\n250-PIPELINING\r\n250-SIZE\r\n250-AUTH PLAIN "
                "LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n"
-               "250-8BITMIME\r\n250 HELP\r\n"),
+               "250-8BITMIME\r\n" OFFER "250 HELP\r\n"),
          NULL},
         {"identities", DEFAULTS,
          SLICE("HELO [192.0.2.1]\r\nHELO 192.0.2.1\r\nHELO [IPv6:2001:db8::1]\r\nHELO under_score\r\nHELO c  \r\n"
@@ -113,9 +116,9 @@ static void test_session_by_the_textbook(void **state)
                "FROM:<a@b.example> FOO=1\r\n"
                "MAIL FROM:<a@b.example> AUTH=<>\r\nMAIL FROM:<a@b.example> SIZE=1 SIZE=1\r\nMAIL FROM:<a@b.example> "
                "BODY=x\r\n"
-               "MAIL FROM:<a@b.example> size=1000 body=8bitmime\r\nRCPT TO:<c@d.example> NOTIFY=NEVER\r\n"),
+               "MAIL FROM:<a@b.example> size=1000 body=8bitmime\r\nRCPT TO:<c@d.example> XNOTIFY=NEVER\r\n"),
          SLICE("250-mx.example.org Hello c\r\n250-PIPELINING\r\n250-SIZE "
-               "1000\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 HELP\r\n"
+               "1000\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n" OFFER "250 HELP\r\n"
                "552 5.3.4 Message too big\r\n552 5.3.4 Message too big\r\n501 5.5.4 Syntax error in parameters or "
                "arguments\r\n"
                "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"
@@ -201,8 +204,11 @@ static void test_nul_and_control_characters_in_commands(void **state)
                      "the command\r\n"
                      "501 5.5.4 Control or 8-bit characters in the command\r\n"),
          NULL},
-        {"8-bit", DEFAULTS, SLICE("\xff\xfe\r\nHELO \xc3\xa9\r\nHELO c\r\nMAIL FROM:<\xc3\xa9@b.example>\r\n"),
+        {"8-bit", DEFAULTS,
+         SLICE("\xff\xfe\r\nHELO \xc3\xa9\r\nHELO c\r\nMAIL FROM:<\xc3\xa9@b.example>\r\nMAIL FROM:<\xe9@b.example>\r\n"
+               "MAIL FROM:<\xc2\x85@b.example>\r\n"),
          SLICE("500 5.5.2 Command not recognized\r\n501 Control or 8-bit characters in the command\r\n" HELLO
+               "553 5.6.7 This address needs SMTPUTF8\r\n501 5.5.4 Control or 8-bit characters in the command\r\n"
                "501 5.5.4 Control or 8-bit characters in the command\r\n"),
          NULL},
         {"in content", DEFAULTS, SLICE("HELO c\r\n" BEGIN "DATA\r\na\0b\xff\r\n.\r\n"),
@@ -459,7 +465,8 @@ static void test_starttls_forgets_and_discards(void **state)
             buf_slice(&d.replies),
             SLICE(
                 "503 5.5.1 Send HELO or EHLO first\r\n503 5.5.1 TLS is active already\r\n250-mx.example.org Hello c\r\n"
-                "250-PIPELINING\r\n250-SIZE\r\n250-AUTH PLAIN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 "
+                "250-PIPELINING\r\n250-SIZE\r\n250-AUTH PLAIN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n" OFFER_TLS
+                "250 "
                 "HELP\r\n"
                 "530 5.7.0 Authentication required\r\n")));
         drive_close(&d);

@@ -28,7 +28,8 @@ void smtp_session_ask(struct smtp_server *s, enum smtp_server_event_kind kind, s
 
 static void write_reply(struct smtp_server *s, const struct verdict *v)
 {
-    smtp_reply_write(&s->out, v, !s->bare_replies);
+    smtp_reply_write(&s->out, v,
+                     (s->bare_replies ? 0U : SMTP_REPLY_ENHANCED) | (s->utf8_replies ? SMTP_REPLY_UTF8 : 0U));
     s->since_ms = s->now_ms;
     if (!buf_ok(&s->out)) {
         s->no_memory = true;
@@ -67,6 +68,12 @@ void smtp_session_reply_message(struct smtp_server *s, const struct verdict *v)
         smtp_session_end(s, SLICE("refused with 421"));
     else if (count_error(s, v))
         smtp_session_fail(s, STATUS_TOO_MANY_ERRORS, SLICE_NONE, SLICE("too many errors"));
+}
+
+void smtp_session_repeat(struct smtp_server *s, const struct verdict *v)
+{
+    if (s->in != SMTP_IN_CLOSED)
+        write_reply(s, v);
 }
 
 void smtp_session_status(struct smtp_server *s, enum status status)
@@ -116,9 +123,36 @@ void smtp_session_reset(struct smtp_server *s)
     smtp_session_push(s, SMTP_SERVER_RESET, SLICE_NONE);
 }
 
+void smtp_session_forget(struct smtp_server *s)
+{
+    smtp_session_reset(s);
+    s->chunks_failed = false;
+}
+
+int64_t smtp_session_timeout(const struct smtp_server *s, int64_t ms)
+{
+    return ms / 100 * s->percent + ms % 100 * s->percent / 100;
+}
+
+slice smtp_session_mechanisms(const struct smtp_server *s)
+{
+    return s->mechanisms.ptr ? s->mechanisms : s->o->auth_mechanisms;
+}
+
+int64_t smtp_session_unix_s(const struct smtp_server *s)
+{
+    return (s->clock_ms + s->now_ms) / 1000;
+}
+
+bool smtp_session_between_chunks(const struct smtp_server *s)
+{
+    return s->dialogue == SMTP_TRANSACTION && s->chunking && s->in == SMTP_IN_COMMAND;
+}
+
 void smtp_session_boundary(struct smtp_server *s)
 {
-    if (s->shutting_down && s->in == SMTP_IN_COMMAND && !s->waits && s->line_total == 0)
+    if (s->shutting_down && s->in == SMTP_IN_COMMAND && !s->waits && s->line_total == 0 &&
+        !smtp_session_between_chunks(s))
         smtp_session_fail(s, STATUS_SHUTTING_DOWN, SLICE_NONE, SLICE("shutdown"));
 }
 

@@ -8,7 +8,23 @@
 
 #include "smtp/smtp.h"
 
-enum { TALK_RECIPIENTS = 8 };
+enum { TALK_RECIPIENTS = 8, TALK_RESPONSES = 4 };
+
+/* What a message has beside its envelope's addresses, one for each message; see struct talk. */
+struct talk_extra {
+    struct envelope envelope;                     /* its addresses, flags and recipients are filled in */
+    struct recipient recipients[TALK_RECIPIENTS]; /* their notify and orcpt */
+    int64_t now_s;
+    bool converted, as_it_is;
+};
+
+/* What is said at AUTH, whatever the challenges: PLAIN or LOGIN as alice when no mechanism is named. */
+struct talk_login {
+    slice password; /* empty: "secret" */
+    slice mechanism;
+    const slice *initial;
+    slice responses[TALK_RESPONSES]; /* then it refuses */
+};
 
 struct talk_message {
     slice from;
@@ -22,6 +38,9 @@ struct talk_message {
 struct talk {
     struct smtp_client *client;
     const struct talk_message *messages;
+    const struct talk_extra *extras; /* of the messages, or NULL */
+    struct talk_login login;
+    size_t responded;
     size_t count, at;
     bool unverified; /* TLS, but the certificate is not */
     int64_t now;
@@ -36,11 +55,14 @@ struct talk {
     unsigned told, done;
 };
 
+/* t->login and t->extras are the caller's to set before; all else is new. */
 static inline void talk_open(struct talk *t, const struct smtp_client_options *o, const struct talk_message *messages,
                              size_t count)
 {
     struct smtp_client_options options = *o;
-    *t = (struct talk){.messages = messages, .count = count};
+    struct talk_login login = t->login;
+    const struct talk_extra *extras = t->extras;
+    *t = (struct talk){.messages = messages, .count = count, .login = login, .extras = extras};
     if (options.helo.len == 0)
         options.helo = SLICE("us.example");
     buf_init(&t->out, 64 << 20);
@@ -71,19 +93,29 @@ static inline void talk_flush(struct talk *t)
 
 static inline void talk_send(struct talk *t)
 {
+    const struct talk_extra *x = t->extras ? &t->extras[t->at] : NULL;
     const struct talk_message *m = &t->messages[t->at++];
     struct body_scan scan;
     size_t n = 0;
     for (; n < TALK_RECIPIENTS && m->to[n].len > 0; n++) {
-        t->recipients[n] = (struct recipient){.address = m->to[n]};
+        t->recipients[n] = x ? x->recipients[n] : (struct recipient){0};
+        t->recipients[n].address = m->to[n];
         t->indexes[n] = (uint32_t)n;
     }
-    t->envelope = (struct envelope){
-        .reverse_path = m->from, .flags = m->flags, .recipient_count = (uint32_t)n, .recipients = t->recipients};
+    t->envelope = x ? x->envelope : (struct envelope){0};
+    t->envelope.reverse_path = m->from;
+    t->envelope.flags |= m->flags;
+    t->envelope.recipient_count = (uint32_t)n;
+    t->envelope.recipients = t->recipients;
     body_scan_init(&scan);
     body_scan_feed(&scan, m->content);
     t->message = (struct smtp_client_message){
         .envelope = &t->envelope, .recipients = t->indexes, .recipient_count = n, .facts = body_scan_end(&scan)};
+    if (x) {
+        t->message.now_s = x->now_s;
+        t->message.converted = x->converted;
+        t->message.as_it_is = x->as_it_is;
+    }
     t->told = 0;
     smtp_client_send(t->client, t->now, &t->message);
 }
@@ -119,6 +151,30 @@ static inline void talk_verdict(struct talk *t, const struct smtp_client_event *
     buf_deinit(&text);
 }
 
+static inline void talk_auth(struct talk *t, slice offered)
+{
+    char memory[64];
+    buf plain;
+    struct talk_login *l = &t->login;
+    slice password = l->password.len > 0 ? l->password : SLICE("secret"), initial;
+    t->responded = 0;
+    if (l->mechanism.len > 0) {
+        smtp_client_auth(t->client, t->now, l->mechanism, l->initial);
+        return;
+    }
+    buf_init_fixed(&plain, memory, sizeof memory);
+    sasl_plain_encode(&plain, SLICE("alice"), password);
+    initial = buf_slice(&plain);
+    l->responses[0] = SLICE("alice");
+    l->responses[1] = password;
+    if (slice_find(offered, SLICE("PLAIN")) >= 0)
+        smtp_client_auth(t->client, t->now, SLICE("PLAIN"), &initial);
+    else if (slice_find(offered, SLICE("LOGIN")) >= 0)
+        smtp_client_auth(t->client, t->now, SLICE("LOGIN"), NULL);
+    else
+        smtp_client_auth_refuse(t->client, t->now, SLICE("The next host offers no login that we know"));
+}
+
 static inline void talk_event(struct talk *t, const struct smtp_client_event *e)
 {
     assert(!t->over);
@@ -127,7 +183,14 @@ static inline void talk_event(struct talk *t, const struct smtp_client_event *e)
         t->handshake = true;
         return;
     case SMTP_CLIENT_AUTH:
+        talk_auth(t, e->text);
+        return;
     case SMTP_CLIENT_CHALLENGE:
+        if (t->responded < TALK_RESPONSES && t->login.responses[t->responded].ptr)
+            smtp_client_respond(t->client, t->now, t->login.responses[t->responded++]);
+        else
+            smtp_client_auth_refuse(t->client, t->now, SLICE("We have nothing to say to that"));
+        return;
     case SMTP_CLIENT_READY:
         if (t->at < t->count)
             talk_send(t);
@@ -139,6 +202,8 @@ static inline void talk_event(struct talk *t, const struct smtp_client_event *e)
         t->told |= 1U << e->index;
         buf_append(&t->log, SLICE("rcpt "));
         buf_append_u64(&t->log, e->index);
+        if (e->dsn_passed)
+            buf_append(&t->log, SLICE(" dsn"));
         talk_verdict(t, e);
         break;
     case SMTP_CLIENT_BODY:

@@ -6,7 +6,7 @@
 /* RFC 4954 section 4: each reason to say no, in the order in which a client can mend them. */
 static bool admit(struct smtp_server *s)
 {
-    if (s->o->auth_mechanisms.len == 0)
+    if (smtp_session_mechanisms(s).len == 0)
         smtp_session_status(s, STATUS_NOT_IMPLEMENTED);
     else if (s->authenticated)
         smtp_session_say(s, STATUS_BAD_SEQUENCE, SLICE("Already authenticated"));
@@ -29,7 +29,7 @@ void smtp_verb_auth(struct smtp_server *s, slice argument)
     bool has_initial = slice_cut(argument, ' ', &mechanism, &initial);
     if (!admit(s))
         return;
-    if (!smtp_word_in(s->o->auth_mechanisms, mechanism) || mechanism.len > 20) {
+    if (!smtp_word_in(smtp_session_mechanisms(s), mechanism) || mechanism.len > 20) {
         smtp_session_status(s, STATUS_MECHANISM_UNKNOWN);
         return;
     }

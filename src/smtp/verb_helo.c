@@ -20,7 +20,7 @@ static void introduce(struct smtp_server *s, slice argument, bool esmtp)
         smtp_session_say(s, STATUS_BAD_SYNTAX, SLICE("Bad hostname"));
         return;
     }
-    smtp_session_reset(s);
+    smtp_session_forget(s);
     s->esmtp = esmtp;
     s->asked = smtp_session_hold(s, argument);
     smtp_session_ask(s, SMTP_SERVER_HELO, s->asked);
@@ -55,7 +55,7 @@ void smtp_verb_helo_answer(struct smtp_server *s, const struct verdict *v)
         smtp_session_reply(s, v);
         return;
     }
-    char text[2048];
+    char text[4096];
     buf b;
     buf_init_fixed(&b, text, sizeof text);
     buf_append(&b, slice_sub(s->o->hostname, 0, SMTP_NAME_MAX));

@@ -5,12 +5,19 @@
 
 enum { HELP_MAX = 2048 };
 
+/* A verb that belongs to an extension is there when that is. */
+static bool is_listed(const struct smtp_server *s, const struct smtp_verb *verb)
+{
+    const struct smtp_extension *x = smtp_extension_find(verb->name);
+    return verb->help.len > 0 && (!verb->known || verb->known(s)) && (!x || x->offered(s));
+}
+
 static void append_overview(const struct smtp_server *s, buf *b)
 {
     const struct smtp_verb *verb;
     buf_append(b, SLICE("Commands:"));
     for (size_t i = 0; (verb = smtp_verb_at(i)) != NULL; i++) {
-        if (verb->help.len == 0)
+        if (!is_listed(s, verb))
             continue;
         buf_append_char(b, ' ');
         buf_append(b, verb->name);
@@ -39,7 +46,7 @@ void smtp_verb_help(struct smtp_server *s, slice argument)
     const struct smtp_extension *x = smtp_extension_find(argument);
     if (argument.len == 0)
         append_overview(s, &b);
-    else if (verb && verb->help.len > 0)
+    else if (verb && verb->help.len > 0 && (!verb->known || verb->known(s)))
         buf_append(&b, verb->help);
     else if (x)
         buf_append(&b, x->help);

@@ -15,7 +15,15 @@ static void hold_path(struct smtp_server *s, struct address path)
 
 static unsigned path_rules(const struct smtp_server *s)
 {
-    return ADDRESS_NO_DOMAIN | (s->o->strict_paths ? 0U : ADDRESS_BARE_PATH);
+    return ADDRESS_NO_DOMAIN | ADDRESS_UTF8 | (s->o->strict_paths ? 0U : ADDRESS_BARE_PATH);
+}
+
+static bool is_ascii(slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] >= 0x80)
+            return false;
+    return true;
 }
 
 /* Reads keyword, path and parameters; replies and returns false when they are wrong. */
@@ -40,6 +48,12 @@ static bool take_path(struct smtp_server *s, slice argument, bool rcpt)
     }
     if (!smtp_parameters_take(s, rest, rcpt))
         return false;
+    /* RFC 6531 section 3.5; the parameter of MAIL comes behind the path, and counts for all its recipients */
+    s->utf8_replies = (s->envelope_flags & ENVELOPE_SMTPUTF8) != 0;
+    if (!s->utf8_replies && !(is_ascii(path.local) && is_ascii(path.domain))) {
+        smtp_session_status(s, STATUS_NEEDS_SMTPUTF8);
+        return false;
+    }
     hold_path(s, path);
     return true;
 }
@@ -66,12 +80,15 @@ void smtp_verb_mail(struct smtp_server *s, slice argument)
 {
     s->size = 0;
     s->envelope_flags = 0;
+    s->mail = NULL;
     if (!take_path(s, argument, false))
         return;
     if (s->o->max_messages > 0 && s->messages >= s->o->max_messages) {
         smtp_session_fail(s, STATUS_TOO_MANY_MESSAGES, SLICE_NONE, SLICE("too many messages"));
         return;
     }
+    s->chunking = false;
+    s->chunks_failed = false;
     s->recipients = 0;
     s->recipients_refused = 0;
     s->limit_told = false;
@@ -80,6 +97,7 @@ void smtp_verb_mail(struct smtp_server *s, slice argument)
 
 void smtp_verb_mail_answer(struct smtp_server *s, const struct verdict *v)
 {
+    s->mail = NULL;
     if (!verdict_ok(v)) {
         smtp_session_reply(s, v);
         return;
@@ -88,13 +106,27 @@ void smtp_verb_mail_answer(struct smtp_server *s, const struct verdict *v)
     reply_ok(s, v, STATUS_SENDER_OK);
 }
 
+uint32_t smtp_session_max_recipients(const struct smtp_server *s)
+{
+    uint32_t max = s->o->max_recipients;
+    if (!s->o->lmtp)
+        return max;
+    return max > 0 && max < SMTP_LMTP_RECIPIENTS_MAX ? max : SMTP_LMTP_RECIPIENTS_MAX;
+}
+
 void smtp_verb_rcpt(struct smtp_server *s, slice argument)
 {
+    uint32_t max = smtp_session_max_recipients(s);
+    s->rcpt = NULL;
+    if (s->chunking) {
+        smtp_session_say(s, STATUS_BAD_SEQUENCE, SLICE("The message has begun"));
+        return;
+    }
     if (!take_path(s, argument, true)) {
         s->recipients_refused++;
         return;
     }
-    if (s->o->max_recipients > 0 && s->recipients >= s->o->max_recipients) {
+    if (max > 0 && s->recipients >= max) {
         s->recipients_refused++;
         if (!s->limit_told)
             smtp_session_tell(s, STATUS_TOO_MANY_RECIPIENTS);
@@ -107,6 +139,7 @@ void smtp_verb_rcpt(struct smtp_server *s, slice argument)
 
 void smtp_verb_rcpt_answer(struct smtp_server *s, const struct verdict *v)
 {
+    s->rcpt = NULL;
     if (!verdict_ok(v)) {
         s->recipients_refused++;
         smtp_session_reply(s, v);
@@ -119,16 +152,24 @@ void smtp_verb_rcpt_answer(struct smtp_server *s, const struct verdict *v)
 void smtp_verb_data(struct smtp_server *s, slice argument)
 {
     (void)argument;
-    if (s->recipients > 0)
+    if (s->chunking)
+        smtp_session_say(s, STATUS_BAD_SEQUENCE, SLICE("The message has begun with BDAT"));
+    else if (s->envelope_flags & ENVELOPE_BODY_BINARY) /* RFC 3030 section 3 */
+        smtp_session_say(s, STATUS_BAD_SEQUENCE, SLICE("BINARYMIME needs BDAT"));
+    else if (s->recipients > 0)
         smtp_session_ask(s, SMTP_SERVER_DATA, SLICE_NONE);
-    else if (s->recipients_refused > 0)
+    else if (s->recipients_refused > 0 && !s->o->lmtp)
         smtp_session_status(s, STATUS_NO_VALID_RECIPIENTS);
-    else
+    else /* RFC 2033 section 4.2: in LMTP also when some were refused */
         smtp_session_say(s, STATUS_BAD_SEQUENCE, SLICE("Need RCPT command first"));
 }
 
 void smtp_verb_data_answer(struct smtp_server *s, const struct verdict *v)
 {
+    if (s->chunking) {
+        smtp_verb_bdat_answer(s, v);
+        return;
+    }
     if (!verdict_ok(v)) {
         s->dialogue = SMTP_READY;
         smtp_session_reply(s, v);

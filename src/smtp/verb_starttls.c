@@ -13,7 +13,7 @@ void smtp_verb_starttls(struct smtp_server *s, slice argument)
         return;
     }
     smtp_session_ok(s, 220, SLICE("Ready to start TLS"));
-    smtp_session_reset(s);
+    smtp_session_forget(s);
     s->in = SMTP_IN_TLS;
     smtp_session_push(s, SMTP_SERVER_STARTTLS, SLICE_NONE);
 }

@@ -4,7 +4,7 @@
 static void run_rset(struct smtp_server *s, slice argument)
 {
     (void)argument;
-    smtp_session_reset(s);
+    smtp_session_forget(s);
     smtp_session_ok(s, 250, SLICE("Reset state"));
 }
 
@@ -26,16 +26,6 @@ static void run_quit(struct smtp_server *s, slice argument)
     smtp_session_end(s, SLICE("quit"));
 }
 
-static void run_vrfy(struct smtp_server *s, slice argument)
-{
-    smtp_session_ask(s, SMTP_SERVER_VRFY, smtp_session_hold(s, argument));
-}
-
-static void run_expn(struct smtp_server *s, slice argument)
-{
-    smtp_session_ask(s, SMTP_SERVER_EXPN, smtp_session_hold(s, argument));
-}
-
 static void run_http(struct smtp_server *s, slice argument)
 {
     (void)argument;
@@ -46,48 +36,89 @@ static void run_http(struct smtp_server *s, slice argument)
     {                                                                                                                  \
         "" text, sizeof(text) - 1                                                                                      \
     }
-#define NOTHING                                                                                                        \
+#define ROW(verb, where, what, code) .name = S(verb), .states = (where), .argument = (what), .run = (code)
+/* Known, and not implemented. */
+#define ABSENT(verb)                                                                                                   \
     {                                                                                                                  \
-        NULL, 0                                                                                                        \
+        ROW(verb, SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, NULL)                                                              \
+    }
+#define HTTP(verb)                                                                                                     \
+    {                                                                                                                  \
+        ROW(verb, SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, run_http)                                                          \
     }
 
+static bool is_lmtp(const struct smtp_server *s)
+{
+    return s->o->lmtp;
+}
+
+static bool is_smtp(const struct smtp_server *s)
+{
+    return !s->o->lmtp;
+}
+
 static const struct smtp_verb verbs[] = {
-    {S("MAIL"), SMTP_READY, SMTP_ARGUMENT_REQUIRED, false, true, S("Sender already specified"), smtp_verb_mail,
-     S("MAIL FROM:<sender> [SIZE=bytes] [BODY=7BIT|8BITMIME]\nBegins a message. <> is the null sender of bounces.")},
-    {S("RCPT"), SMTP_TRANSACTION, SMTP_ARGUMENT_REQUIRED, false, false, S("Need MAIL command first"), smtp_verb_rcpt,
-     S("RCPT TO:<recipient>\nNames a recipient of the message; give one command for each.")},
-    {S("DATA"), SMTP_TRANSACTION, SMTP_ARGUMENT_NONE, false, false, S("Need MAIL command first"), smtp_verb_data,
-     S("DATA\nThe message itself follows after the 354 reply.\nIt ends with a line that has nothing but a \".\";\n"
-       "a line that begins with a dot gets one more in front.")},
-    {S("EHLO"), SMTP_ANY, SMTP_ARGUMENT_REQUIRED, true, false, NOTHING, smtp_verb_ehlo,
-     S("EHLO hostname\nIntroduces the client; the reply lists the extensions that are offered.")},
-    {S("HELO"), SMTP_ANY, SMTP_ARGUMENT_REQUIRED, true, false, NOTHING, smtp_verb_helo,
-     S("HELO hostname\nIntroduces the client, without extensions.")},
-    {S("QUIT"), SMTP_ANY, SMTP_ARGUMENT_NONE, false, false, NOTHING, run_quit, S("QUIT\nEnds the session.")},
-    {S("RSET"), SMTP_ANY, SMTP_ARGUMENT_NONE, false, false, NOTHING, run_rset,
-     S("RSET\nForgets the message that was begun, and keeps the session.")},
-    {S("NOOP"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, run_noop, S("NOOP\nDoes nothing.")},
-    {S("AUTH"), SMTP_READY, SMTP_ARGUMENT_REQUIRED, false, false, S("AUTH is not possible during a mail transaction"),
-     smtp_verb_auth, S("AUTH mechanism [initial-response]\nSigns in (RFC 4954). EHLO lists the mechanisms.")},
-    {S("STARTTLS"), SMTP_ANY, SMTP_ARGUMENT_NONE, false, false, NOTHING, smtp_verb_starttls,
-     S("STARTTLS\nBegins encryption (RFC 3207). Everything said before it is forgotten: send EHLO again.")},
-    {S("VRFY"), SMTP_ANY, SMTP_ARGUMENT_REQUIRED, false, true, NOTHING, run_vrfy,
-     S("VRFY user\nAsks whether there is such a user. Where that is not told, 252 is the reply for all.")},
-    {S("EXPN"), SMTP_ANY, SMTP_ARGUMENT_REQUIRED, false, true, NOTHING, run_expn,
-     S("EXPN list\nAsks for the members of a mailing list. Where that is not told, 252 is the reply for all.")},
-    {S("HELP"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, smtp_verb_help,
-     S("HELP [command or extension]\nExplains it.")},
-    {S("SEND"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, NULL, NOTHING},
-    {S("SOML"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, NULL, NOTHING},
-    {S("SAML"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, NULL, NOTHING},
-    {S("TURN"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, NULL, NOTHING},
-    {S("ATRN"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, NULL, NOTHING},
-    {S("ETRN"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, NULL, NOTHING},
-    {S("BDAT"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, NULL, NOTHING},
-    {S("BURL"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, NULL, NOTHING},
-    {S("GET"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, run_http, NOTHING},
-    {S("POST"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, run_http, NOTHING},
-    {S("CONNECT"), SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, false, false, NOTHING, run_http, NOTHING},
+    {ROW("MAIL", SMTP_READY, SMTP_ARGUMENT_REQUIRED, smtp_verb_mail), .after_login = true, .utf8 = true,
+     .out_of_order = S("Sender already specified"),
+     .help = S("MAIL FROM:<sender> [parameters]\nBegins a message. <> is the null sender of bounces.\n"
+               "Parameters, where EHLO lists their extension: SIZE= BODY= SMTPUTF8 RET= ENVID= AUTH=\n"
+               "BY= HOLDFOR= HOLDUNTIL= MT-PRIORITY= REQUIRETLS")},
+    {ROW("RCPT", SMTP_TRANSACTION, SMTP_ARGUMENT_REQUIRED, smtp_verb_rcpt), .utf8 = true,
+     .out_of_order = S("Need MAIL command first"),
+     .help = S("RCPT TO:<recipient> [NOTIFY=when] [ORCPT=type;address]\n"
+               "Names a recipient of the message; give one command for each.")},
+    {ROW("DATA", SMTP_TRANSACTION, SMTP_ARGUMENT_NONE, smtp_verb_data), .out_of_order = S("Need MAIL command first"),
+     .help =
+         S("DATA\nThe message itself follows after the 354 reply.\nIt ends with a line that has nothing but a \".\";\n"
+           "a line that begins with a dot gets one more in front.")},
+    {ROW("BDAT", SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, smtp_verb_bdat),
+     .help = S("BDAT size [LAST]\nAs many octets of the message follow at once (RFC 3030); LAST ends it.\n"
+               "It stands in place of DATA, and nothing in it is stuffed.")},
+    {ROW("EHLO", SMTP_ANY, SMTP_ARGUMENT_REQUIRED, smtp_verb_ehlo), .bare_replies = true, .known = is_smtp,
+     .help = S("EHLO hostname\nIntroduces the client; the reply lists the extensions that are offered.")},
+    {ROW("HELO", SMTP_ANY, SMTP_ARGUMENT_REQUIRED, smtp_verb_helo), .bare_replies = true, .known = is_smtp,
+     .help = S("HELO hostname\nIntroduces the client, without extensions.")},
+    {ROW("LHLO", SMTP_ANY, SMTP_ARGUMENT_REQUIRED, smtp_verb_ehlo), .bare_replies = true, .known = is_lmtp,
+     .help = S("LHLO hostname\nIntroduces the client (RFC 2033); the reply lists the extensions that are offered.\n"
+               "After the message comes a reply for each recipient that was taken.")},
+    {ROW("QUIT", SMTP_ANY, SMTP_ARGUMENT_NONE, run_quit), .help = S("QUIT\nEnds the session.")},
+    {ROW("RSET", SMTP_ANY, SMTP_ARGUMENT_NONE, run_rset),
+     .help = S("RSET\nForgets the message that was begun, and keeps the session.")},
+    {ROW("NOOP", SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, run_noop), .help = S("NOOP\nDoes nothing.")},
+    {ROW("AUTH", SMTP_READY, SMTP_ARGUMENT_REQUIRED, smtp_verb_auth),
+     .out_of_order = S("AUTH is not possible during a mail transaction"),
+     .help = S("AUTH mechanism [initial-response]\nSigns in (RFC 4954). EHLO lists the mechanisms.")},
+    {ROW("STARTTLS", SMTP_ANY, SMTP_ARGUMENT_NONE, smtp_verb_starttls),
+     .help = S("STARTTLS\nBegins encryption (RFC 3207). Everything said before it is forgotten: send EHLO again.")},
+    {ROW("VRFY", SMTP_ANY, SMTP_ARGUMENT_REQUIRED, smtp_verb_vrfy), .after_login = true, .utf8 = true,
+     .help = S("VRFY user [SMTPUTF8]\n"
+               "Asks whether there is such a user. Where that is not told, 252 is the reply for all.")},
+    {ROW("EXPN", SMTP_ANY, SMTP_ARGUMENT_REQUIRED, smtp_verb_expn), .after_login = true, .utf8 = true,
+     .help = S("EXPN list [SMTPUTF8]\n"
+               "Asks for the members of a mailing list. Where that is not told, 252 is the reply for all.")},
+    {ROW("ETRN", SMTP_READY, SMTP_ARGUMENT_REQUIRED, smtp_verb_etrn), .after_login = true,
+     .out_of_order = S("ETRN is not possible during a mail transaction"),
+     .help = S("ETRN domain, ETRN @domain, ETRN #queue\n"
+               "Starts the delivery of what waits for a domain, with those below it, or in a queue (RFC 1985).")},
+    {ROW("XCLIENT", SMTP_NEW | SMTP_READY, SMTP_ARGUMENT_REQUIRED, smtp_verb_xclient),
+     .out_of_order = S("XCLIENT is not possible during a mail transaction"),
+     .help = S("XCLIENT attribute=value...\nSays for whom the client speaks; the session begins anew.\n"
+               "Attributes: NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT")},
+    {ROW("XFORWARD", SMTP_READY, SMTP_ARGUMENT_REQUIRED, smtp_verb_xforward),
+     .out_of_order = S("XFORWARD is not possible during a mail transaction"),
+     .help = S("XFORWARD attribute=value...\nSays where the next message has come from, for the log.\n"
+               "Attributes: NAME ADDR PORT PROTO HELO IDENT SOURCE")},
+    {ROW("HELP", SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, smtp_verb_help),
+     .help = S("HELP [command or extension]\nExplains it.")},
+    ABSENT("SEND"),
+    ABSENT("SOML"),
+    ABSENT("SAML"),
+    ABSENT("TURN"),
+    ABSENT("ATRN"),
+    ABSENT("BURL"),
+    HTTP("GET"),
+    HTTP("POST"),
+    HTTP("CONNECT"),
 };
 
 const struct smtp_verb *smtp_verb_at(size_t i)

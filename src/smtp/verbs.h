@@ -17,6 +17,8 @@ struct smtp_verb {
     slice out_of_order;                                 /* the 503's text where it is not legal */
     void (*run)(struct smtp_server *s, slice argument); /* NULL: known and not implemented, 502 */
     slice help;                                         /* lines joined by LF; empty: not listed */
+    bool utf8;                                          /* the argument may hold UTF-8 (RFC 6531 section 3.1) */
+    bool (*known)(const struct smtp_server *s);         /* or NULL: always; 500 where it is not */
 };
 
 /* The row, or NULL. */
@@ -27,15 +29,35 @@ const struct smtp_verb *smtp_verb_at(size_t i);
 bool smtp_verb_closes(slice line);
 void smtp_verb_refuse_http(struct smtp_server *s);
 
-/* One more parameter of MAIL or RCPT: value is empty when there was no "=". Returns STATUS_OK or why not. */
+/* One more parameter of MAIL or RCPT, "NAME=VALUE", or "NAME" alone. Returns STATUS_OK or why not. */
 struct smtp_parameter {
     slice name;
+    bool alone; /* it takes no value; every other one must have one */
+    bool kept;  /* s->mail or s->rcpt is there when it is taken */
     enum status (*take)(struct smtp_server *s, slice value);
 };
 
 /* Reads " NAME=VALUE NAME" by the tables of what is offered; replies and returns false when it refuses. */
 bool smtp_parameters_take(struct smtp_server *s, slice rest, bool rcpt);
 
+/* parameters.c: what MAIL and RCPT can say. */
+enum status smtp_take_size(struct smtp_server *s, slice value);
+enum status smtp_take_body(struct smtp_server *s, slice value);
+enum status smtp_take_smtputf8(struct smtp_server *s, slice value);
+enum status smtp_take_requiretls(struct smtp_server *s, slice value);
+enum status smtp_take_auth(struct smtp_server *s, slice value);
+enum status smtp_take_ret(struct smtp_server *s, slice value);
+enum status smtp_take_envid(struct smtp_server *s, slice value);
+enum status smtp_take_notify(struct smtp_server *s, slice value);
+enum status smtp_take_orcpt(struct smtp_server *s, slice value);
+enum status smtp_take_by(struct smtp_server *s, slice value);
+enum status smtp_take_hold_for(struct smtp_server *s, slice value);
+enum status smtp_take_hold_until(struct smtp_server *s, slice value);
+enum status smtp_take_priority(struct smtp_server *s, slice value);
+enum status smtp_take_tag(struct smtp_server *s, slice value);
+
+/* The 220 of a connection, or of one that was taken over by XCLIENT; v may refuse. Without enhanced codes (RFC 2034 section 3). */
+void smtp_greet(struct smtp_server *s, const struct verdict *v);
 void smtp_verb_ehlo(struct smtp_server *s, slice argument);
 void smtp_verb_helo(struct smtp_server *s, slice argument);
 void smtp_verb_helo_answer(struct smtp_server *s, const struct verdict *v);
@@ -45,6 +67,14 @@ void smtp_verb_rcpt(struct smtp_server *s, slice argument);
 void smtp_verb_rcpt_answer(struct smtp_server *s, const struct verdict *v);
 void smtp_verb_data(struct smtp_server *s, slice argument);
 void smtp_verb_data_answer(struct smtp_server *s, const struct verdict *v);
+void smtp_verb_bdat(struct smtp_server *s, slice argument);
+void smtp_verb_bdat_answer(struct smtp_server *s, const struct verdict *v);
+void smtp_verb_vrfy(struct smtp_server *s, slice argument);
+void smtp_verb_expn(struct smtp_server *s, slice argument);
+void smtp_verb_etrn(struct smtp_server *s, slice argument);
+void smtp_verb_xclient(struct smtp_server *s, slice argument);
+void smtp_verb_xclient_answer(struct smtp_server *s, const struct verdict *v);
+void smtp_verb_xforward(struct smtp_server *s, slice argument);
 void smtp_verb_auth(struct smtp_server *s, slice argument);
 void smtp_verb_auth_response(struct smtp_server *s, slice line);
 void smtp_verb_auth_answer(struct smtp_server *s, const struct verdict *v);

@@ -18,10 +18,7 @@ static void run(struct talk *t, uint8_t bits, slice in, size_t first, size_t pie
 {
     struct smtp_client_options o = {
         .tls = (enum smtp_client_tls)(bits % 3), .lmtp = bits >> 2 & 1, .auth_plaintext_ok = bits >> 3 & 1};
-    if (bits >> 4 & 1) {
-        o.login = SLICE("alice");
-        o.password = SLICE("secret");
-    }
+    o.sign_in = bits >> 4 & 1;
     talk_open(t, &o, messages, bits >> 5 & 1 ? 2 : bits >> 6 & 1);
     talk_read(t, slice_sub(in, 0, first));
     for (size_t from = first; from < in.len; from += piece)
@@ -50,7 +47,7 @@ static void check_strict(slice wire)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct talk whole, cut;
+    struct talk whole = {0}, cut = {0};
     if (size == 0 || size > 2048)
         return 0;
     slice in = slice_of(data + 1, size - 1);

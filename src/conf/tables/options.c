@@ -55,6 +55,9 @@ static const struct option queue[] = {
      .doc = "Free space below which no mail is taken."},
     {"connections_per_destination", OPTION_COUNT, AT(draft_queue, connections_per_destination), 1, 1000, "20",
      .doc = "Connections to one destination at a time."},
+    {"signed_8bit", OPTION_STRING, AT(draft_queue, signed_8bit), .fallback = "send",
+     .doc = "Signed 8-bit mail (DKIM, S/MIME, PGP) for a host without 8BITMIME, which conversion would break: send as "
+            "it is, or bounce."},
 };
 
 static const struct option listen[] = {
@@ -127,6 +130,12 @@ static const struct option route[] = {
      .doc = "may, none, require or verify; may when absent, verify with smtps."},
     {"password_file", OPTION_PATH, AT(draft_route, password_file),
      .doc = "File with the password of the login in via; sent over verified TLS only."},
+    {"token_file", OPTION_PATH, AT(draft_route, token_file),
+     .doc = "File with an OAuth access token for the login in via, read at each start and reload."},
+    {"cert", OPTION_PATH, AT(draft_route, cert),
+     .doc = "Certificate shown to the host, with key; a login in via without password or token signs in by it "
+            "(EXTERNAL)."},
+    {"key", OPTION_PATH, AT(draft_route, key), .doc = "Private key of cert."},
     {"source", OPTION_STRING, AT(draft_route, source), .doc = "Own IP address to connect from."},
     {"helo", OPTION_STRING, AT(draft_route, helo), .doc = "Name to say in EHLO; hostname when absent."},
 };

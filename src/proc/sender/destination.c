@@ -17,21 +17,6 @@ static enum err copy_hop(struct destination *d, const struct next_hop *hop)
     return e;
 }
 
-static void find_password(struct sender *s, struct destination *d)
-{
-    const struct route_override *o = d->hop.override;
-    if (!o || o->login.len == 0)
-        return;
-    d->no_password = true;
-    for (size_t i = 0; i < s->password_count; i++) {
-        if (s->passwords[i].override == o) {
-            d->login = o->login;
-            d->password = s->passwords[i].password;
-            d->no_password = false;
-        }
-    }
-}
-
 static struct destination *destination_new(struct sender *s, const struct next_hop *hop, slice key)
 {
     struct destination *d = calloc(1, sizeof *d);
@@ -49,7 +34,7 @@ static struct destination *destination_new(struct sender *s, const struct next_h
         return NULL;
     }
     d->key = kept;
-    find_password(s, d);
+    d->credentials = sender_credentials_find(s, d->hop.override);
     list_push(&s->destinations, &d->link);
     return d;
 }
@@ -107,9 +92,9 @@ void sender_destination_pump(struct sender *s, struct destination *d)
 {
     while (idle_used(s, d))
         continue;
-    if (d->job_count > 0 && d->no_password) {
+    if (d->job_count > 0 && d->credentials && d->credentials->missing) {
         struct verdict v =
-            status_verdict_text(STATUS_AUTH_NEXT_HOP, SLICE("The password for the next host could not be read"));
+            status_verdict_text(STATUS_AUTH_NEXT_HOP, SLICE("The login for the next host could not be read"));
         sender_destination_down(s, d, &v, SLICE_NONE, false);
     }
     if (d->job_count == 0 || !sender_targets_ready(s, d))

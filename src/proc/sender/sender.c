@@ -5,7 +5,6 @@
 
 #define SWEEP_MS 250
 #define OUT_MAX (1u * 1024 * 1024)
-#define PASSWORD_MAX 4096u
 
 static struct sender sender;
 
@@ -75,36 +74,6 @@ static void sweep(void *ctx)
         child_stop(&s->child, 0);
 }
 
-/* While we are still who may read them. */
-static enum err passwords_read(struct sender *s)
-{
-    const struct route_tables *t = &s->conf->route;
-    arena_init(&s->secrets, 1u * 1024 * 1024);
-    s->passwords = calloc(t->override_count ? t->override_count : 1, sizeof *s->passwords);
-    if (!s->passwords)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < t->override_count; i++) {
-        const struct route_override *o = &t->overrides[i];
-        if (o->login.len == 0 || o->password_file.len == 0)
-            continue;
-        buf b;
-        buf_init(&b, PASSWORD_MAX);
-        struct password *p = &s->passwords[s->password_count];
-        enum err e = os_file_read(AT_FDCWD, o->password_file, &b);
-        if (e == ERR_OK)
-            e = arena_copy(&s->secrets, slice_trim(buf_slice(&b)), &p->password);
-        buf_deinit(&b);
-        if (e != ERR_OK) {
-            log_line(LOG_ERROR, "password file %.*s: %s: mail for this route waits", SLICE_ARG(o->password_file),
-                     err_text(e));
-            continue;
-        }
-        p->override = o;
-        s->password_count++;
-    }
-    return ERR_OK;
-}
-
 static enum err tls_open(struct sender *s)
 {
     buf why;
@@ -120,7 +89,7 @@ static enum err tls_open(struct sender *s)
 
 static enum err start(struct sender *s, const struct child_start *start_with)
 {
-    enum err e = passwords_read(s);
+    enum err e = sender_credentials_read(s);
     if (e == ERR_OK)
         e = tls_open(s);
     if (e == ERR_OK)
@@ -168,5 +137,6 @@ int sender_main(const struct child_start *start_with)
     LIST_FOREACH(l, &s->sessions)
         sender_session_close(s, LIST_ENTRY(l, struct session, all));
     sender_destination_close_all(s);
+    sender_credentials_close(s);
     return status;
 }

@@ -35,6 +35,7 @@ void sender_session_close(struct sender *s, struct session *x)
     if (x->connection)
         net_close_after_write(&x->connection, 1000);
     smtp_client_close(&x->client);
+    sasl_client_close(&x->sasl);
     if (x->entry)
         spool_entry_close(&x->entry);
     buf_deinit(&x->pending);
@@ -193,6 +194,16 @@ static bool tls_begin(struct sender *s, struct session *x)
     return true;
 }
 
+static void ready(struct sender *s, struct session *x)
+{
+    if (!x->ready_us)
+        x->ready_us = os_now_us();
+    set_ready(x);
+    if (!x->stale && x->target < x->destination->target_first)
+        x->destination->target_first = x->target;
+    sender_session_next(s, x);
+}
+
 /* One event; false when the session is gone. */
 static bool event(struct sender *s, struct session *x, const struct smtp_client_event *e)
 {
@@ -201,12 +212,8 @@ static bool event(struct sender *s, struct session *x, const struct smtp_client_
         output_flush(x);
         return tls_begin(s, x);
     case SMTP_CLIENT_READY:
-        if (!x->ready_us)
-            x->ready_us = os_now_us();
-        set_ready(x);
-        if (!x->stale && x->target < x->destination->target_first)
-            x->destination->target_first = x->target;
-        sender_session_next(s, x);
+        if (sender_login_end(s, x))
+            ready(s, x);
         return true;
     case SMTP_CLIENT_BODY:
         x->body_open = true;
@@ -231,8 +238,11 @@ static bool event(struct sender *s, struct session *x, const struct smtp_client_
         session_over(s, x, &v, e->remote, e->phase);
         return false;
     }
-    case SMTP_CLIENT_AUTH: /* never asked for */
+    case SMTP_CLIENT_AUTH:
+        sender_login_begin(s, x, e->text);
+        return true;
     case SMTP_CLIENT_CHALLENGE:
+        sender_login_challenge(s, x, e->text);
         return true;
     case SMTP_CLIENT_CLOSED:
         session_over(s, x, &(struct verdict){.code = 250}, false, SMTP_PHASE_QUIT);

@@ -50,13 +50,13 @@ static void options_set(struct sender *s, struct session *x)
     const struct destination *d = x->destination;
     const struct route_override *o = d->hop.override;
     enum route_tls tls = o ? o->tls : ROUTE_TLS_MAY;
-    /* A password goes over verified TLS only: without it the session is in vain. */
-    if (d->login.len > 0)
+    /* A login goes over verified TLS only: without it the session is in vain. */
+    bool sign_in = o && o->login.len > 0;
+    if (sign_in)
         tls = ROUTE_TLS_VERIFY;
     x->options = (struct smtp_client_options){
         .helo = o && o->helo.len > 0 ? o->helo : s->conf->route.hostname,
-        .login = d->login,
-        .password = d->password,
+        .sign_in = sign_in,
         .lmtp = d->hop.kind == NEXT_LMTP,
         .implicit_tls = o && o->smtps,
         .timeout_scale_percent = s->timeout_percent,
@@ -75,7 +75,8 @@ static bool must_verify(const struct session *x)
 
 enum err sender_session_tls(struct sender *s, struct session *x)
 {
-    const struct tls_client *t = must_verify(x) ? s->tls_verify : s->tls_open;
+    const struct credentials *own = x->destination->credentials;
+    const struct tls_client *t = own && own->tls ? own->tls : must_verify(x) ? s->tls_verify : s->tls_open;
     x->state = SESSION_HANDSHAKE;
     x->deadline_ms = loop_now_ms(s->child.loop) + sender_session_timeout(s, HANDSHAKE_MS);
     return net_start_tls_client(x->connection, t, x->name);

@@ -7,6 +7,7 @@
 
 #include "child/child.h"
 #include "route/route.h"
+#include "sasl/sasl.h"
 #include "smtp/smtp.h"
 
 #define TARGETS_MAX 32u
@@ -36,13 +37,12 @@ struct job {
 };
 
 struct destination {
-    struct list link;    /* sender.destinations */
-    slice key;           /* in arena */
-    struct arena arena;  /* what hop points to */
-    struct next_hop hop; /* slices in the arena; override and owner are the configuration's */
-    slice login, password;
-    bool no_password; /* the login's could not be read: nothing may be sent */
-    struct list jobs; /* that wait */
+    struct list link;                      /* sender.destinations */
+    slice key;                             /* in arena */
+    struct arena arena;                    /* what hop points to */
+    struct next_hop hop;                   /* slices in the arena; override and owner are the configuration's */
+    const struct credentials *credentials; /* of the override, or NULL: none are needed */
+    struct list jobs;                      /* that wait */
     uint32_t job_count;
     struct list sessions;
     uint32_t session_count, opening, idle; /* opening: not ready for mail yet */
@@ -71,6 +71,8 @@ struct session {
     struct destination *destination;
     struct net_connection *connection;
     struct smtp_client *client;
+    struct sasl_client *sasl; /* from AUTH to READY */
+    bool proved;              /* nothing is missing on our side of it */
     struct smtp_client_options options;
     uint32_t target; /* index into the destination's targets of now */
     bool stale;      /* the target is no longer among them */
@@ -93,10 +95,12 @@ struct session {
     uint32_t carried; /* messages so far */
 };
 
-/* A login's password, read while we still could. */
-struct password {
+/* What a route shows of us, read while we still could. */
+struct credentials {
     const struct route_override *override;
-    slice password;
+    slice secret;           /* password or token of the login */
+    struct tls_client *tls; /* with the route's certificate; NULL: it has none */
+    bool missing;           /* they could not be read: nothing may be sent */
 };
 
 struct sender {
@@ -118,8 +122,8 @@ struct sender {
     struct loop_timer *sweep;
     struct mx_self self;
     struct mx_address self_addresses[64];
-    struct password *passwords;
-    size_t password_count;
+    struct credentials *credentials;
+    size_t credentials_count;
     struct arena secrets;
     buf out; /* one session's output while it is driven */
 };
@@ -172,6 +176,19 @@ void sender_session_sweep(struct sender *s);
 void sender_session_close(struct sender *s, struct session *x);
 /* The sender that callbacks of connections belong to: one a process. */
 struct sender *sender_get(void);
+
+/* credentials.c */
+/* Of all routes; what cannot be read is logged, and its mail waits. ERR_NOMEM, ERR_TLS. */
+must_check enum err sender_credentials_read(struct sender *s);
+void sender_credentials_close(struct sender *s);
+/* NULL when the route has none, and for no route. */
+const struct credentials *sender_credentials_find(const struct sender *s, const struct route_override *o);
+
+/* login.c: AUTH, between the engine and the room sasl. */
+void sender_login_begin(struct sender *s, struct session *x, slice offered);
+void sender_login_challenge(struct sender *s, struct session *x, slice challenge);
+/* The host says that we are in. False when it has not proved that it may say so; then the engine has failed. */
+bool sender_login_end(struct sender *s, struct session *x);
 
 /* transfer.c */
 bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j);
