@@ -6,6 +6,7 @@
 #define SMTP_SMTP_H
 
 #include "smtp/client.h"
+#include "smtp/proxy.h"
 #include "smtp/sasl.h"
 #include "smtp/server.h"
 

@@ -69,6 +69,19 @@ static void take_reset(struct session *s, const struct smtp_server_event *e)
         s->wait = WAIT_NONE;
     }
     transaction_abort(s);
+    peer_forget(s);
+}
+
+static void take_xclient(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "XCLIENT";
+    peer_xclient(s, e->peer);
+}
+
+static void take_xforward(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "XFORWARD";
+    peer_xforward(s, e->peer);
 }
 
 static void take_starttls(struct session *s, const struct smtp_server_event *e)
@@ -153,6 +166,8 @@ static void (*const takers[])(struct session *s, const struct smtp_server_event 
     [SMTP_SERVER_VRFY] = take_vrfy,
     [SMTP_SERVER_EXPN] = take_expn,
     [SMTP_SERVER_ETRN] = take_etrn,
+    [SMTP_SERVER_XCLIENT] = take_xclient,
+    [SMTP_SERVER_XFORWARD] = take_xforward,
     [SMTP_SERVER_REFUSED] = take_refused,
     [SMTP_SERVER_CLOSE] = take_close,
 };

@@ -139,9 +139,18 @@ void log_message(struct session *s, const struct part *p)
     slice name = session_name(s), ip = session_ip(s), message_id = message_id_of(p);
     if (s->route.login.len > 0)
         log_line(LOG_INFO, "%.*s: client=%.*s[%.*s], sasl_method=%s, sasl_username=%.*s", n, id, SLICE_ARG(name),
-                 SLICE_ARG(ip), s->auth->step == AUTH_PLAIN ? "PLAIN" : "LOGIN", SLICE_ARG(s->route.login));
+                 SLICE_ARG(ip),
+                 !s->auth                      ? "XCLIENT"
+                 : s->auth->step == AUTH_PLAIN ? "PLAIN"
+                                               : "LOGIN",
+                 SLICE_ARG(s->route.login));
     else
         log_line(LOG_INFO, "%.*s: client=%.*s[%.*s]", n, id, SLICE_ARG(name), SLICE_ARG(ip));
+    if (s->forward) {
+        struct message_origin o = peer_origin(s);
+        log_line(LOG_INFO, "%.*s: orig_client=%.*s[%.*s], orig_proto=%.*s, orig_helo=<%.*s>", n, id,
+                 SLICE_ARG(o.client_name), SLICE_ARG(o.client_ip), SLICE_ARG(o.protocol), SLICE_ARG(o.helo));
+    }
     if (p->list)
         log_line(LOG_INFO, "%.*s: list=<%.*s>", n, id, SLICE_ARG(p->list->address));
     log_line(LOG_INFO, "%.*s: message-id=%.*s", n, id, SLICE_ARG(message_id));

@@ -89,11 +89,7 @@ static void commit(struct session *s, struct part *p, const struct body_facts *f
                                     .arrival_s = t->arrival_s,
                                     .arrival_us = t->arrival_us,
                                     .facts = content_facts(t, p, facts),
-                                    .origin = {.client_name = session_name(s),
-                                               .client_ip = session_ip(s),
-                                               .helo = session_helo(s),
-                                               .protocol = session_protocol(s),
-                                               .login = s->route.login},
+                                    .origin = peer_origin(s),
                                     .envelope_count = 1,
                                     .envelopes = &envelope};
     log_message(s, p);
@@ -137,6 +133,7 @@ void store_message(struct session *s, const struct body_facts *facts)
     s->r->storing_count++;
     t->storing = NULL;
     transaction_abort(s); /* the writer has it all */
+    peer_forget(s);
     session_wait(s, WAIT_STORE, 0);
 }
 

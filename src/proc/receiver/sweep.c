@@ -82,7 +82,8 @@ void sessions_sweep(void *ctx)
     int64_t now_ms = receiver_now_ms(r);
     LIST_FOREACH(l, &r->sessions)
         sweep_one(LIST_ENTRY(l, struct session, link), now_ms);
+    proxied_sweep(r, now_ms);
     r->sweeping = false;
-    if (!list_empty(&r->sessions))
+    if (!list_empty(&r->sessions) || !list_empty(&r->proxied))
         sessions_sweep_start(r);
 }
