@@ -7,12 +7,9 @@ STATUS(RECIPIENT_OK, 250, 2, 1, 5, "Recipient ok")
 STATUS(QUEUED, 250, 2, 0, 0, "Ok: queued")
 STATUS(DELIVERED, 250, 2, 0, 0, "Delivered")
 STATUS(AUTH_OK, 235, 2, 7, 0, "Authentication succeeded")
-<<<<<<< HEAD
 STATUS(ETRN_NOTHING_WAITS, 251, 2, 0, 0, "No messages wait there")
-=======
 STATUS(ETRN_STARTED, 250, 2, 0, 0, "Ok, queuing started")
 STATUS(ETRN_NOTHING, 251, 2, 0, 0, "Ok, no messages waiting")
->>>>>>> h/recv
 STATUS(CANNOT_VRFY, 252, 2, 5, 0, "Cannot VRFY user, but will accept message and attempt delivery")
 STATUS(CANNOT_EXPN, 252, 2, 5, 0, "Cannot EXPN, but will accept message and attempt delivery")
 STATUS(SHUTTING_DOWN, 421, 4, 3, 2, "Service shutting down, try again later")
@@ -46,13 +43,10 @@ STATUS(AUTH_TEMPORARY, 454, 4, 7, 0, "Temporary authentication failure")
 STATUS(AUTH_LOCKED, 454, 4, 7, 0, "Too many failed logins, try again later")
 STATUS(USER_RATE, 452, 4, 7, 1, "You have sent too much for the moment, try again later")
 STATUS(TLS_UNAVAILABLE, 454, 4, 7, 0, "TLS is not available for the moment")
-<<<<<<< HEAD
 STATUS(ETRN_UNABLE, 458, 4, 3, 0, "Cannot start them now, try again later")
 STATUS(ETRN_REFUSED, 459, 4, 7, 0, "Not allowed for this destination")
-=======
 STATUS(ETRN_FAILED, 458, 4, 3, 0, "Unable to queue messages, try again later")
 STATUS(ETRN_DENIED, 459, 4, 7, 1, "Not allowed")
->>>>>>> h/recv
 STATUS(UNKNOWN_COMMAND, 500, 5, 5, 2, "Command not recognized")
 STATUS(LINE_TOO_LONG, 500, 5, 5, 6, "Line too long")
 STATUS(BAD_SYNTAX, 501, 5, 5, 4, "Syntax error in parameters or arguments")
