@@ -145,6 +145,14 @@ static void judge(struct batch_session *s, slice reply)
     }
 }
 
+/* Extensions that a file of lines cannot use. */
+static bool is_not_here(slice line)
+{
+    slice word = slice_skip(line, 4);
+    return slice_starts(line, SLICE("250-")) &&
+           (slice_equal(word, SLICE("CHUNKING")) || slice_equal(word, SLICE("BINARYMIME")));
+}
+
 /* Replies of several lines are one for whoever counts: the last has a space behind its code. */
 void batch_dialogue_reply(struct batch_session *s)
 {
@@ -152,7 +160,7 @@ void batch_dialogue_reply(struct batch_session *s)
     while (slice_cut(rest, '\n', &line, &rest)) {
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
             line.len--;
-        if (s->stopped == ERR_OK)
+        if (s->stopped == ERR_OK && !is_not_here(line))
             batch_dialogue_say(s, line);
         if (s->stopped == ERR_OK && (line.len < 4 || line.ptr[3] != '-'))
             judge(s, line);

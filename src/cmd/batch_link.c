@@ -15,7 +15,7 @@
 static void disconnect(struct batch_link *l)
 {
     os_close(&l->fd);
-    l->open = false;
+    l->open = l->content = false;
     buf_clear(&l->in);
     buf_clear(&l->out);
 }
@@ -132,8 +132,10 @@ static enum err begin_mail(struct batch_link *l, slice line, struct verdict *rep
 static enum err link_command(void *ctx, slice line, struct verdict *reply_r)
 {
     struct batch_link *l = ctx;
-    if (l->open)
+    if (l->open) {
+        l->content = slice_equal_nocase(line, SLICE("DATA"));
         return talk(l, line, reply_r);
+    }
     enum err e = begin_mail(l, line, reply_r);
     if (e == ERR_OK && slice_starts_nocase(line, SLICE("MAIL")) && verdict_ok(reply_r)) {
         l->open = true;
@@ -167,14 +169,18 @@ static enum err link_end(void *ctx, struct verdict *reply_r)
 {
     struct batch_link *l = ctx;
     enum err e = talk(l, l->line_end ? SLICE(".") : SLICE("\r\n."), reply_r);
-    l->open = false;
+    l->open = l->content = false;
     return e;
 }
 
-/* A connection that ends without QUIT takes what was under way with it, a half message, too. */
+/* In the middle of a message nothing but the connection's end is understood. */
 static void link_abandon(void *ctx)
 {
-    disconnect(ctx);
+    struct batch_link *l = ctx;
+    struct verdict v;
+    if (!l->open || l->content || talk(l, SLICE("RSET"), &v) != ERR_OK)
+        disconnect(l);
+    l->open = false;
 }
 
 static enum err link_find(void *ctx, slice tag, uint64_t ids[BATCH_SERVER_IDS_MAX], size_t *count_r)
@@ -211,6 +217,9 @@ enum err batch_link_init(struct batch_link *l, const struct command *command, co
 
 void batch_link_deinit(struct batch_link *l)
 {
+    struct verdict v;
+    if (l->fd >= 0 && !l->content)
+        (void)!talk(l, SLICE("QUIT"), &v);
     disconnect(l);
     if (l->asked)
         queue_line_close(&l->queue);

@@ -15,6 +15,7 @@ struct batch_link {
     int fd;        /* -1: not connected */
     bool asked;    /* the queue line is open */
     bool open;     /* a transaction */
+    bool content;  /* its DATA was said */
     bool line_end; /* content so far ends in CRLF */
     buf in, out, reply;
 };

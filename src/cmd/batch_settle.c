@@ -54,6 +54,15 @@ static enum err hand_over(struct batch_job *j, slice mail, const slice *recipien
     return queue_id_read(slice_skip(v.text, (size_t)(space + 1)), id_r);
 }
 
+static enum err purge_doubts(struct batch_job *j)
+{
+    const struct batch_progress *p = &j->checkpoint->progress;
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < p->doubt_count; i++)
+        e = batch_job_purge(j, p->doubts[i].line, p->doubts[i].report, p->doubts[i].id);
+    return e;
+}
+
 enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t count, slice content)
 {
     const struct batch_progress *p = &j->checkpoint->progress;
@@ -79,16 +88,9 @@ enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t c
     struct batch_record r = {.kind = BATCH_RECORD_REPORT, .number = {id}};
     batch_checkpoint_add(j->checkpoint, &r);
     e = batch_checkpoint_commit(j->checkpoint);
-    return e == ERR_OK ? batch_job_release(j) : e;
-}
-
-static enum err purge_doubts(struct batch_job *j)
-{
-    const struct batch_progress *p = &j->checkpoint->progress;
-    enum err e = ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < p->doubt_count; i++)
-        e = batch_job_purge(j, p->doubts[i].line, p->doubts[i].report, p->doubts[i].id);
-    return e;
+    if (e == ERR_OK)
+        e = batch_job_release(j);
+    return e == ERR_OK ? purge_doubts(j) : e;
 }
 
 enum err batch_job_settle(struct batch_job *j, slice state, slice why)
