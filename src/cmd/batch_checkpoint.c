@@ -151,6 +151,29 @@ enum err batch_checkpoint_open(struct batch_checkpoint *c, slice dir, slice job)
     return e;
 }
 
+enum err batch_checkpoint_path(slice dir, slice job, buf *b)
+{
+    char name[NAME_MAX_BYTES], memory[4 * TEXT_MAX];
+    struct batch_records records;
+    struct batch_record r;
+    size_t got = 0, valid = 0;
+    int dir_fd = -1, fd = -1;
+    enum err e = os_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0, &dir_fd);
+    if (e == ERR_OK)
+        e = os_open(dir_fd, file_name(name, job), O_RDONLY, 0, &fd);
+    if (e == ERR_OK)
+        e = os_pread(fd, memory, sizeof memory, 0, &got);
+    if (e == ERR_OK)
+        e = batch_records_init(&records, slice_of(memory, got), &valid);
+    if (e == ERR_OK && !batch_records_next(&records, &r))
+        e = ERR_NOTFOUND;
+    if (e == ERR_OK)
+        batch_record_text(b, r.text[2]);
+    os_close(&fd);
+    os_close(&dir_fd);
+    return e == ERR_OK && !buf_ok(b) ? ERR_LIMIT : e;
+}
+
 enum err batch_checkpoint_remove(struct batch_checkpoint *c)
 {
     char memory[NAME_MAX_BYTES];

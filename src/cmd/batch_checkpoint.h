@@ -61,6 +61,8 @@ struct batch_submission {
 must_check enum err batch_checkpoint_create(struct batch_checkpoint *c, slice dir, const struct batch_submission *s);
 /* ERR_NOTFOUND, ERR_AGAIN (somebody runs it), ERR_CORRUPT. */
 must_check enum err batch_checkpoint_open(struct batch_checkpoint *c, slice dir, slice job);
+/* The path of its file alone, appended to b; whoever runs it is not disturbed. */
+must_check enum err batch_checkpoint_path(slice dir, slice job, buf *b);
 void batch_checkpoint_close(struct batch_checkpoint *c);
 /* Forgets the job. */
 must_check enum err batch_checkpoint_remove(struct batch_checkpoint *c);

@@ -39,31 +39,34 @@ static bool whole_path(struct direct *d, const char *file, slice *path_r)
     return e == ERR_OK;
 }
 
+static bool is_of_this_file(const struct direct *d, slice job)
+{
+    char memory[8192];
+    buf path;
+    buf_init_fixed(&path, memory, sizeof memory);
+    return batch_job_id_valid(job) && batch_checkpoint_path(d->place->dir, job, &path) == ERR_OK &&
+           slice_equal(buf_slice(&path), d->path);
+}
+
 /* The job of this file that was begun before. ERR_NOTFOUND; ERR_AGAIN: it runs. */
 static enum err find_job(struct direct *d)
 {
     struct os_dir *dir = NULL;
     slice name;
     enum err e = os_dir_open(AT_FDCWD, d->place->dir, &dir);
-    bool runs = false;
-    while (e == ERR_OK && !d->open && (e = os_dir_next(dir, &name)) == ERR_OK) {
+    if (e != ERR_OK)
+        return e;
+    while (!d->open && (e = os_dir_next(dir, &name)) == ERR_OK) {
         slice job = slice_sub(name, 0, BATCH_JOB_ID);
-        if (name.len != BATCH_JOB_ID + 4 || !slice_ends_nocase(name, SLICE(".job")))
+        if (name.len != BATCH_JOB_ID + 4 || !slice_ends_nocase(name, SLICE(".job")) || !is_of_this_file(d, job))
             continue;
-        enum err one = batch_checkpoint_open(&d->checkpoint, d->place->dir, job);
-        runs = runs || one == ERR_AGAIN;
-        if (one != ERR_OK)
-            continue;
-        d->open = slice_equal(buf_slice(&d->checkpoint.progress.path), d->path);
-        if (!d->open)
-            batch_checkpoint_close(&d->checkpoint);
+        e = batch_checkpoint_open(&d->checkpoint, d->place->dir, job);
+        d->open = e == ERR_OK;
+        if (e != ERR_OK && e != ERR_NOTFOUND)
+            break;
     }
-    if (dir)
-        os_dir_close(&dir);
-    if (d->open)
-        return ERR_OK;
-    /* Whose job it is that runs cannot be seen; if it is this file's, a second one must not begin. */
-    return e == ERR_NOTFOUND && runs ? ERR_AGAIN : e;
+    os_dir_close(&dir);
+    return e;
 }
 
 static enum err create_job(struct direct *d, slice job)
@@ -160,7 +163,7 @@ static int pick_job(struct direct *d)
     if (e == ERR_OK)
         command_say("job %.*s goes on", SLICE_ARG(job_id(d)));
     else
-        command_say("%s", e == ERR_AGAIN ? "a job is running; try again when it has ended" : err_text(e));
+        command_say("%s", e == ERR_AGAIN ? "the job of this file is running" : err_text(e));
     return e == ERR_OK ? 0 : EX_TEMPFAIL;
 }
 

@@ -56,6 +56,26 @@ static bool is_new(slice name)
            !slice_equal(name, SLICE("held"));
 }
 
+static bool is_left_over(slice name)
+{
+    return name.len > 1 && name.ptr[0] == '.' && !slice_equal(name, SLICE(".."));
+}
+
+/* What a stop left while a report was written. */
+static enum err sweep(const struct batch_folder *f)
+{
+    char memory[NAME_MAX_BYTES + 1];
+    buf name;
+    enum err e;
+    buf_init_fixed(&name, memory, sizeof memory);
+    while ((e = next_name(f->work, &name, is_left_over)) == ERR_OK) {
+        enum err gone = os_unlink(f->work, buf_slice(&name));
+        if (gone != ERR_OK && gone != ERR_NOTFOUND)
+            return gone;
+    }
+    return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
 struct watch {
     struct batch_folder folder;
     bool waits; /* a job could not be run to its end */
@@ -138,6 +158,8 @@ int batch_watch(const struct batch_place *place, bool once)
     enum err e = batch_folder_open(&w.folder, place);
     if (e == ERR_OK)
         e = os_flock(w.folder.work);
+    if (e == ERR_OK)
+        e = sweep(&w.folder);
     if (e == ERR_AGAIN)
         command_say("%.*s is watched already", SLICE_ARG(folder));
     else if (e == ERR_PERMISSION)
