@@ -11,6 +11,7 @@
 
 static const char *const query_words[] = {"none", "authenticated", "any", NULL};
 static const char *const hash_words[] = {"yescrypt", "argon2id", NULL};
+static const char *const bad_job_words[] = {"hold", "delete", "dead-letter", NULL};
 static const char *const newline_words[] = {"normalize", "reject", NULL};
 
 static const struct option top[] = {
@@ -36,6 +37,7 @@ static const struct option top[] = {
     {.name = "send_as", .type = OPTION_TABLE, .offset = AT(draft_top, send_as)},
     {.name = "limits", .type = OPTION_TABLE, .offset = AT(draft_top, limits)},
     {.name = "auth", .type = OPTION_TABLE, .offset = AT(draft_top, auth)},
+    {.name = "batch", .type = OPTION_TABLE, .offset = AT(draft_top, batch)},
     {.name = "sender", .type = OPTION_LATER},
     {.name = "access", .type = OPTION_LATER},
     {.name = "filter", .type = OPTION_LATER},
@@ -235,6 +237,21 @@ static const struct option limits[] = {
      .doc = "Refuse MAIL FROM: a@b without brackets."},
 };
 
+static const struct option batch[] = {
+    {"folder", OPTION_PATH, AT(draft_batch, folder),
+     .doc = "Folder that `thurn batch --watch` takes jobs from, and where `thurn batch` puts those of ordinary users."},
+    {"allow", OPTION_STRINGS, AT(draft_batch, allow), .fallback = "[\"root\"]",
+     .doc = "Who may submit jobs: names of system users, and \"@GROUP\"."},
+    {"administrators", OPTION_STRINGS, AT(draft_batch, administrators), .fallback = "[]",
+     .doc = "Up to four addresses that get a report of each job."},
+    {"error_limit", OPTION_COUNT, AT(draft_batch, error_limit), 0, 1000000, "5",
+     .doc = "Lines of a job that are not understood at which the rest of it is given up (see bad_job); 0 is no limit."},
+    {"bad_job", OPTION_WORD, AT(draft_batch, bad_job), .fallback = "hold", .words = bad_job_words,
+     .doc = "What becomes of the rest of a job that cannot be run to its end: hold, delete, dead-letter."},
+    {"dead_letter", OPTION_PATH, AT(draft_batch, dead_letter),
+     .doc = "Folder of dead letters; STATE_DIR/batch/dead when absent."},
+};
+
 const struct section option_sections[SECTION_COUNT] = {
     [SECTION_TOP] = {"", NULL, ROWS(top), .doc = "The host"},
     [SECTION_QUEUE] = {"queue", NULL, ROWS(queue), .doc = "The queue of undelivered mail"},
@@ -257,4 +274,5 @@ const struct section option_sections[SECTION_COUNT] = {
         {"send_as", NULL, NULL, 0,
          .doc = "More addresses for a login: \"alice@example.org\" = [\"*@example.net\", \"info@example.org\"]"},
     [SECTION_LIMITS] = {"limits", NULL, ROWS(limits), .doc = "Limits"},
+    [SECTION_BATCH] = {"batch", NULL, ROWS(batch), .doc = "Files of SMTP commands: thurn-batch(1)"},
 };
