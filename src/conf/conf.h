@@ -27,6 +27,19 @@ struct conf_tls {
     slice cert, key;
 };
 
+enum conf_auth_via { CONF_AUTH_STORE, CONF_AUTH_FILE, CONF_AUTH_DOVECOT };
+
+struct conf_auth {
+    enum conf_auth_via via;
+    slice path; /* of the file, or of Dovecot's socket */
+    bool argon2id;
+    bool plaintext_on_loopback;
+    slice client_ca; /* empty: no certificate is asked for */
+    slice introspection, introspection_id, introspection_secret_file, introspection_ca; /* URL empty: there is none */
+    slice jwt_key, jwt_issuer, jwt_audience;
+    slice claim;
+};
+
 struct conf_queue {
     slice dir;
     const int64_t *retry_s; /* ascending use; the last repeats */
@@ -91,6 +104,7 @@ struct conf {
     slice path;
     slice state_dir, user;
     struct conf_queue queue;
+    struct conf_auth auth;
     struct conf_limits limits;
     struct conf_batch batch;
     struct conf_trust trust;

@@ -14,7 +14,7 @@
 struct draft_top {
     const struct toml_node *hostname, *origin, *postmaster, *state_dir, *user;
     const struct toml_node *queue, *listen, *tls, *domain, *address, *list, *route, *relay, *send_as, *trust, *limits,
-        *batch;
+        *auth, *batch;
 };
 
 struct draft_queue {
@@ -34,6 +34,13 @@ struct draft_trust {
 
 struct draft_tls {
     const struct toml_node *cert, *key;
+};
+
+struct draft_auth {
+    const struct toml_node *via, *client_ca, *introspection, *introspection_id, *introspection_secret_file,
+        *introspection_ca, *jwt_key, *jwt_issuer, *jwt_audience, *claim;
+    uint32_t hash;
+    bool plaintext_on_loopback;
 };
 
 struct draft_domain {

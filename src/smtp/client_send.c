@@ -92,7 +92,7 @@ static void refuse_those(struct smtp_client *c, enum smtp_client_recipient state
 /* Returns how many recipients can be asked for. */
 static size_t sort_recipients(struct smtp_client *c)
 {
-    bool may_utf8 = smtp_client_has(c, SMTP_UTF8), utf8 = false;
+    bool may_utf8 = smtp_client_has(c, SMTP_SMTPUTF8), utf8 = false;
     size_t good = 0, bad = 0;
     for (size_t i = 0; i < c->count; i++) {
         slice address = recipient_of(c, i)->address;

@@ -20,7 +20,6 @@
 {HEAD "[relay.network.\"10.0.0.0/8\"]\nsender = 1\nsenders = [\"@a.example\"]\n", "t.toml:4:1: error: unknown key \"sender\" in [relay.network.\"10.0.0.0/8\"]", "senders"},
 {HEAD "[tls]\ncert = \"@@/cert\"\nkey = \"@@/key\"\nkyes = 1\n", "t.toml:6:1: error: unknown key \"kyes\" in [tls]", "key"},
 /* keys that are not built yet */
-{HEAD "[auth]\nvia = \"file:/x\"\n", "t.toml:3:2: error: \"auth\" is not yet built", NULL},
 {HEAD "[sender.\"@a.example\"]\nvia = \"x\"\n", "t.toml:3:2: error: \"sender\" is not yet built", NULL},
 {HEAD "[access]\nblock = {}\n", "t.toml:3:2: error: \"access\" is not yet built", NULL},
 {HEAD "[filter]\nmilters = []\n", "t.toml:3:2: error: \"filter\" is not yet built", NULL},
@@ -31,6 +30,21 @@
 {HEAD "[route.\"*\"]\ntls = \"dane\"\n", "t.toml:4:7: error: tls = \"dane\" in [route.\"*\"] is not yet built", NULL},
 {HEAD "[queue]\ndir = \"postgresql:x\"\n", "t.toml:4:7: error: a queue in PostgreSQL is not yet built; \"dir\" must be a folder", NULL},
 {DOMAIN "aliases = \"sqlite:/x?q\"\n", "t.toml:6:11: error: look-ups like \"sqlite:/x?q\" are not yet built; \"aliases\" is a file", NULL},
+/* signing in */
+{HEAD "[auth]\nvai = \"x\"\n", "t.toml:4:1: error: unknown key \"vai\" in [auth]", "via"},
+{HEAD "[auth]\nvia = \"ldap:x\"\n", "t.toml:4:7: error: \"via\" must be \"file:PATH\" or \"dovecot:PATH\", not \"ldap:x\"", NULL},
+{HEAD "[auth]\nvia = \"file:users\"\n", "t.toml:4:7: error: \"via\" needs an absolute path, not \"users\"", NULL},
+{HEAD "[auth]\nvia = \"file:/nowhere/x\"\n", "t.toml:4:7: error: /nowhere/x: not found", NULL},
+{HEAD "[auth]\nhash = \"argon2\"\n", "t.toml:4:8: error: \"hash\" must be \"yescrypt\" or \"argon2id\", not \"argon2\"", "argon2id"},
+{HEAD "[auth]\nintrospection = \"http://id.example.org/\"\n", "t.toml:4:17: error: \"introspection\" must be a URL like \"https://id.example.org/introspect\", not \"http://id.example.org/\"", NULL},
+{HEAD "[auth]\nintrospection = \"https://a@b/\"\n", "t.toml:4:17: error: \"introspection\" must be a URL like \"https://id.example.org/introspect\", not \"https://a@b/\"", NULL},
+{HEAD "[auth]\nintrospection = \"https://id.example.org/\"\nintrospection_id = \"x\"\n", "t.toml:4:1: error: \"introspection_id\" and \"introspection_secret_file\" go together", NULL},
+{HEAD "[auth]\nintrospection_ca = \"@@/cert\"\n", "t.toml:4:1: error: \"introspection_ca\" is of no use without \"introspection\"", NULL},
+{HEAD "[auth]\njwt_key = \"@@/cert\"\n", "t.toml:4:1: error: \"jwt_key\" needs \"jwt_audience\"", NULL},
+{HEAD "[auth]\njwt_key = \"@@/cert\"\njwt_audience = \"m\"\nintrospection = \"https://x/\"\n", "t.toml:4:1: error: tokens are checked with \"jwt_key\" or by \"introspection\", not both", NULL},
+{HEAD "[auth]\nclient_ca = \"@@/cert\"\n", "t.toml:4:1: error: \"client_ca\" needs a certificate of ours: [tls] with cert and key", NULL},
+{HEAD "[auth]\nclaim = \"\"\n", "t.toml:4:9: error: \"claim\" must have between 1 and 127 bytes", NULL},
+{HEAD "[listen]\nsubmission = [\"127.0.0.1:587\"]\n", "t.toml:4:15: error: submission on \"127.0.0.1:587\" needs \"tls\" or \"starttls\", or plaintext_on_loopback = true in [auth]", NULL},
 /* types and bounds */
 {"hostname = 5\npostmaster = \"a@b.example\"\n", "t.toml:1:12: error: \"hostname\" must be a string, not an integer", NULL},
 {HEAD "queue = \"x\"\n", "t.toml:3:9: error: \"queue\" must be a table, not a string", NULL},
@@ -73,6 +87,9 @@
 {HEAD "state_dir = \"thurn\"\n", "t.toml:3:13: error: \"state_dir\" must be an absolute path, not \"thurn\"", NULL},
 {HEAD "user = \"root\"\n", "t.toml:3:8: error: \"user\" must not be root: processes give its powers up", NULL},
 {HEAD "user = \"no-such-user-here\"\n", "t.toml:3:8: error: \"user\": there is no user \"no-such-user-here\" on this system", NULL},
+{HEAD "origin = \"-\xc3\xbc.example\"\n", "t.toml:3:10: error: \"-\xc3\xbc.example\" is not a domain name", NULL},
+{"hostname = \"a.example\"\npostmaster = \"a@\xc3\xbc..example\"\n", "t.toml:2:14: error: \"a@\xc3\xbc..example\" is not an address", NULL},
+{"hostname = \"a.example\"\npostmaster = \"a@\xf0\x9f\x92\xa9.example\"\n", "t.toml:2:14: error: \"a@\xf0\x9f\x92\xa9.example\" is not an address: its domain is not a valid name", NULL},
 {HEAD "origin = \"\"\n", "t.toml:3:10: error: \"\" is not a domain name", NULL},
 /* listeners and TLS */
 {HEAD "[listen]\nmx = [\"*:25 proxy\"]\n", "t.toml:4:7: error: \"proxy\" in \"*:25 proxy\" needs [trust] with proxy = [...]: the addresses of the load balancers", NULL},
@@ -138,6 +155,7 @@
 {HEAD "[domain.\"d.example\"]\ndeliver = \"mx:\"\nusers = [\"a b\"]\n", "t.toml:5:10: error: \"a b\" is not a user: write \"local\" or \"Full Name <local>\"", NULL},
 {HEAD "[domain.\"d.example\"]\ndeliver = \"mx:\"\nusers = [\"a@e.example\"]\n", "t.toml:5:10: error: \"a@e.example\" is of another domain than d.example", NULL},
 /* files */
+{DOMAIN "aliases = \"@@/bad-international\"\n", "@@/bad-international:2: error: a@\xf0\x9f\x92\xa9.example: its domain is not a valid name", NULL},
 {DOMAIN "aliases = \"@@/broken\"\n", "@@/broken:2: error: expected \"name: target, target\"", NULL},
 {DOMAIN "aliases = \"@@/none\"\n", "t.toml:6:11: error: @@/none: not found", NULL},
 {DOMAIN "aliases = \"@@\"\n", "t.toml:6:11: error: @@: is not a regular file", NULL},

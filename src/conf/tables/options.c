@@ -10,6 +10,7 @@
 #define SIZE_MAX_BYTES ((int64_t)1 << 50)
 
 static const char *const query_words[] = {"none", "authenticated", "any", NULL};
+static const char *const hash_words[] = {"yescrypt", "argon2id", NULL};
 static const char *const bad_job_words[] = {"hold", "delete", "dead-letter", NULL};
 static const char *const newline_words[] = {"normalize", "reject", NULL};
 
@@ -35,8 +36,8 @@ static const struct option top[] = {
     {.name = "relay", .type = OPTION_TABLE, .offset = AT(draft_top, relay)},
     {.name = "send_as", .type = OPTION_TABLE, .offset = AT(draft_top, send_as)},
     {.name = "limits", .type = OPTION_TABLE, .offset = AT(draft_top, limits)},
+    {.name = "auth", .type = OPTION_TABLE, .offset = AT(draft_top, auth)},
     {.name = "batch", .type = OPTION_TABLE, .offset = AT(draft_top, batch)},
-    {.name = "auth", .type = OPTION_LATER},
     {.name = "sender", .type = OPTION_LATER},
     {.name = "access", .type = OPTION_LATER},
     {.name = "filter", .type = OPTION_LATER},
@@ -88,6 +89,33 @@ static const struct option trust[] = {
 static const struct option tls[] = {
     {"cert", OPTION_PATH, AT(draft_tls, cert), .doc = "Certificate and its chain, PEM."},
     {"key", OPTION_PATH, AT(draft_tls, key), .doc = "Private key, PEM; best readable by root only."},
+};
+
+static const struct option auth[] = {
+    {"via", OPTION_STRING, AT(draft_auth, via),
+     .doc = "Who knows passwords: the accounts of `thurn user` when absent; \"file:PATH\", lines of LOGIN:HASH with hashes of crypt(3) "
+            "or argon2id; \"dovecot:PATH\", the auth-client socket of Dovecot."},
+    {"hash", OPTION_WORD, AT(draft_auth, hash), .fallback = "yescrypt", .words = hash_words,
+     .doc = "What `thurn user` hashes new passwords with: yescrypt, argon2id."},
+    {"plaintext_on_loopback", OPTION_BOOL, AT(draft_auth, plaintext_on_loopback), .fallback = "false",
+     .doc = "Take logins without TLS on submission listeners whose address is loopback."},
+    {"client_ca", OPTION_PATH, AT(draft_auth, client_ca),
+     .doc = "Certificate authorities, PEM: submission asks clients for a certificate, and EXTERNAL signs in the mail "
+            "address (rfc822Name) of one of theirs."},
+    {"introspection", OPTION_STRING, AT(draft_auth, introspection),
+     .doc = "https URL that tells whose an OAuth token is (RFC 7662); OAUTHBEARER and XOAUTH2 are offered."},
+    {"introspection_id", OPTION_STRING, AT(draft_auth, introspection_id), .doc = "Our name at introspection."},
+    {"introspection_secret_file", OPTION_PATH, AT(draft_auth, introspection_secret_file),
+     .doc = "File with our secret at introspection; best readable by root only."},
+    {"introspection_ca", OPTION_PATH, AT(draft_auth, introspection_ca),
+     .doc = "Certificate authorities for introspection, PEM; the system's when absent."},
+    {"jwt_key", OPTION_PATH, AT(draft_auth, jwt_key),
+     .doc = "Public keys, PEM (RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), that OAuth tokens are signed with; "
+            "OAUTHBEARER and XOAUTH2 are offered."},
+    {"jwt_issuer", OPTION_STRING, AT(draft_auth, jwt_issuer), .doc = "\"iss\" that a token must have; any when absent."},
+    {"jwt_audience", OPTION_STRING, AT(draft_auth, jwt_audience),
+     .doc = "\"aud\" that a token must have. Required with jwt_key: a token for another service is none for us."},
+    {"claim", OPTION_STRING, AT(draft_auth, claim), .fallback = "email", .doc = "Claim of a token that is the login."},
 };
 
 static const struct option domain[] = {
@@ -232,6 +260,7 @@ const struct section option_sections[SECTION_COUNT] = {
     [SECTION_TLS] = {"tls", NULL, ROWS(tls),
                      "Certificate of this host; [tls.\"NAME\"] is another one, by the name that a client asks for",
                      true},
+    [SECTION_AUTH] = {"auth", NULL, ROWS(auth), .doc = "How users sign in"},
     [SECTION_DOMAIN] = {"domain", "example.org", ROWS(domain), .doc = "A domain of ours"},
     [SECTION_ADDRESS] = {"address", "tickets@example.org", ROWS(address),
                          .doc = "One address that is delivered elsewhere"},

@@ -47,6 +47,9 @@ struct wish queue_wish_read(const struct spool_head *head)
     struct wish w = {0};
     for (uint16_t i = 0; i < head->envelope_count; i++)
         read_envelope(&w, &head->envelopes[i]);
+    /* RFC 2852 section 4: with mode N a time that was over when it came was told by whoever had it then. */
+    if (w.deliver_by_s && (int64_t)w.deliver_by_s <= head->arrival_s && !(w.flags & WISH_BY_RETURN))
+        w.flags |= WISH_BY_DONE;
     return w;
 }
 

@@ -12,30 +12,29 @@ static bool is_allowed(const struct session *s)
 void etrn_begin(struct session *s, slice domain)
 {
     if (!is_allowed(s)) {
-        struct verdict v = status_verdict(STATUS_ETRN_DENIED);
+        struct verdict v = status_verdict(STATUS_ETRN_REFUSED);
         log_reject(s, "ETRN", &v, domain);
         session_answer(s, &v);
     } else if (ask_etrn(s, domain)) {
         session_wait(s, WAIT_ETRN, RECEIVER_ANSWER_MS);
     } else {
-        session_answer_status(s, STATUS_ETRN_FAILED);
+        session_answer_status(s, STATUS_ETRN_UNABLE);
     }
 }
 
 void etrn_answered(struct session *s, unsigned answer, uint32_t count)
 {
-    static const enum status statuses[] = {[ETRN_NOTHING_WAITS] = STATUS_ETRN_NOTHING,
+    static const enum status statuses[] = {[ETRN_NOTHING_WAITS] = STATUS_ETRN_NOTHING_WAITS,
                                            [ETRN_STARTED] = STATUS_ETRN_STARTED,
-                                           [ETRN_NOT_OURS] = STATUS_ETRN_DENIED,
-                                           [ETRN_UNABLE] = STATUS_ETRN_FAILED};
+                                           [ETRN_NOT_OURS] = STATUS_ETRN_REFUSED,
+                                           [ETRN_UNABLE] = STATUS_ETRN_UNABLE};
     char memory[64];
     buf b;
-    struct verdict v = status_verdict(answer <= ETRN_UNABLE ? statuses[answer] : STATUS_ETRN_FAILED);
+    struct verdict v = status_verdict(answer <= ETRN_UNABLE ? statuses[answer] : STATUS_ETRN_UNABLE);
     if (answer == ETRN_STARTED) {
         buf_init_fixed(&b, memory, sizeof(memory));
         buf_printf(&b, "OK, %u pending messages are started", count);
         v.text = buf_slice(&b);
-        v.code = 253; /* RFC 1985 section 5.3: the one with a number */
     }
     session_answer(s, &v);
 }

@@ -142,7 +142,16 @@ static void take_refused(struct session *s, const struct smtp_server_event *e)
     /* the recipient in hand is the last that was taken, not the one too many */
     slice to = s->transaction && !at_rcpt ? s->transaction->rcpt : SLICE_NONE;
     const char *verb = at_rcpt ? "RCPT" : s->transaction ? "END-OF-MESSAGE" : "MAIL";
-    log_reject(s, verb, &v, to);
+    if (s->transaction) {
+        log_reject(s, verb, &v, to);
+        return;
+    }
+    /* MAIL with a SIZE that is too big: there is no transaction to tell whose it was */
+    char path[1024];
+    buf from;
+    buf_init_fixed(&from, path, sizeof(path));
+    address_print(&from, e->path);
+    log_reject_from(s, verb, &v, buf_slice(&from));
 }
 
 static void take_close(struct session *s, const struct smtp_server_event *e)

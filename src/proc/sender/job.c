@@ -199,6 +199,14 @@ struct job *sender_job_first(struct destination *d)
     return list_empty(&d->jobs) ? NULL : take(d, LIST_ENTRY(d->jobs.next, struct job, link));
 }
 
+bool sender_job_open(const struct job *j)
+{
+    for (uint32_t i = 0; i < j->recipient_count; i++)
+        if (!j->results[i].set)
+            return true;
+    return false;
+}
+
 static uint32_t leases_send(struct sender *s, struct hub_peer *queue, struct list *jobs)
 {
     uint32_t count = 0;

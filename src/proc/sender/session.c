@@ -5,7 +5,6 @@
 
 #define IDLE_MS 2000
 #define NO_MORE_MS 30000
-#define TARGETS_TRIED_MAX 10u
 #define INPUT_MAX (256u * 1024)
 
 static void set_ready(struct session *x)
@@ -38,6 +37,7 @@ void sender_session_close(struct sender *s, struct session *x)
     sasl_client_close(&x->sasl);
     if (x->entry)
         spool_entry_close(&x->entry);
+    sender_convert_end(s, x);
     buf_deinit(&x->pending);
     free(x);
 }
@@ -196,6 +196,8 @@ static bool tls_begin(struct sender *s, struct session *x)
 
 static void ready(struct sender *s, struct session *x)
 {
+    if (!x->ready)
+        x->offer = smtp_client_offered(x->client);
     if (!x->ready_us)
         x->ready_us = os_now_us();
     set_ready(x);
@@ -233,6 +235,7 @@ static bool event(struct sender *s, struct session *x, const struct smtp_client_
         buf_append(&text, slice_sub(e->verdict.text, 0, sizeof memory));
         struct verdict v = e->verdict;
         v.text = buf_slice(&text);
+        output_flush(x);
         if (x->job)
             sender_transfer_end(s, x, true, e->phase);
         session_over(s, x, &v, e->remote, e->phase);
@@ -277,14 +280,16 @@ void sender_session_next(struct sender *s, struct session *x)
     struct destination *d = x->destination;
     struct job *j;
     set_idle(x, false);
-    while (!x->stale && (j = sender_job_next(d, x->target)) != NULL) {
+    x->exhausted =
+        x->exhausted || (x->offer.mail_max > 0 && x->carried >= x->offer.mail_max); /* RFC 9422 section 4.1 */
+    while (!x->stale && !x->exhausted && (j = sender_job_next(d, x->target)) != NULL) {
         if (sender_transfer_begin(s, x, j)) {
             output_flush(x);
             return;
         }
     }
     /* Jobs that this host has failed wait for another one: its session would be in the way. */
-    if (s->child.draining || x->stale || d->job_count > 0) {
+    if (s->child.draining || x->stale || x->exhausted || d->job_count > 0) {
         smtp_client_quit(x->client, loop_now_ms(s->child.loop));
         output_flush(x);
         return;

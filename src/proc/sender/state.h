@@ -12,6 +12,8 @@
 
 #define TARGETS_MAX 32u
 #define RECIPIENTS_MAX 1000u
+#define TARGETS_TRIED_MAX 10u /* of a job */
+#define DOMAINS_MAX 16u       /* of a session, where a host limits them */
 
 struct job_result {
     struct verdict verdict; /* text in the job's arena */
@@ -93,6 +95,12 @@ struct session {
     bool idle, plain_only, body_open, ended;
     bool broken;      /* a write failed: the sweep drives the engine to its end */
     uint32_t carried; /* messages so far */
+    struct smtp_client_offer offer;
+    uint32_t domains[DOMAINS_MAX],
+        domain_count;              /* hashes of the recipients' domains so far, where RCPTDOMAINMAX counts */
+    bool exhausted;                /* the host's limits (RFC 9422) leave no more for this session */
+    struct conversion *conversion; /* of the message in work, or NULL */
+    uint64_t converting;           /* bytes of it in sender.converting */
 };
 
 /* What a route shows of us, read while we still could. */
@@ -118,6 +126,7 @@ struct sender {
     int64_t timeout_percent; /* of all timeouts; 0: 100. Set before sender_main by tests only */
     struct table destination_by_key;
     uint32_t session_count;
+    uint64_t converting; /* bytes of content that are whole in memory */
     uint64_t token;
     struct loop_timer *sweep;
     struct mx_self self;
@@ -134,6 +143,8 @@ void sender_job_result_set(struct job *j, uint32_t index, const struct verdict *
 /* Tells the queue all results (recipients without one stay open) and forgets the job. host: who said it. */
 void sender_job_report(struct sender *s, struct job *j, const struct session *from);
 void sender_job_return(struct sender *s, struct job *j);
+/* A recipient has no verdict yet. */
+bool sender_job_open(const struct job *j);
 void sender_job_wait(struct destination *d, struct job *j);
 /* The first that waits and that this target has not failed; NULL when there is none. */
 struct job *sender_job_next(struct destination *d, uint32_t target);
@@ -190,7 +201,20 @@ void sender_login_challenge(struct sender *s, struct session *x, slice challenge
 /* The host says that we are in. False when it has not proved that it may say so; then the engine has failed. */
 bool sender_login_end(struct sender *s, struct session *x);
 
+/* choose.c */
+enum chosen { CHOSEN, CHOSEN_LATER /* by another session: this one is exhausted */, CHOSEN_NONE };
+/* The recipients for x->message: of the envelope of the first that has no verdict yet. x->map tells where each stands in the job. */
+enum chosen sender_choose(struct session *x, struct job *j, const struct spool_head *h);
+
+/* convert.c */
+/* Sets x->conversion when x->message must be converted, and its facts, or as_it_is. A refusal: it can go neither way. */
+enum status sender_convert_begin(struct sender *s, struct session *x);
+/* About max bytes, fewer at the end; they live until the next call. */
+must_check enum err sender_convert_next(struct conversion *c, size_t max, slice *content_r);
+void sender_convert_end(struct sender *s, struct session *x);
+
 /* transfer.c */
+/* False when the session is still free: the job was refused, or waits for another one. */
 bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j);
 void sender_transfer_body(struct sender *s, struct session *x);
 void sender_transfer_recipient(struct session *x, const struct smtp_client_event *e);

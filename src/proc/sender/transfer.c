@@ -6,25 +6,6 @@
 #define PENDING_MAX (128u * 1024)
 #define MOVES_MAX 10u
 
-/* The envelope of a job: its recipients are of one envelope each, but a list's members and others of the same message may be mixed: those of another reverse-path wait for the next round. */
-static uint32_t envelope_of(const struct spool_head *h, uint32_t recipient)
-{
-    for (uint32_t i = 0; i < h->envelope_count; i++) {
-        if (recipient < h->envelopes[i].recipient_count)
-            return i;
-        recipient -= h->envelopes[i].recipient_count;
-    }
-    return UINT32_MAX;
-}
-
-static uint32_t first_of_envelope(const struct spool_head *h, uint32_t envelope)
-{
-    uint32_t first = 0;
-    for (uint32_t i = 0; i < envelope; i++)
-        first += h->envelopes[i].recipient_count;
-    return first;
-}
-
 static void fail_open(struct sender *s, struct job *j, enum status status)
 {
     struct verdict v = status_verdict(status);
@@ -33,37 +14,6 @@ static void fail_open(struct sender *s, struct job *j, enum status status)
             sender_job_result_set(j, i, &v, false);
     }
     sender_job_report(s, j, NULL);
-}
-
-/* Chooses the recipients for this message: those of the envelope of the first that has no verdict yet. x->map tells where each stands in the job. */
-static bool choose(struct session *x, struct job *j, const struct spool_head *h)
-{
-    uint32_t most = j->recipient_count < RECIPIENTS_MAX ? j->recipient_count : RECIPIENTS_MAX;
-    uint32_t *list = arena_array(&j->arena, most, sizeof *list);
-    x->map = arena_array(&j->arena, most, sizeof *x->map);
-    if (!list || !x->map)
-        return false;
-    uint32_t envelope = UINT32_MAX, count = 0;
-    for (uint32_t i = 0; i < j->recipient_count && count < most; i++) {
-        uint32_t of = envelope_of(h, j->recipients[i]);
-        if (j->results[i].set || of == UINT32_MAX)
-            continue;
-        if (envelope == UINT32_MAX)
-            envelope = of;
-        if (of != envelope)
-            continue;
-        x->map[count] = i;
-        list[count++] = j->recipients[i] - first_of_envelope(h, of);
-    }
-    if (count == 0)
-        return false;
-    x->message = (struct smtp_client_message){
-        .envelope = &h->envelopes[envelope],
-        .recipients = list,
-        .recipient_count = count,
-        .facts = h->facts,
-    };
-    return true;
 }
 
 static enum err entry_open(struct sender *s, struct session *x, const struct job *j)
@@ -78,23 +28,64 @@ static enum err entry_open(struct sender *s, struct session *x, const struct job
     return e;
 }
 
+/* All recipients of the message in work are refused by ourselves; others of the job may not be. */
+static void refuse(struct sender *s, struct session *x, struct job *j, enum status status)
+{
+    struct verdict v = status_verdict(status);
+    for (uint32_t i = 0; i < x->message.recipient_count; i++) {
+        sender_job_result_set(j, x->map[i], &v, false);
+        sender_report_log(j, x->map[i], x, spool_entry_head(x->entry));
+    }
+    spool_entry_close(&x->entry);
+    if (sender_job_open(j))
+        sender_job_wait(x->destination, j);
+    else
+        sender_job_report(s, j, x);
+}
+
+/* RFC 8689 section 4.2.1: when this host will not do, the next one may. */
+static bool waits_for_better(const struct session *x, struct job *j)
+{
+    uint32_t next = x->target + 1;
+    if (!(x->message.envelope->flags & ENVELOPE_REQUIRETLS) || x->options.lmtp || x->stale)
+        return false;
+    if (net_tls_verified(x->connection) && x->offer.requiretls)
+        return false;
+    if (next >= x->destination->target_count || next >= TARGETS_TRIED_MAX || j->moves >= MOVES_MAX)
+        return false;
+    j->moves++;
+    j->target_first = next;
+    return true;
+}
+
 bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j)
 {
     if (entry_open(s, x, j) != ERR_OK) {
         fail_open(s, j, STATUS_LOCAL_ERROR);
         return false;
     }
-    if (!choose(x, j, spool_entry_head(x->entry))) {
-        spool_entry_close(&x->entry);
-        fail_open(s, j, STATUS_LOCAL_ERROR);
-        return false;
-    }
-    x->job = j;
     x->body_at = 0;
     x->body_open = false;
     x->started_us = os_now_us();
     if (!j->taken_us)
         j->taken_us = x->started_us;
+    enum chosen chosen = sender_choose(x, j, spool_entry_head(x->entry));
+    if (chosen == CHOSEN_NONE) {
+        spool_entry_close(&x->entry);
+        fail_open(s, j, STATUS_LOCAL_ERROR);
+        return false;
+    }
+    if (chosen == CHOSEN_LATER || waits_for_better(x, j)) {
+        spool_entry_close(&x->entry);
+        sender_job_wait(x->destination, j);
+        return false;
+    }
+    enum status status = sender_convert_begin(s, x);
+    if (status != STATUS_OK) {
+        refuse(s, x, j, status);
+        return false;
+    }
+    x->job = j;
     smtp_client_send(x->client, loop_now_ms(s->child.loop), &x->message);
     return true;
 }
@@ -102,7 +93,8 @@ bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j)
 /* The next piece; an error when the content ends before its size: then it is not whole, and must not be ended. */
 static enum err piece_read(struct session *x, slice *content_r)
 {
-    enum err e = spool_entry_content(x->entry, x->body_at, CHUNK, content_r);
+    enum err e = x->conversion ? sender_convert_next(x->conversion, CHUNK, content_r)
+                               : spool_entry_content(x->entry, x->body_at, CHUNK, content_r);
     if (e == ERR_OK && content_r->len == 0 && x->body_at < x->message.facts.size)
         e = ERR_CORRUPT;
     return e;
@@ -147,6 +139,8 @@ void sender_transfer_recipient(struct session *x, const struct smtp_client_event
     /* RFC 2033 section 3: what takes mail over LMTP has delivered it. */
     if (x->options.lmtp)
         x->job->results[index].dsn = RESULT_DSN_FINAL;
+    else if (e->dsn_passed)
+        x->job->results[index].dsn = RESULT_DSN_PASSED;
 }
 
 /* Verdicts that say only that this connection broke before the host could judge: another host may take the mail. */
@@ -161,15 +155,6 @@ static bool forget_broken(struct job *j, const struct session *x)
         }
     }
     return any;
-}
-
-static bool all_set(const struct job *j)
-{
-    for (uint32_t i = 0; i < j->recipient_count; i++) {
-        if (!j->results[i].set)
-            return false;
-    }
-    return true;
 }
 
 /* Once the end of data was sent the host may have taken it: then the queue decides when to risk a second copy (RFC 1047). Before that, a host that only ended a session that
@@ -197,10 +182,11 @@ void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum 
     for (uint32_t i = 0; i < x->message.recipient_count; i++)
         sender_report_log(j, x->map[i], x, spool_entry_head(x->entry));
     spool_entry_close(&x->entry);
+    sender_convert_end(s, x);
     if (elsewhere)
         log_line(LOG_INFO, "lost connection with %.*s: trying again", SLICE_ARG(x->host_text));
-    if (all_set(j))
-        sender_job_report(s, j, x);
-    else
+    if (sender_job_open(j))
         sender_job_wait(d, j);
+    else
+        sender_job_report(s, j, x);
 }
