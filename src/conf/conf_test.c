@@ -181,6 +181,8 @@ static void test_values(void **state)
         "[tls]\ncert = \"@@/cert\"\nkey = \"@@/key\"\n[tls.\"Other.example\"]\ncert = \"@@/cert\"\nkey = \"@@/key\"\n"
         "[listen]\nmx = [\"*:25\", \"[::1]:2525 tls\", \"unix:/run/mx\"]\nsubmission = [\"*:465 tls\", "
         "\"127.0.0.1:587\"]\n"
+        "[auth]\nvia = \"dovecot:/run/dovecot/auth-client\"\nhash = \"argon2id\"\nplaintext_on_loopback = true\n"
+        "client_ca = \"@@/cert\"\njwt_key = \"@@/cert\"\njwt_audience = \"mail\"\n"
         "[limits]\nmax_size = 1000\npregreet = \"5s\"\nvrfy = \"any\"\nexpn = \"authenticated\"\n"
         "bare_newline = \"reject\"\nstrict_paths = true\n"
         "[domain.\"Example.org\"]\ndeliver = \"maildir:/m/{domain}/{user}\"\n"
@@ -220,6 +222,11 @@ static void test_values(void **state)
     assert_int_equal(c->listeners[1].tls, CONF_TLS_IMPLICIT);
     assert_true(slice_equal(c->listeners[2].unix_path, SLICE("/run/mx")));
     assert_int_equal(c->listeners[3].role, CONF_LISTEN_SUBMISSION);
+    assert_int_equal(c->auth.via, CONF_AUTH_DOVECOT);
+    assert_true(slice_equal(c->auth.path, SLICE("/run/dovecot/auth-client")));
+    assert_true(c->auth.argon2id && c->auth.plaintext_on_loopback);
+    assert_true(slice_equal(c->auth.jwt_audience, SLICE("mail")) && c->auth.jwt_issuer.len == 0);
+    assert_true(slice_equal(c->auth.claim, SLICE("email")));
     assert_int_equal(c->limits.max_size, 1000);
     assert_int_equal(c->limits.pregreet_ms, 5000);
     assert_int_equal(c->limits.vrfy, CONF_QUERY_ANY);
@@ -288,6 +295,43 @@ static void test_e13_trust_and_lmtp(void **state)
     assert_false(c->limits.user_alarm);
     assert_true(c->route.domains[0].ascii_only);
     assert_false(c->route.domains[1].ascii_only);
+    conf_close(&c);
+}
+
+static void e6_names_are_stored_as_a_labels(void **state)
+{
+    (void)state;
+    struct conf *c = parse_good(
+        "hostname = \"mail.m\xc3\xbcller.example\"\npostmaster = \"Jose\xcc\x81@M\xc3\x9cLLER.example\"\n"
+        "[domain.\"m\xc3\xbcller.example\"]\ndeliver = \"maildir:/m/{domain}/{user}\"\nusers = [\"jos\xc3\xa9\"]\n"
+        "aliases = \"@@/international\"\ncatch_all = \"a@b\xc3\xbc.example\"\n"
+        "[domain.\"gate.example\"]\ndeliver = \"smtp:b\xc3\xbc.example:2525\"\n"
+        "[list.\"l@m\xc3\xbcller.example\"]\nmembers = \"@@/international-members\"\n"
+        "[route.\"b\xc3\xbc.example\"]\nvia = \"smtp://b\xc3\xbc.example\"\n"
+        "[relay.network.\"10.1.2.0/24\"]\nsenders = [\"@b\xc3\xbc.example\", \".b\xc3\xbc.example\", "
+        "\"x@b\xc3\xbc.example\"]\n"
+        "[send_as]\n\"a@b\xc3\xbc.example\" = [\"*@b\xc3\xbc.example\"]\n");
+    const struct route_tables *t = &c->route;
+    static const slice b = SLICE("xn--b-eha.example");
+    assert_true(slice_equal(t->hostname, SLICE("mail.xn--mller-kva.example")));
+    assert_true(slice_equal(t->postmaster, SLICE("Jos\xc3\xa9@xn--mller-kva.example")));
+    const struct route_domain *d = &t->domains[0];
+    assert_true(slice_equal(d->name, SLICE("xn--mller-kva.example")));
+    assert_true(slice_equal(d->catch_all, SLICE("a@xn--b-eha.example")));
+    const struct alias_entry *entry = alias_table_find(d->aliases, SLICE("info"));
+    assert_int_equal(entry->target_count, 3);
+    assert_true(slice_equal(entry->targets[0].text, SLICE("x@xn--b-eha.example")));
+    assert_true(slice_equal(entry->targets[1].text, SLICE("Y@Far.example")));
+    assert_true(slice_equal(entry->targets[2].text, SLICE("jos\xc3\xa9")));
+    assert_true(slice_equal(t->domains[1].deliver.host, b));
+    assert_true(slice_equal(t->lists[0].address, SLICE("l@xn--mller-kva.example")));
+    assert_true(slice_equal(t->lists[0].members[0], SLICE("c@xn--b-eha.example")));
+    assert_true(slice_equal(t->overrides[0].domain, b) && slice_equal(t->overrides[0].host, b));
+    assert_true(slice_equal(t->networks[0].senders[0], SLICE("@xn--b-eha.example")));
+    assert_true(slice_equal(t->networks[0].senders[1], SLICE(".xn--b-eha.example")));
+    assert_true(slice_equal(t->networks[0].senders[2], SLICE("x@xn--b-eha.example")));
+    assert_true(slice_equal(t->send_as[0].login, SLICE("a@xn--b-eha.example")));
+    assert_true(slice_equal(t->send_as[0].patterns[0], SLICE("*@xn--b-eha.example")));
     conf_close(&c);
 }
 
@@ -403,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(e6_names_are_stored_as_a_labels),
         cmocka_unit_test(test_e13_trust_and_lmtp),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_alone),
@@ -415,6 +460,9 @@ int main(void)
     write_file("key", "key\n");
     write_file("include", "a@far.example\nb@far.example, c@far.example\n");
     write_file("members", "# our team\ncarol@far.example\n\nAlice Example <alice@Example.org>  # boss\r\n");
+    write_file("international", "info: x@b\xc3\xbc.example, Y@Far.example, jos\xc3\xa9\n");
+    write_file("international-members", "c@b\xc3\xbc.example\n");
+    write_file("bad-international", "ok: alice\nx: a@\xf0\x9f\x92\xa9.example\n");
     write_file("nowhere", "ok: alice\nx: ghost\n");
     write_file("broken", "a: b\nnonsense\n");
     write_file("bad-include", "a: alice\nb: :include:/nonexistent/file\n");
@@ -434,8 +482,21 @@ int main(void)
     write_file("loop-include", text.ptr);
     buf_deinit(&text);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    static const char *const names[] = {"cert",   "key",         "aliases",     "include", "members",      "nowhere",
-                                        "broken", "bad-include", "bad-members", "loop",    "loop-include", "conf.toml"};
+    static const char *const names[] = {"cert",
+                                        "key",
+                                        "aliases",
+                                        "include",
+                                        "members",
+                                        "nowhere",
+                                        "broken",
+                                        "bad-include",
+                                        "bad-members",
+                                        "loop",
+                                        "loop-include",
+                                        "conf.toml",
+                                        "international",
+                                        "international-members",
+                                        "bad-international"};
     for (size_t i = 0; i < COUNT(names); i++) {
         char path[200];
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);

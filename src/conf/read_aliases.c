@@ -74,6 +74,21 @@ static void splice_entry(struct include_work *w, struct alias_entry *entry)
     }
 }
 
+/* An address with U-labels is stored with A-labels, as everywhere; others stay as they are written. */
+static void store_ascii(struct include_work *w, struct alias_target *target)
+{
+    ptrdiff_t at = slice_rfind_char(target->text, '@');
+    slice domain = slice_skip(target->text, (size_t)at + 1);
+    if ((target->kind != ALIAS_ADDRESS && target->kind != ALIAS_LOCAL_FINAL) || at < 0)
+        return;
+    slice ascii = reader_ascii(w->r, domain);
+    if (ascii.len == 0)
+        messages_error_in(&w->r->m, w->place, w->table, w->entry->line,
+                          reader_join(w->r, target->text, "", SLICE(": its domain is not a valid name")));
+    else if (!slice_equal_nocase(ascii, domain))
+        target->text = reader_join(w->r, slice_sub(target->text, 0, (size_t)at), "@", ascii);
+}
+
 static void splice_all(struct reader *r, struct toml_place place, struct alias_table *table)
 {
     struct include_work w = {.r = r, .place = place, .table = alias_table_name(table)};
@@ -81,6 +96,8 @@ static void splice_all(struct reader *r, struct toml_place place, struct alias_t
     for (size_t i = 0; (entry = alias_table_at(table, i)) != NULL; i++) {
         w.entry = entry;
         splice_entry(&w, entry);
+        for (uint32_t k = 0; k < entry->target_count; k++)
+            store_ascii(&w, &entry->targets[k]);
     }
 }
 

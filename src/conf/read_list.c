@@ -84,8 +84,8 @@ static bool read_member(struct reader *r, slice text, slice domain, slice *membe
         return false;
     if (a.local.len == 0)
         return false;
-    *member_r = reader_join(r, a.local, "@", reader_lower(r, a.domain.len > 0 ? a.domain : domain));
-    return true;
+    *member_r = reader_complete(r, a, domain);
+    return member_r->len > 0;
 }
 
 static slice without_comment(slice line)

@@ -10,12 +10,27 @@ static void check_public(struct reader *r, const struct toml_node *table, const 
     read_network_check_size(r, table->key_place, n);
 }
 
-static bool is_sender(struct reader *r, slice text)
+/* A sign or two and a domain, as it is stored; empty when that is none. */
+static slice with_domain(struct reader *r, slice text, size_t signs)
+{
+    slice domain = reader_ascii(r, slice_skip(text, signs));
+    return address_domain_valid(domain, false) ? reader_join(r, slice_sub(text, 0, signs), "", domain) : SLICE_NONE;
+}
+
+static slice whole_address(struct reader *r, slice text)
 {
     struct address a;
+    bool good = address_parse(text, ADDRESS_UTF8, r->arena, &a) == ERR_OK && a.domain.len > 0;
+    return good ? reader_complete(r, a, SLICE_NONE) : SLICE_NONE;
+}
+
+static slice read_sender(struct reader *r, slice text)
+{
+    if (slice_equal(text, SLICE("*")))
+        return text;
     if (text.len > 1 && (text.ptr[0] == '@' || text.ptr[0] == '.'))
-        return address_domain_valid(slice_skip(text, 1), false) && text.ptr[1] != '[';
-    return address_parse(text, ADDRESS_UTF8, r->arena, &a) == ERR_OK && a.domain.len > 0;
+        return text.ptr[1] == '[' ? SLICE_NONE : with_domain(r, text, 1);
+    return whole_address(r, text);
 }
 
 static void read_senders(struct reader *r, const struct toml_node *node, struct route_network *n)
@@ -25,17 +40,17 @@ static void read_senders(struct reader *r, const struct toml_node *node, struct 
         return;
     n->senders = senders;
     for (const struct toml_node *child = node->first; child; child = child->next) {
-        slice text = toml_text(child);
+        slice text = toml_text(child), sender = read_sender(r, text);
         if (slice_equal(text, SLICE("*"))) {
             if (n->bits != 8 * n->ip_len)
                 messages_error(&r->m, child->place, "\"*\" is for single hosts: name the senders that \"%.*s\" may use",
                                SLICE_ARG(n->text));
-        } else if (!is_sender(r, text)) {
+        } else if (sender.len == 0) {
             messages_error(&r->m, child->place,
                            "\"%.*s\" is not a sender: write \"@example.org\", \".example.org\" or an address",
                            SLICE_ARG(text));
         }
-        senders[n->sender_count++] = text;
+        senders[n->sender_count++] = sender;
     }
     if (n->sender_count == 0)
         messages_error(&r->m, node->place, "\"senders\" is empty: name the senders that \"%.*s\" may use",
@@ -105,12 +120,11 @@ void read_relay(struct reader *r)
         read_network(r, table);
 }
 
-static bool is_pattern(struct reader *r, slice text)
+static slice read_pattern(struct reader *r, slice text)
 {
-    struct address a;
     if (slice_starts(text, SLICE("*@")) || slice_starts(text, SLICE("@")))
-        return address_domain_valid(slice_skip(text, text.ptr[0] == '*' ? 2 : 1), false);
-    return address_parse(text, ADDRESS_UTF8, r->arena, &a) == ERR_OK && a.domain.len > 0;
+        return with_domain(r, text, text.ptr[0] == '*' ? 2 : 1);
+    return whole_address(r, text);
 }
 
 static void read_patterns(struct reader *r, const struct toml_node *node)
@@ -124,13 +138,14 @@ static void read_patterns(struct reader *r, const struct toml_node *node)
                                   .patterns = patterns};
     const struct toml_node *child = toml_first(node);
     for (size_t i = 0; i < max; i++, child = child->next) {
+        slice pattern = child->kind == TOML_STRING ? read_pattern(r, toml_text(child)) : SLICE_NONE;
         if (child->kind != TOML_STRING)
             messages_error(&r->m, child->place, "expected an array of strings, not of %s",
                            option_kind_name(child->kind));
-        else if (!is_pattern(r, toml_text(child)))
+        else if (pattern.len == 0)
             messages_error(&r->m, child->place, "\"%.*s\" must be an address or \"*@DOMAIN\"",
                            SLICE_ARG(toml_text(child)));
-        patterns[entry.pattern_count++] = toml_text(child);
+        patterns[entry.pattern_count++] = pattern;
     }
     t->send_as[t->send_as_count++] = entry;
 }

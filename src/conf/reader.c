@@ -19,6 +19,35 @@ slice reader_lower(struct reader *r, slice text)
     return slice_of(copy, text.len);
 }
 
+/* U-labels become A-labels (RFC 5891): names are compared and looked up in that form. */
+slice reader_ascii(struct reader *r, slice name)
+{
+    char memory[256];
+    buf ascii;
+    buf_init_fixed(&ascii, memory, sizeof memory);
+    if (idna_to_ascii(name, &ascii) != ERR_OK)
+        return SLICE_NONE;
+    return reader_lower(r, buf_slice(&ascii));
+}
+
+/* Local parts in Unicode's normal form C, as receivers compare them (RFC 6530 section 7.1, RFC 5198). */
+static slice normalize(struct reader *r, slice local)
+{
+    char memory[1024];
+    buf normal;
+    buf_init_fixed(&normal, memory, sizeof memory);
+    slice copy = local;
+    if (idna_normalize(local, &normal) == ERR_OK && arena_copy(r->arena, buf_slice(&normal), &copy) != ERR_OK)
+        r->m.out_of_memory = true;
+    return copy;
+}
+
+slice reader_complete(struct reader *r, struct address a, slice domain)
+{
+    slice ascii = reader_ascii(r, a.domain.len > 0 ? a.domain : domain);
+    return ascii.len > 0 ? reader_join(r, normalize(r, a.local), "@", ascii) : SLICE_NONE;
+}
+
 slice reader_join(struct reader *r, slice a, const char *between, slice b)
 {
     slice joined = SLICE_NONE;
@@ -38,7 +67,10 @@ slice reader_address_text(struct reader *r, struct toml_place place, slice text,
                        bare && domain.len == 0 ? ": it has no domain" : "");
         return SLICE_NONE;
     }
-    return reader_join(r, a.local, "@", reader_lower(r, a.domain.len > 0 ? a.domain : domain));
+    slice address = reader_complete(r, a, domain);
+    if (address.len == 0)
+        messages_error(&r->m, place, "\"%.*s\" is not an address: its domain is not a valid name", SLICE_ARG(text));
+    return address;
 }
 
 slice reader_address(struct reader *r, const struct toml_node *node, slice domain)
@@ -50,11 +82,12 @@ slice reader_domain(struct reader *r, struct toml_place place, slice text)
 {
     if (text.len > 0 && text.ptr[text.len - 1] == '.')
         text.len--;
-    if (text.len == 0 || text.len > 253 || text.ptr[0] == '[' || !address_domain_valid(text, false)) {
+    slice name = text.len > 0 && text.ptr[0] != '[' ? reader_ascii(r, text) : SLICE_NONE;
+    if (name.len == 0 || name.len > 253 || !address_domain_valid(name, false)) {
         messages_error(&r->m, place, "\"%.*s\" is not a domain name", SLICE_ARG(text));
         return SLICE_NONE;
     }
-    return reader_lower(r, text);
+    return name;
 }
 
 static bool parse_port(slice text, uint16_t *port_r)
@@ -109,11 +142,11 @@ bool reader_host_port(struct reader *r, struct toml_place place, slice text, uin
         return false;
     }
     result.is_ip = address_ip_parse(host, ip, &len) == ERR_OK;
-    if (!result.is_ip && !slice_equal(host, SLICE("*")) && !address_domain_valid(host, false)) {
+    result.host = reader_ascii(r, host);
+    if (!result.is_ip && !slice_equal(host, SLICE("*")) && !address_domain_valid(result.host, false)) {
         messages_error(&r->m, place, "\"%.*s\" is neither a host name nor an address", SLICE_ARG(host));
         return false;
     }
-    result.host = reader_lower(r, host);
     *host_r = result;
     return true;
 }

@@ -2,7 +2,7 @@
 /* One run over a document: the configuration in the making, its messages, and what the files read_*.c share. Each of them reads
  * one kind of section from the draft into struct conf, says everything that is wrong, and goes on; whoever runs them looks at messages.failed
  * in the end. Memory that runs out is remembered once (out_of_memory), and reading goes on with less.
- * Names are made lower case where they are stored.
+ * Names are stored in lower case, as A-labels.
  */
 #ifndef CONF_READER_H
 #define CONF_READER_H
@@ -29,13 +29,17 @@ struct reader {
 /* An array in the arena; at want of memory an empty one that is remembered. */
 void *reader_array(struct reader *r, size_t count, size_t size);
 slice reader_lower(struct reader *r, slice text);
+/* A name's A-labels in lower case ("münchen.example" is xn--mnchen-3ya.example), as all are stored; empty when it has none. */
+slice reader_ascii(struct reader *r, slice name);
 slice reader_join(struct reader *r, slice a, const char *between, slice b);
 
 /* Text as an address, completed with domain when it has none (empty: then it must have one); its domain in lower case. On failure an
  * error that begins with what, and an empty slice. */
 slice reader_address(struct reader *r, const struct toml_node *node, slice domain);
 slice reader_address_text(struct reader *r, struct toml_place place, slice text, slice domain);
-/* A domain name in lower case, or empty with an error. */
+/* local@domain as it is stored: a's domain, or else domain, by reader_ascii; the local part in normal form C. Empty when the domain is no name. */
+slice reader_complete(struct reader *r, struct address a, slice domain);
+/* A domain name as it is stored, or empty with an error. */
 slice reader_domain(struct reader *r, struct toml_place place, slice text);
 /* "HOST:PORT", "[::1]:25", "HOST" with default_port (0: the port is required). False with an error. */
 struct reader_host {
@@ -62,6 +66,7 @@ void read_basics(struct reader *r);
 void read_queue(struct reader *r);
 void read_tls(struct reader *r);
 void read_trust(struct reader *r);
+void read_auth(struct reader *r);
 void read_listen(struct reader *r);
 void read_domains(struct reader *r);
 void read_addresses(struct reader *r);
@@ -69,6 +74,7 @@ void read_lists(struct reader *r);
 void read_routes(struct reader *r);
 void read_relay(struct reader *r);
 void read_send_as(struct reader *r);
+void read_batch(struct reader *r);
 void check_whole(struct reader *r);
 
 /* read_network.c: "10.1.2.0/24" or an address. False with an error. */

@@ -303,7 +303,8 @@ static void put_parameters(struct field_writer *w, slice value)
 bool convert_field(const struct header_field *f, buf *out)
 {
     enum field_kind kind = kind_of(f->name);
-    if (kind == FIELD_STAYS || f->whole.len > FIELD_MAX || !has_high(f->value))
+    /* Beside a CR or LF alone a fold could end the field. */
+    if (kind == FIELD_STAYS || f->whole.len > FIELD_MAX || !has_high(f->value) || convert_body_needs(f->value).bare)
         return false;
     struct field_writer w = {
         .out = out,

@@ -25,6 +25,8 @@ struct drive {
     bool tls;    /* STARTTLS was seen: stop feeding, then drive_secured */
     char why[64];
     struct body_facts facts;
+    uint32_t permits;     /* given again after XCLIENT */
+    bool refuse_data;     /* the transaction has a recipient "nodata" */
     slice challenge_name; /* LOGIN: which question is open */
 };
 
@@ -130,14 +132,70 @@ static inline void drive_tell(struct drive *d, const struct smtp_server_event *e
         drive_print_rcpt(&d->told, r->notify, r->orcpt);
 }
 
+static inline void drive_say(buf *b, const char *name, slice value)
+{
+    if (value.len == 0)
+        return;
+    if (b->len > 0)
+        buf_append_char(b, ' ');
+    buf_append(b, slice_str(name));
+    buf_append(b, value);
+}
+
+static inline void drive_say_flags(buf *b, uint32_t flags)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {
+        {ENVELOPE_BODY_8BIT, "8bit"},      {ENVELOPE_BODY_BINARY, "binary"},  {ENVELOPE_SMTPUTF8, "utf8"},
+        {ENVELOPE_RET_FULL, "full"},       {ENVELOPE_RET_HDRS, "hdrs"},       {ENVELOPE_REQUIRETLS, "requiretls"},
+        {ENVELOPE_BY_NOTIFY, "by-notify"}, {ENVELOPE_BY_RETURN, "by-return"}, {ENVELOPE_BY_TRACE, "by-trace"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (flags & names[i].bit)
+            drive_say(b, "", slice_str(names[i].name));
+}
+
+static inline void drive_say_mail(buf *b, const struct smtp_mail_parameters *m)
+{
+    drive_say(b, "envid=", m->envid);
+    drive_say(b, "auth=", m->auth);
+    drive_say(b, "tag=", m->tag);
+    if (m->hold_s)
+        buf_printf(b, " hold=%lld", (long long)m->hold_s);
+    if (m->release_s)
+        buf_printf(b, " release=%lld", (long long)m->release_s);
+    if (m->by)
+        buf_printf(b, " by=%lld", (long long)m->by_s);
+    if (m->priority)
+        buf_printf(b, " priority=%d", m->priority);
+}
+
+static inline void drive_say_rcpt(buf *b, const struct smtp_rcpt_parameters *r)
+{
+    static const char *const names[] = {"never", "success", "failure", "delay"};
+    for (size_t i = 0; i < 4; i++)
+        if (r->notify >> i & 1)
+            drive_say(b, "", slice_str(names[i]));
+    drive_say(b, "orcpt=", r->orcpt);
+}
+
 static inline void drive_path(struct drive *d, const char *what, const struct smtp_server_event *e)
 {
-    char text[600];
-    buf b;
+    char text[600], said[2000];
+    buf b, more;
     buf_init_fixed(&b, text, sizeof text);
+    buf_init_fixed(&more, said, sizeof said);
     address_print(&b, e->path);
-    slice more = e->envelope_flags & ENVELOPE_BODY_8BIT ? SLICE("8bit") : SLICE_NONE;
-    drive_note(d, what, buf_slice(&b), more);
+    if (e->kind == SMTP_SERVER_MAIL) {
+        d->refuse_data = false;
+        drive_say_flags(&more, e->envelope_flags);
+        drive_say_mail(&more, e->mail);
+    } else {
+        d->refuse_data = d->refuse_data || slice_starts(e->path.local, SLICE("nodata"));
+        drive_say_rcpt(&more, e->rcpt);
+    }
+    drive_note(d, what, buf_slice(&b), buf_slice(&more));
     drive_tell(d, e);
     struct verdict v = {.code = 250, .enhanced = {2, 0, 0}};
     if (slice_starts(e->path.local, SLICE("bad")))
@@ -147,6 +205,23 @@ static inline void drive_path(struct drive *d, const char *what, const struct sm
     if (slice_starts(e->path.local, SLICE("full")))
         v = status_verdict(STATUS_MAILBOX_FULL);
     drive_answer(d, v);
+}
+
+static inline void drive_peer(struct drive *d, const char *what, const struct smtp_server_event *e)
+{
+    static const char *const names[] = {"name",  "addr",     "port",     "proto", "helo",
+                                        "login", "destaddr", "destport", "ident", "source"};
+    char text[3000];
+    buf b;
+    buf_init_fixed(&b, text, sizeof text);
+    for (size_t i = 0; i < SMTP_PEER_ATTRIBUTES; i++)
+        if (e->peer->given >> i & 1)
+            buf_printf(&b, "%s%s=%.*s", b.len > 0 ? " " : "", names[i], SLICE_ARG(e->peer->value[i]));
+    drive_note(d, what, buf_slice(&b), SLICE_NONE);
+    bool refused = slice_equal(e->peer->value[SMTP_PEER_NAME], SLICE("bad.example"));
+    drive_answer(d, status_verdict(refused ? STATUS_TRANSACTION_FAILED : STATUS_OK));
+    if (e->kind == SMTP_SERVER_XCLIENT && !refused)
+        smtp_server_permit(d->server, d->permits);
 }
 
 static inline void drive_end(struct drive *d, const struct smtp_server_event *e)
@@ -192,8 +267,8 @@ static inline void drive_event(struct drive *d, const struct smtp_server_event *
         drive_path(d, "RCPT", e);
         break;
     case SMTP_SERVER_DATA:
-        drive_note(d, "DATA", SLICE_NONE, SLICE_NONE);
-        drive_answer(d, status_verdict(STATUS_OK));
+        drive_note(d, "DATA", e->chunking ? SLICE("chunks") : SLICE_NONE, SLICE_NONE);
+        drive_answer(d, status_verdict(d->refuse_data ? STATUS_QUEUE_BUSY : STATUS_OK));
         break;
     case SMTP_SERVER_BODY:
         assert(e->text.len > 0);
@@ -218,17 +293,26 @@ static inline void drive_event(struct drive *d, const struct smtp_server_event *
         drive_login(d, e);
         break;
     case SMTP_SERVER_VRFY:
-        drive_note(d, "VRFY", e->text, SLICE_NONE);
-        drive_answer(d, status_verdict(STATUS_CANNOT_VRFY));
+        drive_note(d, "VRFY", e->text, e->envelope_flags & ENVELOPE_SMTPUTF8 ? SLICE("utf8") : SLICE_NONE);
+        if (slice_starts(e->text, SLICE("utf8")))
+            drive_answer(d, status_verdict_text(STATUS_OK, SLICE("Jos\xc3\xa9 <jos\xc3\xa9@example.org>\xc2\x85")));
+        else
+            drive_answer(d, status_verdict(STATUS_CANNOT_VRFY));
         break;
     case SMTP_SERVER_EXPN:
         drive_note(d, "EXPN", e->text, SLICE_NONE);
         drive_answer(d, status_verdict_text(STATUS_OK, SLICE("Alice <alice@example.org>\n<bob@example.org>")));
         break;
     case SMTP_SERVER_ETRN:
+        drive_note(d, "ETRN", e->text, SLICE_NONE);
+        drive_answer(d,
+                     status_verdict(slice_starts(e->text, SLICE("bad")) ? STATUS_ETRN_REFUSED : STATUS_ETRN_STARTED));
+        break;
     case SMTP_SERVER_XCLIENT:
+        drive_peer(d, "XCLIENT", e);
+        break;
     case SMTP_SERVER_XFORWARD:
-        drive_answer(d, status_verdict(STATUS_OK));
+        drive_peer(d, "XFORWARD", e);
         break;
     case SMTP_SERVER_REFUSED:
         drive_note(d, "REFUSED", status_verdict(e->status).text, SLICE_NONE);

@@ -6,51 +6,7 @@
 
 #include <cmocka.h>
 
-#include "smtp/drive_test.h"
-
-#define GREETING "220 mx.example.org ESMTP Thurn\r\n"
-#define HELLO "250 mx.example.org Hello c\r\n"
-#define SENDER "250 2.1.0 <a@b.example>... Sender ok\r\n"
-#define RECIPIENT "250 2.1.5 <c@d.example>... Recipient ok\r\n"
-/* What every session is offered after 8BITMIME; OFFER_TLS under TLS. */
-#define OFFER "250-CHUNKING\r\n250-BINARYMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-DELIVERBY\r\n250-MT-PRIORITY\r\n"
-#define OFFER_TLS OFFER "250-REQUIRETLS\r\n"
-#define GO_AHEAD "354 Enter mail, end with \".\" on a line by itself\r\n"
-#define QUEUED "250 2.0.0 Ok: queued as 7K3QX2M9\r\n"
-#define BYE "221 2.0.0 mx.example.org closing connection\r\n"
-#define BEGIN "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
-#define BEGUN SENDER RECIPIENT
-
-struct row {
-    const char *name;
-    struct smtp_server_options options;
-    slice in;
-    slice replies;   /* after the greeting, all of them */
-    const char *why; /* CLOSE, or NULL: still open */
-};
-
-#define OPTIONS(...) ((struct smtp_server_options){__VA_ARGS__})
-#define DEFAULTS ((struct smtp_server_options){0})
-
-static void run_row(const struct row *row)
-{
-    for (size_t piece = 1; piece <= row->in.len + 1; piece += piece < 20 ? 1 : row->in.len) {
-        struct drive d;
-        drive_open(&d, &row->options);
-        drive_read_cut(&d, row->in, piece);
-        slice got = slice_skip(buf_slice(&d.replies), sizeof GREETING - 1);
-        if (!slice_equal(got, row->replies))
-            fail_msg("%s, in pieces of %zu: wanted\n%.*s\ngot\n%.*s", row->name, piece, SLICE_ARG(row->replies),
-                     SLICE_ARG(got));
-        if (d.closed != (row->why != NULL) || (row->why && strcmp(row->why, d.why) != 0))
-            fail_msg("%s: closed %d \"%s\"", row->name, d.closed, d.why);
-        drive_close(&d);
-    }
-}
-
-#define RUN(rows)                                                                                                      \
-    for (size_t i = 0; i < sizeof(rows) / sizeof((rows)[0]); i++)                                                      \
-    run_row(&(rows)[i])
+#include "smtp/rows_test.h"
 
 static void test_session_by_the_textbook(void **state)
 {

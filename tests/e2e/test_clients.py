@@ -4,14 +4,15 @@
 import os
 import re
 import smtplib
+import urllib.parse
 
 import pytest
 
-from harness import clients, interop, letter, mailbox
+from harness import clients, desktop, interop, letter, mailbox
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOGIN = "alice@example.org"
-PASSWORD = "correct horse 1"
+PASSWORD = "correct-horse-1"
 BOB = "bob@example.org"
 
 
@@ -143,9 +144,9 @@ def parts(raw):
     return mail.get_body().get_content().replace("\r\n", "\n"), file.get_payload(decode=True)
 
 
-def same_parts(row, raw, text, file):
+def same_parts(row, raw, text, file, claim="text with dots, 8-bit, long lines"):
     got_text, got_file = parts(raw)
-    row.shows("text with dots, 8-bit, long lines", got_text.rstrip("\n") == text.rstrip("\n"), lambda: repr(got_text))
+    row.shows(claim, got_text.rstrip("\n") == text.rstrip("\n"), lambda: repr(got_text))
     row.shows("attachment of 1 MiB byte for byte", got_file == file, "it differs")
 
 
@@ -176,7 +177,7 @@ def test_e12_client_s_nail(office, work, row, how, mechanism):
     it = row("s-nail", interop.IN)
     scheme = "smtp" if how == "STARTTLS" else "smtps"
     file = letter.attachment()
-    settings = [f"mta={scheme}://alice%40example.org:{PASSWORD.replace(' ', '%20')}@localhost:{port(office, how)}",
+    settings = [f"mta={scheme}://alice%40example.org:{PASSWORD}@localhost:{port(office, how)}",
                 f"smtp-auth={mechanism.lower()}", f"from={LOGIN}", f"tls-ca-file={office.ca}", "tls-verify=strict",
                 "ttycharset=utf-8", "sendwait", "v15-compat"] + (["smtp-use-starttls"] if how == "STARTTLS" else [])
     argv = ["s-nail", "-:/", *(word for s in settings for word in ("-S", s)), "-s", "from s-nail", "-a",
@@ -211,3 +212,17 @@ def test_e12_client_git_send_email(office, work, row, how, mechanism):
     clients.run(["git", "am", "-q", patch], cwd=again, env=env)
     with open(os.path.join(again, "file"), encoding="utf-8") as file:
         it.shows("the patch that landed applies (git am), dots and 8-bit as they were", file.read() == text, raw)
+
+
+@ways("STARTTLS PLAIN", "SMTPS LOGIN")
+def test_e12_client_claws(office, work, row, closing, how, mechanism):
+    it = row("Claws Mail", interop.IN)
+    display = closing(desktop.Display(work))
+    claws = closing(desktop.Claws(work, display, port(office, how), how, mechanism, LOGIN, PASSWORD, office.tree["tls"]["cert"]))
+    file = letter.attachment()
+    text = "Gr\u00fc\u00dfe\n.\n..two dots\nFrom here on\n\nend\n"
+    claws.compose(f"mailto:{BOB}?subject=from%20claws&body={urllib.parse.quote(text)}", written(work, "file.bin", file))
+    claws.press("from claws - Compose message", "ctrl+Return")
+    it.ran(claws.command)
+    raw = took(office, it, how, mechanism)
+    same_parts(it, raw, text, file, "text with dots and 8-bit, from its window (Xvfb), sent by ctrl+Return")

@@ -140,10 +140,19 @@ static void outcome_apply(struct queue *q, uint32_t message, const struct spool_
                 sched_part_hold(q->sched, part);
             else
                 sched_part_release(q->sched, part);
+            if (o->kind == SPOOL_RELEASED || o->text.len > 0)
+                sched_part_restore(q->sched, part, sched_part(q->sched, part)->tries, 0, o->text);
         }
+        if (o->kind == SPOOL_RELEASED)
+            queue_wish_hold_back(q, message);
         break;
     case SPOOL_WARNED:
         m->flags |= SCHED_WARNED;
+        break;
+    case SPOOL_BY_TOLD:
+        m->flags |= SCHED_WARNED;
+        if (m->extra)
+            queue_wish(q, message)->flags |= WISH_BY_DONE;
         break;
     }
 }

@@ -16,6 +16,8 @@
 
 #define RECEIVER_NAME_MAX 256
 #define RECEIVER_ANSWER_MS 10000 /* lookup's time */
+#define RECEIVER_ARENAS_MAX                                                                                            \
+    (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
 
 struct receiver;
 struct session;
@@ -106,17 +108,23 @@ enum session_wait {
     WAIT_SLOW    /* thurn dev's slow@ */
 };
 
-enum auth_step { AUTH_PLAIN, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD };
+#define AUTH_LOGIN_MAX 320
+#define AUTH_OFFER_MAX 256
 
+/* Of sessions on submission listeners. */
 struct auth {
-    enum auth_step step;
+    uint64_t exchange; /* under way in lookup; 0 none */
     uint32_t failures;
+    bool plus_offered; /* a -PLUS is in offer */
     uint16_t user_len, login_len;
-    char user[RECEIVER_NAME_MAX];  /* as whom the client wants to sign in */
-    char login[RECEIVER_NAME_MAX]; /* as whom it is signed in */
+    char mechanism[24];         /* of the last AUTH */
+    char user[AUTH_LOGIN_MAX];  /* as whom the client wants to sign in */
+    char login[AUTH_LOGIN_MAX]; /* as whom it is signed in */
+    char offer[AUTH_OFFER_MAX]; /* what the engine offers */
 };
 
 struct verify;
+struct forward;
 
 /* Of what the disconnect line tells. */
 struct session_counts {
@@ -134,6 +142,8 @@ struct session {
     struct storing *storing;
     struct auth *auth;
     struct verify *verify;
+    struct forward *forward; /* XFORWARD, until the message is taken */
+    char *claimed_login;     /* XCLIENT; route.login looks into it */
     enum session_wait wait;
     int64_t wait_until_ms;           /* INT64_MAX: somebody else keeps the time */
     int64_t active_ms;               /* something came from the client */
@@ -162,12 +172,19 @@ struct receiver {
     const struct conf *conf;
     struct route_index *routes;
     struct tls_server *tls; /* NULL without [tls] */
+    struct tls_server
+        *tls_asking; /* the same, and it asks for a certificate: of submission; NULL without [auth] client_ca */
+    uint64_t last_exchange;
+    size_t offer_len;
+    char offer[AUTH_OFFER_MAX]; /* mechanisms, those included that not every session is offered */
     struct limits_config limits;
     struct spool_writer *writer;
     struct loop_watch *writer_watch;
     struct listener *listeners;
     size_t listener_count;
     bool listening;
+    uint32_t hurry;      /* percent of the timeouts: 100, or less under stress */
+    struct list proxied; /* connections without their PROXY header yet */
     struct list sessions, free_sessions, free_storings;
     size_t session_count, free_session_count, storing_count;
     struct loop_timer *sweep;
@@ -218,6 +235,14 @@ void listeners_stop(struct receiver *r);
 /* The status of a session that the shared limits refuse, with its line in the log. */
 enum status listener_limit(const struct receiver *r, enum limits_answer a, slice ip);
 
+/* proxied.c */
+/* A connection to a listener that wants a PROXY header; fd is its. */
+void proxied_accept(const struct listener *l, int fd, const struct socket_address *peer);
+/* Ends those that take too long. */
+void proxied_sweep(struct receiver *r, int64_t now_ms);
+/* Ends all. */
+void proxied_close(struct receiver *r);
+
 /* log.c: the setting behind a refusal: " ([limits] hops = 50)", or nothing */
 void log_rule(buf *b, const struct conf *conf, enum status status);
 
@@ -235,6 +260,19 @@ void session_wait(struct session *s, enum session_wait wait, int64_t for_ms);
 void session_start_tls(struct session *s);
 /* Frees what the lists of free structs have. */
 void sessions_close(struct receiver *r);
+
+/* Whom the session is with, from now on; its reverse name is looked for. ip_len 0: nobody knows. */
+void session_set_address(struct session *s, const uint8_t *ip, uint8_t ip_len);
+
+/* peer.c */
+/* What the session may do by its client's address, said to the engine: when it begins, after STARTTLS and XCLIENT. */
+void peer_permit(struct session *s);
+void peer_xclient(struct session *s, const struct smtp_peer_attributes *p);
+void peer_xforward(struct session *s, const struct smtp_peer_attributes *p);
+/* Where the message comes from, for trace and log. */
+struct message_origin peer_origin(const struct session *s);
+/* What XFORWARD told is over. */
+void peer_forget(struct session *s);
 
 /* sweep.c */
 void sessions_sweep_start(struct receiver *r);
@@ -256,6 +294,9 @@ void transaction_abort(struct session *s);
 /* parameters.c */
 /* What MAIL said joins the transaction; t->trusted is known. STATUS_OK or a refusal. */
 enum status parameters_mail(struct transaction *t, const struct smtp_mail_parameters *p);
+
+/* The same of RCPT: t->rcpt_notify, t->rcpt_orcpt. ERR_NOMEM. */
+must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p);
 
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
@@ -322,11 +363,13 @@ uint64_t numbers_draw(struct receiver *r);
 /* ask.c */
 /* False when lookup cannot be asked now; else the caller waits, for RECEIVER_ANSWER_MS at the most. */
 bool ask_user(struct session *s, enum users_kind kind, slice name);
-bool ask_login(struct session *s, slice login, slice password);
+/* Its token is filled in. */
+bool ask_sasl(struct session *s, struct ipc_ask_sasl *q);
 /* The same of the queue. */
 bool ask_etrn(struct session *s, slice domain);
 void ask_name(struct session *s);
 void ask_cancel(struct session *s);
+void ask_cancel_name(struct session *s);
 void ask_answer(struct receiver *r, const struct ipc_message *m);
 /* No answer will come, or not in time, to what the session waits for. */
 void ask_failed(struct session *s);
@@ -336,15 +379,25 @@ void ask_lookup_down(struct receiver *r);
 /* name.c: the clients' reverse names, kept for a while */
 void name_find(struct session *s);
 void name_arrived(struct session *s, slice name);
+/* A trusted peer says it; empty: it does not know. */
+void name_told(struct session *s, slice name);
 
 /* auth.c */
 void auth_begin(struct session *s, const struct smtp_server_event *e);
 void auth_response(struct session *s, slice response);
-void auth_answered(struct session *s, unsigned answer, slice login);
+void auth_answered(struct session *s, const struct ipc_answer_sasl *answer);
+/* No answer will come. */
+void auth_failed(struct session *s);
 /* The penalty of a failed login is over. */
 void auth_penalty_over(struct session *s);
 /* Forgets login and all (STARTTLS, end). */
 void auth_forget(struct session *s);
+/* Tells the engine what this session may use, as its channel is now: on submission listeners only. */
+void auth_offer(struct session *s);
+/* What all sessions may: from the configuration, and with Dovecot from what it has. */
+void auth_offer_set(struct receiver *r, slice of_dovecot);
+/* "PLAIN", or "none"; lives as long as the session's login. */
+const char *auth_mechanism(const struct session *s);
 
 /* verify.c */
 void verify_begin(struct session *s, slice argument, bool expand);
@@ -356,6 +409,8 @@ void log_connect(struct session *s);
 void log_disconnect(struct session *s, slice why);
 /* A refusal at verb; to is empty at MAIL. */
 void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to);
+/* The same at MAIL, before there is a transaction. */
+void log_reject_from(struct session *s, const char *verb, const struct verdict *v, slice from);
 void log_message(struct session *s, const struct part *p);
 
 /* The protocol of RFC 3848: "ESMTPSA" and so on. */

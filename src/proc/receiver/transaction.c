@@ -4,9 +4,6 @@
 #include "proc/receiver/development.h"
 
 #define ARENA_MAX (16u << 20)
-#define ALL_ARENAS_MAX                                                                                                 \
-    (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
-
 static void refuse(struct session *s, const char *verb, enum status status, slice to)
 {
     char memory[160];
@@ -133,7 +130,8 @@ static enum status rcpt_begin(struct session *s, const struct smtp_server_event 
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
     address_print(&b, e->path);
-    if (arena_copy(&t->arena, buf_slice(&b), &t->rcpt) != ERR_OK || r->transaction_bytes > ALL_ARENAS_MAX)
+    if (arena_copy(&t->arena, buf_slice(&b), &t->rcpt) != ERR_OK || parameters_rcpt(t, e->rcpt) != ERR_OK ||
+        r->transaction_bytes > RECEIVER_ARENAS_MAX)
         return STATUS_TOO_MANY_RECIPIENTS;
     enum status status = route_policy_rcpt(r->routes, &s->route, t->path, e->path);
     if (status == STATUS_OK)

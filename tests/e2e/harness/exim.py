@@ -23,7 +23,7 @@ local_interfaces = {host}
 host_lookup =
 rfc1413_query_timeout = 0s
 keep_environment =
-tls_advertise_hosts =
+{tls}
 acl_smtp_rcpt = all
 {main}
 begin acl
@@ -34,7 +34,7 @@ begin routers
 begin transports
 out:
   driver = smtp
-  hosts_avoid_tls = *
+  {tls_out}
   allow_localhost
   {transport}
 file:
@@ -71,7 +71,9 @@ class Exim:
         return (f"on:\n  driver = manualroute\n  route_list = * {host}::{port}\n  self = send\n"
                 "  transport = out\n")
 
-    def __init__(self, build, folder, host, port, routers, *, inside=None, name="exim.example.net", main="", transport=""):
+    def __init__(self, build, folder, host, port, routers, *, inside=None, name="exim.example.net", main="", transport="", tls=None,
+                 debug=False):
+        """tls: (certificate, key) for STARTTLS both ways, required on the way out; debug: the log has each dialogue."""
         self.host, self.port, self.inside, self.folder = host, port, inside, folder
         account.ensure(USER)
         self.binary = unpacked(build)
@@ -81,10 +83,14 @@ class Exim:
         self.config = os.path.join(folder, "exim.conf")
         with open(self.config, "w") as file:
             file.write(CONFIG.format(name=name, binary=self.binary, folder=folder, port=port, host=host, main=main,
-                                     routers=routers, transport=transport, user=USER))
+                                     routers=routers, transport=transport, user=USER,
+                                     tls=f"tls_advertise_hosts = *\ntls_certificate = {tls[0]}\ntls_privatekey = {tls[1]}"
+                                     if tls else "tls_advertise_hosts =",
+                                     tls_out="hosts_require_tls = *" if tls else "hosts_avoid_tls = *"))
         os.chown(self.config, 0, 0)
         self._trust()
-        self.process = subprocess.Popen(self._argv("-bdf", "-q1s"), stdin=subprocess.DEVNULL,
+        self.command = [self.binary, "-C", self.config, "-bdf", "-q1s", *(["-d-all+acl+transport+receive"] if debug else [])]
+        self.process = subprocess.Popen(inside.argv(self.command) if inside else self.command, stdin=subprocess.DEVNULL,
                                         stdout=open(os.path.join(folder, "out"), "wb"), stderr=subprocess.STDOUT)
         wait.until(self._started, lambda: "Exim: " + self.log())
 

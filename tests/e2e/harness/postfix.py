@@ -48,7 +48,8 @@ class Postfix:
         with open("/usr/share/postfix/master.cf.dist") as source, open(os.path.join(self.etc, "master.cf"), "w") as file:
             file.write(self._services(source.read()))
         # A session of its own: the postfix script and the master stay out of pytest's process group.
-        self.process = subprocess.Popen(self._argv("postfix", "-c", self.etc, "start-fg"), start_new_session=True,
+        self.command = ["postfix", "-c", self.etc, "start-fg"]
+        self.process = subprocess.Popen(self._argv(*self.command), start_new_session=True,
                                         stdin=subprocess.DEVNULL, stdout=open(self.log_path, "wb"),
                                         stderr=subprocess.STDOUT)
         wait.until(self._started, lambda: "Postfix: " + self.log())

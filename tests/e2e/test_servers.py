@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: ISC
+"""Postfix, Exim, OpenSMTPD and Sendmail beside Thurn, each delivering to it and taking mail from it, over STARTTLS (S15)."""
+
+import re
+
+import pytest
+
+from harness import interop, letter, mailbox, servers, wait
+from harness.dialogue import Dialogue
+
+RECORDS = ["mail.example.org. A 10.77.0.2", "example.org. MX 10 mail.example.org.",
+           "example.com. MX 10 peer.example.com.", "peer.example.com. A 10.77.0.3"]
+TRUST = {"relay": {"network": {"10.77.0.0/24": {"senders": ["@example.org"]}}}}
+ALICE, BOB = "alice@example.org", "bob@example.com"
+CONTENT = "content byte for byte, with dots, 8-bit, long lines, 1 MiB"
+
+
+@pytest.fixture
+def both(serve, net, dns, authority, work, build, closing, root):
+    """both(NAME) starts that server and a Thurn beside it."""
+    def make(kind, config=None, **main):
+        dns(RECORDS)
+        peer = closing(servers.start(kind, build, work, net, authority, **main))
+        thurn = serve({**TRUST, "tls": authority.config("mail.example.org"), **(config or {})}, inside=net)
+        return peer, thurn
+
+    return make
+
+
+def send(talk, sender, recipient, octets, args=" BODY=8BITMIME", notify=""):
+    talk.ehlo()
+    for line in (f"MAIL FROM:<{sender}>{args}", f"RCPT TO:<{recipient}>{notify}"):
+        talk.cmd(line, 250)
+    talk.cmd("DATA", 354)
+    talk.send(re.sub(rb"(?m)^\.", b"..", octets) + b".\r\n")
+    talk.read(250)
+    talk.quit()
+
+
+def first(box, why):
+    return wait.until(lambda: mailbox.maildir(box), why)[0]
+
+
+def received(raw):
+    """The newest Received field."""
+    return " ".join(mailbox.parsed(raw).get_all("Received")[0].split())
+
+
+def sessions(peer):
+    """What was said, line by line, in each session that the peer's own log tells of: commands and replies alone."""
+    lines = re.findall(r"(?m)(?:>>>|<<<|SMTP[|+<>]{2}|(?:postfix/smtpd?\S+ [<>] \S+:)) ?(?!.*\[)([ -~]+?)\r?$", peer.log())
+    lines = [line for line in lines if re.match(r"\d{3}[ -]|(?i:EHLO|STARTTLS|MAIL|RCPT|DATA$|BDAT|QUIT)", line)]
+    starts = [n for n, line in enumerate(lines) if re.match(r"220[ -].*ESMTP", line)]
+    return [lines[a:b] for a, b in zip(starts, [*starts[1:], len(lines)])]
+
+
+def session(peer):
+    return sessions(peer)[-1]
+
+
+def shows_extensions(it, lines, words):
+    """A claim for each word that one of the two put to use in these lines."""
+    text = "\n".join(lines)
+    used = {"STARTTLS": r"^STARTTLS\n220", "SIZE": r"^MAIL .* SIZE=\d+", "8BITMIME": r"^MAIL .* BODY=8BITMIME",
+            "PIPELINING": r"^(MAIL .*\nRCPT|RCPT .*\n(DATA|BDAT|RCPT))", "CHUNKING": r"^BDAT \d+", "DSN": r"^RCPT .* NOTIFY=SUCCESS",
+            "SMTPUTF8": r"^MAIL .* SMTPUTF8"}
+    for word in words.split():
+        it.shows(word, re.search(used[word], text, re.M | re.I), text)
+
+
+def same_body(it, raw, sent):
+    got, wanted = mailbox.body(mailbox.unix(raw)), sent.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n")
+    it.shows(CONTENT, got == wanted, lambda: repr(got[:3000]))
+
+
+TO_PEER = {"Postfix": "STARTTLS SIZE 8BITMIME", "Exim": "STARTTLS SIZE 8BITMIME", "OpenSMTPD": "SIZE 8BITMIME",
+           "Sendmail": "STARTTLS SIZE 8BITMIME"}
+FROM_PEER = {"Postfix": "STARTTLS SIZE 8BITMIME PIPELINING", "Exim": "STARTTLS SIZE PIPELINING CHUNKING", "OpenSMTPD": "STARTTLS",
+             "Sendmail": "STARTTLS SIZE 8BITMIME PIPELINING"}
+
+
+@pytest.mark.parametrize("kind", servers.NAMES)
+def test_s15_server_next_hop(both, row, kind):
+    peer, thurn = both(kind)
+    it = row(kind, interop.OUT)
+    it.ran(f"{' '.join(peer.command)}, the MX of example.com")
+    sent = letter.raw(ALICE, BOB, "to a peer", 1 << 20)
+    with thurn.dial() as talk:
+        send(talk, ALICE, BOB, sent)
+    raw = first(peer.maildir("bob"), lambda: thurn.log() + peer.log()[-4000:])
+    thurn.logged(rf"to=<{BOB}>.*status=sent")
+    if kind == "OpenSMTPD":  # 6.8 offers STARTTLS when it runs on OpenSSL 3, and then cannot sign in the handshake
+        it.shows("its TLS handshake fails: sent without", "TLS handshake failed" in thurn.log(), thurn.log)
+    else:
+        assert re.search(r"with (ESMTPS|esmtps)", received(raw)), received(raw)
+    shows_extensions(it, session(peer), TO_PEER[kind])
+    same_body(it, raw, sent)
+    thurn.queue_empty()
+
+
+@pytest.mark.parametrize("kind", servers.NAMES)
+def test_s15_server_previous_hop(both, net, row, kind):
+    peer, thurn = both(kind)
+    it = row(kind, interop.IN)
+    it.ran(f"{' '.join(peer.command)}, Thurn the MX of example.org")
+    sent = letter.raw(BOB, ALICE, "from a peer", 1 << 20)
+    with net.entered():
+        talk = Dialogue(servers.HOST, 25)
+    with talk:
+        send(talk, BOB, ALICE, sent)
+    raw = first(thurn.maildir("alice"), lambda: peer.log()[-4000:] + thurn.log())
+    assert "with ESMTPS id" in received(raw), received(raw)
+    shows_extensions(it, session(peer), FROM_PEER[kind])
+    same_body(it, raw, sent)
+    thurn.queue_empty()
+
+
+WIDE = "gr\u00fcn"
+
+
+def wide_letter(sender, recipient):
+    return (f"From: Gr\u00fcn <{sender}>\r\nTo: <{recipient}>\r\nSubject: Gr\u00fc\u00dfe\r\nMIME-Version: 1.0\r\n"
+            "Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <wide@test.example>\r\n"
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u00fc\u00dfe\r\n").encode()
+
+
+@pytest.mark.parametrize("kind", ["Postfix", "Exim"])
+def test_e6_client_smtputf8(both, row, kind):
+    peer, thurn = both(kind)
+    it = row(kind, interop.OUT)
+    it.ran(f"{' '.join(peer.command)}, the MX of example.com")
+    sender, recipient = "alice@example.org", f"{WIDE}@example.com"
+    with thurn.dial() as talk:
+        send(talk, sender, recipient, wide_letter(sender, recipient), " BODY=8BITMIME SMTPUTF8")
+    raw = first(peer.maildir(WIDE), lambda: thurn.log() + peer.log()[-4000:])
+    shows_extensions(it, session(peer), "SMTPUTF8")
+    it.shows("recipient and header in UTF-8 as they were", f"Subject: Gr\u00fc\u00dfe\n".encode() in mailbox.unix(raw), repr(raw))
+    thurn.queue_empty()
+
+
+@pytest.mark.parametrize("kind", ["Postfix", "Exim"])
+def test_e6_server_smtputf8(both, net, row, kind):
+    peer, thurn = both(kind, {"domain": {"example.org": {"users": ["alice", "bob", WIDE]}}})
+    it = row(kind, interop.IN)
+    it.ran(f"{' '.join(peer.command)}, Thurn the MX of example.org")
+    sender, recipient = BOB, f"{WIDE}@example.org"
+    with net.entered():
+        talk = Dialogue(servers.HOST, 25)
+    with talk:
+        send(talk, sender, recipient, wide_letter(sender, recipient), " BODY=8BITMIME SMTPUTF8")
+    raw = first(thurn.maildir(WIDE), lambda: peer.log()[-4000:] + thurn.log())
+    shows_extensions(it, session(peer), "SMTPUTF8")
+    it.shows("recipient and header in UTF-8 as they were", f"Subject: Gr\u00fc\u00dfe\n".encode() in mailbox.unix(raw), repr(raw))
+    assert "with UTF8SMTPS id" in received(raw), received(raw)
+    thurn.queue_empty()
