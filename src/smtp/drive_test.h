@@ -105,33 +105,6 @@ static inline void drive_login(struct drive *d, const struct smtp_server_event *
     drive_answer(d, status_verdict(good ? STATUS_AUTH_OK : STATUS_AUTH_FAILED));
 }
 
-/* An envelope's own words, to be compared with what the other side's envelope says. by_s: 0 none. */
-static inline void drive_print_mail(buf *b, uint32_t flags, slice envid, int64_t by_s, int priority)
-{
-    buf_printf(b, "MAIL flags %u envid ", flags & ~(unsigned)ENVELOPE_TRUSTED);
-    buf_append_escaped(b, envid);
-    buf_printf(b, " by %lld priority %d\n", (long long)by_s, priority);
-}
-
-static inline void drive_print_rcpt(buf *b, unsigned notify, slice orcpt)
-{
-    buf_printf(b, "RCPT notify %u orcpt ", notify);
-    buf_append_escaped(b, orcpt);
-    buf_append_char(b, '\n');
-}
-
-static inline void drive_tell(struct drive *d, const struct smtp_server_event *e)
-{
-    static const struct smtp_mail_parameters no_mail;
-    static const struct smtp_rcpt_parameters no_rcpt;
-    const struct smtp_mail_parameters *m = e->mail ? e->mail : &no_mail;
-    const struct smtp_rcpt_parameters *r = e->rcpt ? e->rcpt : &no_rcpt;
-    if (e->kind == SMTP_SERVER_MAIL)
-        drive_print_mail(&d->told, e->envelope_flags, m->envid, m->by ? m->by_s : 0, m->priority);
-    else
-        drive_print_rcpt(&d->told, r->notify, r->orcpt);
-}
-
 static inline void drive_say(buf *b, const char *name, slice value)
 {
     if (value.len == 0)
@@ -178,6 +151,33 @@ static inline void drive_say_rcpt(buf *b, const struct smtp_rcpt_parameters *r)
         if (r->notify >> i & 1)
             drive_say(b, "", slice_str(names[i]));
     drive_say(b, "orcpt=", r->orcpt);
+}
+
+/* An envelope's own words, to be compared with what the other side's envelope says. by_s: 0 none. */
+static inline void drive_print_mail(buf *b, uint32_t flags, slice envid, int64_t by_s, int priority)
+{
+    buf_printf(b, "MAIL flags %u envid ", flags & ~(unsigned)ENVELOPE_TRUSTED);
+    buf_append_escaped(b, envid);
+    buf_printf(b, " by %lld priority %d\n", (long long)by_s, priority);
+}
+
+static inline void drive_print_rcpt(buf *b, unsigned notify, slice orcpt)
+{
+    buf_printf(b, "RCPT notify %u orcpt ", notify);
+    buf_append_escaped(b, orcpt);
+    buf_append_char(b, '\n');
+}
+
+static inline void drive_tell(struct drive *d, const struct smtp_server_event *e)
+{
+    static const struct smtp_mail_parameters no_mail;
+    static const struct smtp_rcpt_parameters no_rcpt;
+    const struct smtp_mail_parameters *m = e->mail ? e->mail : &no_mail;
+    const struct smtp_rcpt_parameters *r = e->rcpt ? e->rcpt : &no_rcpt;
+    if (e->kind == SMTP_SERVER_MAIL)
+        drive_print_mail(&d->told, e->envelope_flags, m->envid, m->by ? m->by_s : 0, m->priority);
+    else
+        drive_print_rcpt(&d->told, r->notify, r->orcpt);
 }
 
 static inline void drive_path(struct drive *d, const char *what, const struct smtp_server_event *e)
