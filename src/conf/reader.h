@@ -68,6 +68,7 @@ void read_basics(struct reader *r);
 void read_queue(struct reader *r);
 void read_tls(struct reader *r);
 void read_trust(struct reader *r);
+void read_auth(struct reader *r);
 void read_listen(struct reader *r);
 void read_domains(struct reader *r);
 void read_addresses(struct reader *r);
@@ -75,6 +76,7 @@ void read_lists(struct reader *r);
 void read_routes(struct reader *r);
 void read_relay(struct reader *r);
 void read_send_as(struct reader *r);
+void read_batch(struct reader *r);
 void check_whole(struct reader *r);
 
 /* read_network.c: "10.1.2.0/24" or an address. False with an error. */
