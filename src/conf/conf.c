@@ -26,6 +26,7 @@ static void read_document(struct reader *r)
     read_routes(r);
     read_relay(r);
     read_send_as(r);
+    read_batch(r);
     if (!r->m.failed && !r->alone)
         check_whole(r);
 }

@@ -77,6 +77,22 @@ struct conf_trust {
     struct conf_peers proxy, xclient, xforward;
 };
 
+enum conf_bad_job { CONF_BAD_JOB_HOLD, CONF_BAD_JOB_DELETE, CONF_BAD_JOB_DEAD_LETTER };
+
+#define CONF_BATCH_ADMINISTRATORS_MAX 4
+
+/* [batch]: thurn batch. */
+struct conf_batch {
+    slice folder;       /* watched, and drop box of users; empty: none */
+    const slice *allow; /* users, and "@group" */
+    size_t allow_count;
+    const slice *administrators;
+    size_t administrator_count;
+    uint32_t error_limit; /* 0: none */
+    enum conf_bad_job bad_job;
+    slice dead_letter; /* folder */
+};
+
 /* A file that the configuration was made from, to see when it changes. */
 struct conf_source {
     slice path;
@@ -90,6 +106,7 @@ struct conf {
     struct conf_queue queue;
     struct conf_auth auth;
     struct conf_limits limits;
+    struct conf_batch batch;
     struct conf_trust trust;
     struct conf_listener *listeners;
     size_t listener_count;

@@ -61,6 +61,7 @@ enum section_id {
     SECTION_NETWORK,
     SECTION_SEND_AS,
     SECTION_LIMITS,
+    SECTION_BATCH,
     SECTION_COUNT
 };
 

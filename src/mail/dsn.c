@@ -108,7 +108,14 @@ static void append_lines(buf *b, slice content)
     }
 }
 
-static void print_parts(buf *b, const struct dsn_report *r, slice text)
+static slice content_type(const struct dsn_report *r)
+{
+    if (r->international) /* RFC 6533 section 5 */
+        return r->original_full ? SLICE("message/global") : SLICE("message/global-headers");
+    return r->original_full ? SLICE("message/rfc822") : SLICE("text/rfc822-headers");
+}
+
+static void print_parts(buf *b, const struct dsn_report *r, slice text, slice status)
 {
     slice content = returned_content(r);
     char memory[BOUNDARY_MAX];
@@ -119,15 +126,18 @@ static void print_parts(buf *b, const struct dsn_report *r, slice text)
     bool text_8bit = has_8bit(text);
     bool content_8bit = (r->original_full && r->original_8bit) || has_8bit(content);
 
-    print_header(b, r, boundary, text_8bit || content_8bit);
+    bool status_8bit = has_8bit(status);
+    print_header(b, r, boundary, text_8bit || content_8bit || status_8bit);
     begin_part(b, boundary, text_8bit ? SLICE("text/plain; charset=utf-8") : SLICE("text/plain; charset=us-ascii"),
                text_8bit);
     buf_append(b, text);
     buf_append(b, CRLF);
-    begin_part(b, boundary, SLICE("message/delivery-status"), false);
-    dsn_print_status(b, r);
+    begin_part(b, boundary,
+               r->international ? SLICE("message/global-delivery-status") : SLICE("message/delivery-status"),
+               status_8bit);
+    buf_append(b, status);
     buf_append(b, CRLF);
-    begin_part(b, boundary, r->original_full ? SLICE("message/rfc822") : SLICE("text/rfc822-headers"), content_8bit);
+    begin_part(b, boundary, content_type(r), content_8bit);
     append_lines(b, content);
     buf_append(b, SLICE("\r\n--"));
     buf_append(b, boundary);
@@ -136,12 +146,15 @@ static void print_parts(buf *b, const struct dsn_report *r, slice text)
 
 void dsn_print(buf *b, const struct dsn_report *r)
 {
-    buf text;
+    buf text, status;
     buf_init(&text, b->max);
+    buf_init(&status, b->max);
     dsn_print_text(&text, r);
-    if (buf_ok(&text))
-        print_parts(b, r, buf_slice(&text));
+    dsn_print_status(&status, r);
+    if (buf_ok(&text) && buf_ok(&status))
+        print_parts(b, r, buf_slice(&text), buf_slice(&status));
     else
         b->failed = true;
     buf_deinit(&text);
+    buf_deinit(&status);
 }

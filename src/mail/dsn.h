@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Delivery reports (RFC 3464 inside RFC 6522 multipart/report), written for people first: what happened, what to do, what the other server
+/* Delivery reports (RFC 3464 inside RFC 6522 multipart/report; RFC 6533 for international mail), written for people first: what happened, what to do, what the other server
  * said. Makes the content only; envelope (null reverse-path) and queueing are the caller's. Never made for a null reverse-path: the caller checks. */
 #ifndef MAIL_DSN_H
 #define MAIL_DSN_H
@@ -26,11 +26,13 @@ struct dsn_report {
     uint64_t id;        /* queue id of the original message */
     uint64_t report_id; /* queue id of the report: Message-ID, boundary */
     int64_t arrival_s, now_s;
+    int64_t deliver_by_s; /* the time that was asked for (RFC 2852), 0 none */
     size_t count;
     const struct dsn_recipient *recipients;
     slice original;     /* header, or header and body: what is to be given back */
     bool original_full; /* message/rfc822 instead of text/rfc822-headers */
     bool original_8bit;
+    bool international; /* the global types of RFC 6533: addresses as UTF-8; the report then needs SMTPUTF8 */
 };
 
 /* The whole content with header, CRLF. b's maximum bounds it; check buf_ok. */

@@ -26,16 +26,25 @@ static bool is_ascii(slice s)
     return true;
 }
 
-/* RFC 3464 section 2.3.2; RFC 6533 section 4 for addresses that are not ASCII. */
-static void print_final_recipient(buf *b, slice address)
+/* RFC 6533 section 3: in a report for ASCII readers other characters are spelled out. */
+static void print_address(buf *b, const struct dsn_report *r, slice address)
 {
-    buf_append(b, is_ascii(address) ? SLICE("Final-Recipient: rfc822; ") : SLICE("Final-Recipient: utf-8; "));
-    clean_append_ascii(b, clean_shorten(address));
+    if (r->international)
+        clean_append_text(b, clean_shorten(address));
+    else
+        clean_append_ascii(b, clean_shorten(address));
     buf_append(b, CRLF);
 }
 
+/* RFC 3464 section 2.3.2; RFC 6533 section 4 for addresses that are not ASCII. */
+static void print_final_recipient(buf *b, const struct dsn_report *r, slice address)
+{
+    buf_append(b, is_ascii(address) ? SLICE("Final-Recipient: rfc822; ") : SLICE("Final-Recipient: utf-8; "));
+    print_address(b, r, address);
+}
+
 /* Only when the client gave ORCPT (RFC 3461 section 6.3). */
-static void print_original_recipient(buf *b, slice orcpt)
+static void print_original_recipient(buf *b, const struct dsn_report *r, slice orcpt)
 {
     slice type, address;
     if (!slice_cut(orcpt, ';', &type, &address))
@@ -43,8 +52,7 @@ static void print_original_recipient(buf *b, slice orcpt)
     buf_append(b, SLICE("Original-Recipient: "));
     clean_append_word(b, type);
     buf_append(b, SLICE("; "));
-    clean_append_ascii(b, clean_shorten(slice_trim(address)));
-    buf_append(b, CRLF);
+    print_address(b, r, slice_trim(address));
 }
 
 /* "mx.example.com[192.0.2.26]": the name, or the address when there is no name. */
@@ -81,7 +89,7 @@ static void print_diagnostic_code(buf *b, const struct dsn_recipient *r)
     buf_deinit(&ascii);
 }
 
-static void print_recipient(buf *b, const struct dsn_recipient *r)
+static void print_recipient(buf *b, const struct dsn_report *report, const struct dsn_recipient *r)
 {
     static const slice actions[] = {
         [DSN_FAILED] = {"failed", 6},   [DSN_DELAYED] = {"delayed", 7},   [DSN_DELIVERED] = {"delivered", 9},
@@ -89,8 +97,8 @@ static void print_recipient(buf *b, const struct dsn_recipient *r)
     };
     buf_append(b, CRLF);
     if (r->recipient->orcpt.len > 0)
-        print_original_recipient(b, r->recipient->orcpt);
-    print_final_recipient(b, r->recipient->address);
+        print_original_recipient(b, report, r->recipient->orcpt);
+    print_final_recipient(b, report, r->recipient->address);
     buf_append(b, SLICE("Action: "));
     buf_append(b, actions[r->action]);
     buf_append(b, SLICE("\r\nStatus: "));
@@ -98,7 +106,9 @@ static void print_recipient(buf *b, const struct dsn_recipient *r)
     buf_append(b, CRLF);
     if (r->remote_host.len > 0)
         print_remote_mta(b, r->remote_host);
-    print_diagnostic_code(b, r);
+    /* what another server said, and why we do not deliver: not our own content */
+    if (r->remote_host.len > 0 || !verdict_ok(&r->verdict))
+        print_diagnostic_code(b, r);
     print_date_field(b, SLICE("Last-Attempt-Date"), r->last_attempt_s);
     if (r->action == DSN_DELAYED)
         print_date_field(b, SLICE("Will-Retry-Until"), r->retry_until_s);
@@ -118,6 +128,8 @@ void dsn_print_status(buf *b, const struct dsn_report *r)
     queue_id_print(b, r->id);
     buf_append(b, CRLF);
     print_date_field(b, SLICE("Arrival-Date"), r->arrival_s);
+    if (r->deliver_by_s > 0)
+        print_date_field(b, SLICE("Deliver-By-Date"), r->deliver_by_s);
     for (size_t i = 0; i < r->count; i++)
-        print_recipient(b, &r->recipients[i]);
+        print_recipient(b, r, &r->recipients[i]);
 }

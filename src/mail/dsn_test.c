@@ -143,8 +143,11 @@ static void a_delay_says_that_nothing_need_be_done(void **state)
     const struct dsn_recipient recipients[] = {
         {&carol, DSN_DELAYED, status_verdict(STATUS_CONNECT_FAILED), SLICE("[192.0.2.9]"), 1795291714, 1795720115}};
     struct dsn_report r = report_of(recipients, 1);
+    r.deliver_by_s = 1795291715;
     buf b = print(&r);
     assert_well_formed(&b);
+    assert_has(&b, "\r\nArrival-Date: Sat, 21 Nov 2026 19:08:35 +0000\r\nDeliver-By-Date: Sat, 21 Nov 2026 20:08:35 "
+                   "+0000\r\n\r\n");
     assert_has(&b, "Subject: Delayed mail (still being retried)\r\n");
     assert_has(&b, "you need not do anything");
     assert_has(&b, "\r\nAction: delayed\r\nStatus: 4.4.1\r\nRemote-MTA: dns; [192.0.2.9]\r\n");
@@ -255,9 +258,69 @@ static void too_small_a_buffer_is_told(void **state)
     }
 }
 
+static void e6_server_international_mail_has_the_global_types(void **state)
+{
+    (void)state;
+    static const struct recipient doerte = {.address = SLICE("d\xc3\xb6rte@example.net"),
+                                            .orcpt = SLICE("utf-8;d\xc3\xb6rte@example.com")};
+    const struct dsn_recipient recipients[] = {
+        {&doerte, DSN_FAILED, status_verdict(STATUS_USER_UNKNOWN), SLICE("[192.0.2.9]"), 0, 0},
+        {&carol, DSN_FAILED, status_verdict(STATUS_USER_UNKNOWN), SLICE("[192.0.2.9]"), 0, 0}};
+    struct dsn_report r = report_of(recipients, 2);
+    r.to = SLICE("\xc3\xa9ric@example.org");
+    r.international = true;
+    buf b = print(&r);
+    assert_true(assert_well_formed(&b).eight_bit_header);
+    assert_has(&b, "To: <\xc3\xa9ric@example.org>\r\n");
+    assert_has(&b, "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n");
+    assert_has(
+        &b,
+        "Original-Recipient: utf-8; d\xc3\xb6rte@example.com\r\nFinal-Recipient: utf-8; d\xc3\xb6rte@example.net\r\n");
+    assert_has(&b, "Final-Recipient: rfc822; carol@example.net\r\n");
+    assert_has(&b, "Content-Type: message/global-headers\r\n\r\nFrom:");
+    buf_deinit(&b);
+    r.original_full = true;
+    b = print(&r);
+    assert_has(&b, "Content-Type: message/global\r\n\r\nFrom:");
+    buf_deinit(&b);
+}
+
+static void e7_server_each_action_has_its_fields(void **state)
+{
+    (void)state;
+    const struct verdict ok = status_verdict(STATUS_DELIVERED),
+                         relayed = status_verdict_of_reply(250, SLICE("2.6.0 queued"));
+    static const struct {
+        enum dsn_action action;
+        const char *has, *lacks;
+    } rows[] = {
+        {DSN_DELIVERED, "Action: delivered\r\nStatus: 2.0.0\r\nLast-Attempt-Date:", "Remote-MTA"},
+        {DSN_EXPANDED, "Action: expanded\r\nStatus: 2.0.0\r\n", "Diagnostic-Code"},
+        {DSN_RELAYED,
+         "Action: relayed\r\nStatus: 2.6.0\r\nRemote-MTA: dns; mx.example.com\r\nDiagnostic-Code: smtp; 250 2.6.0 "
+         "queued\r\n",
+         "Will-Retry-Until"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool remote = rows[i].action == DSN_RELAYED;
+        const struct dsn_recipient recipients[] = {{&bob, rows[i].action, remote ? relayed : ok,
+                                                    remote ? SLICE("mx.example.com[192.0.2.26]") : SLICE_NONE, 9, 0}};
+        struct dsn_report r = report_of(recipients, 1);
+        buf b = print(&r);
+        assert_well_formed(&b);
+        assert_has(&b, "Subject: Successful mail delivery report\r\n");
+        assert_has(&b, "Original-Recipient: rfc822; team@example.org\r\nFinal-Recipient: rfc822; bob@example.com\r\n");
+        assert_has(&b, rows[i].has);
+        assert_lacks(&b, rows[i].lacks);
+        buf_deinit(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(e6_server_international_mail_has_the_global_types),
+        cmocka_unit_test(e7_server_each_action_has_its_fields),
         cmocka_unit_test(a_failure_is_told_to_people_and_machines),
         cmocka_unit_test(the_whole_original_comes_back_when_asked_for),
         cmocka_unit_test(a_delay_says_that_nothing_need_be_done),

@@ -115,7 +115,7 @@ static slice opening_of(enum dsn_action action)
         return SLICE("Your message was passed on to a server that sends no reports of success, for the following "
                      "recipients:");
     case DSN_EXPANDED:
-        return SLICE("Your message was passed on to the members of a list:");
+        return SLICE("Your message was sent on from these addresses to several others:");
     case DSN_DELIVERED:
         break;
     }

@@ -5,6 +5,7 @@
 #define MAIL_MAIL_H
 
 #include "mail/address.h"
+#include "mail/alarm.h"
 #include "mail/body.h"
 #include "mail/convert.h"
 #include "mail/date.h"

@@ -35,6 +35,9 @@ struct socket_passed {
 };
 /* Receives at most size bytes and the descriptors sent with them; what is above the maximum is closed. ERR_AGAIN, ERR_CLOSED. */
 must_check enum err socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, struct socket_passed *passed_r);
+/* Reads at most size bytes and leaves them for the next read, or takes them away. ERR_AGAIN, ERR_CLOSED at the end. */
+must_check enum err socket_peek(int fd, void *out, size_t size, size_t *got_r);
+must_check enum err socket_take(int fd, void *out, size_t size, size_t *got_r);
 /* poll(2) on one descriptor for command-line tools: ERR_TIMEOUT. */
 must_check enum err socket_wait(int fd, bool write, int64_t timeout_ms);
 

@@ -74,3 +74,27 @@ enum err socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, struct
     *passed_r = passed;
     return ERR_OK;
 }
+
+static enum err receive(int fd, void *out, size_t size, int flags, size_t *got_r)
+{
+    ssize_t n;
+    do
+        n = recv(fd, out, size, flags);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return os_err(errno);
+    if (n == 0)
+        return ERR_CLOSED;
+    *got_r = (size_t)n;
+    return ERR_OK;
+}
+
+enum err socket_peek(int fd, void *out, size_t size, size_t *got_r)
+{
+    return receive(fd, out, size, MSG_PEEK, got_r);
+}
+
+enum err socket_take(int fd, void *out, size_t size, size_t *got_r)
+{
+    return receive(fd, out, size, 0, got_r);
+}

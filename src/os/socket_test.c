@@ -172,6 +172,28 @@ static void descriptors_are_passed(void **state)
     close(ends[1]);
 }
 
+static void bytes_are_looked_at_and_taken(void **state)
+{
+    (void)state;
+    int pair[2];
+    char got[16];
+    size_t n = 0;
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    assert_int_equal(socket_peek(pair[1], got, sizeof(got), &n), ERR_AGAIN);
+    assert_int_equal(write(pair[0], "header", 6), 6);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(socket_peek(pair[1], got, sizeof(got), &n), ERR_OK);
+        assert_int_equal(n, 6);
+    }
+    assert_int_equal(socket_take(pair[1], got, 4, &n), ERR_OK);
+    assert_int_equal(n, 4);
+    assert_int_equal(socket_take(pair[1], got, sizeof(got), &n), ERR_OK);
+    assert_memory_equal(got, "er", 2);
+    close(pair[0]);
+    assert_int_equal(socket_peek(pair[1], got, sizeof(got), &n), ERR_CLOSED);
+    close(pair[1]);
+}
+
 /* A peer that sends more than we take must not fill our table. */
 static void too_many_descriptors_are_closed(void **state)
 {
@@ -262,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_stale_unix_socket_is_replaced_a_live_one_is_not),
         cmocka_unit_test(a_file_in_a_sockets_place_stays),
         cmocka_unit_test(descriptors_are_passed),
+        cmocka_unit_test(bytes_are_looked_at_and_taken),
         cmocka_unit_test(too_many_descriptors_are_closed),
         cmocka_unit_test(waiting_ends),
         cmocka_unit_test(a_full_backlog_times_out),

@@ -84,6 +84,8 @@ struct next_hop route_next(const struct route_index *index, const struct recipie
 {
     if (recipient->kind == RECIPIENT_ALIAS_TARGET)
         return next_alias_target(index, recipient);
+    if (recipient->kind == RECIPIENT_NOTICE)
+        return (struct next_hop){.kind = NEXT_NOTICE};
     struct address a = route_address_split(recipient->address);
     const struct route_domain *domain = route_domain_find(index, a.domain);
     if (!domain || (domain->implied && domain->deliver.kind == DELIVER_NONE && index->tables->null_client))
@@ -128,7 +130,7 @@ static void append_domain(buf *b, slice domain)
 
 void route_next_key(buf *b, const struct next_hop *hop)
 {
-    static const char *const kinds[] = {"local:", "smtp:", "lmtp:", "discard:", "hold:", "unknown:"};
+    static const char *const kinds[] = {"local:", "smtp:", "lmtp:", "discard:", "hold:", "unknown:", "notice:"};
     buf_append(b, slice_str(kinds[hop->kind]));
     if (hop->kind == NEXT_LMTP && hop->unix_path.len > 0)
         buf_printf(b, "unix:%.*s", SLICE_ARG(hop->unix_path));

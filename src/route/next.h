@@ -12,7 +12,8 @@ enum next_kind {
     NEXT_LMTP,
     NEXT_DISCARD,
     NEXT_HOLD,
-    NEXT_UNKNOWN /* the domain or alias entry is gone: temporary failure */
+    NEXT_UNKNOWN /* the domain or alias entry is gone: temporary failure */,
+    NEXT_NOTICE /* nobody: the queue makes a report (RECIPIENT_NOTICE) */
 };
 
 struct next_hop {

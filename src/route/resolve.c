@@ -97,7 +97,7 @@ static enum resolve_step finish(struct resolve *r)
     for (size_t i = 0; i < r->group_count; i++) {
         const struct resolve_group_work *g = &r->groups[i];
         if (g->count > 0)
-            groups[r->result.group_count++] = (struct resolve_group){g->list, g->recipients, g->count};
+            groups[r->result.group_count++] = (struct resolve_group){g->list, g->inner, g->recipients, g->count};
     }
     r->result.groups = groups;
     r->result.status = STATUS_RECIPIENT_OK;

@@ -18,6 +18,7 @@ enum resolve_answer { RESOLVE_YES, RESOLVE_NO, RESOLVE_UNKNOWN /* look-up failed
 /* One envelope's worth: with list NULL the recipients keep the message's own reverse-path; with a list its owner becomes the reverse-path. */
 struct resolve_group {
     const struct route_list *list;
+    bool inner; /* the list is a member of another one */
     struct recipient *recipients;
     size_t count;
 };

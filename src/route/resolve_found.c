@@ -71,7 +71,7 @@ enum resolve_outcome resolve_group_add(struct resolve *r, const struct route_lis
         r->groups = grown;
         r->group_cap = cap;
     }
-    r->groups[r->group_count] = (struct resolve_group_work){.list = list};
+    r->groups[r->group_count] = (struct resolve_group_work){.list = list, .inner = r->groups[*group_r].list != NULL};
     *group_r = (uint32_t)r->group_count++;
     return OUTCOME_DONE;
 }

@@ -41,6 +41,7 @@ enum resolve_seen_kind { SEEN_RECIPIENT = 1, SEEN_TARGET, SEEN_EXPANSION };
 
 struct resolve_group_work {
     const struct route_list *list;
+    bool inner; /* reached through another list */
     struct recipient *recipients;
     size_t count, cap;
 };
@@ -94,6 +95,7 @@ enum resolve_outcome resolve_found_target(struct resolve *r, const struct resolv
                                           const struct alias_entry *entry, uint32_t index);
 /* True when this expansion was done before in this group; else it is remembered. */
 enum resolve_outcome resolve_seen_before(struct resolve *r, uint32_t group, slice text, bool *before_r);
+/* *group_r: in the group that led there, out the new one. */
 enum resolve_outcome resolve_group_add(struct resolve *r, const struct route_list *list, uint32_t *group_r);
 
 /* list.c: may this sender post? */

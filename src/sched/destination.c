@@ -9,6 +9,12 @@
 #define WINDOW_FIRST 4u
 /* Jobs handed out ahead for each connection, so that a session finds the next mail waiting when it has sent one. */
 #define JOBS_A_CONNECTION 8u
+/* The bit of priority 0 among those of a destination's ready lists. */
+#define LEVEL_NORMAL (1u << -PRIORITY_MIN)
+/* One in so many goes to a lower priority: of a destination's parts, of destinations with normal mail, of those that have only low mail. */
+#define FAIR_PARTS 8
+#define FAIR_NORMAL 4
+#define FAIR_LOW 16
 
 static_assert(offsetof(struct sched_destination, key) >= sizeof(uint32_t), "a free one's first bytes are not zero");
 
@@ -45,6 +51,7 @@ static void destination_forget(struct sched *s, uint32_t handle)
     (void)table_remove(&s->destination_by_key, slice_str(d->key));
     reasons_drop(&s->reasons, d->reason);
     memory_free(d->key);
+    memory_free(d->levels);
     slab_free(&s->destinations, handle);
 }
 
@@ -98,46 +105,98 @@ uint32_t sched_destination_next(const struct sched *s, uint32_t after)
     return 0;
 }
 
+/* A bit for each priority that has ready parts, the lowest first. */
+static uint32_t ready_mask(const struct sched_destination *d)
+{
+    return (d->ready.first ? LEVEL_NORMAL : 0u) | (d->levels ? d->levels->mask : 0u);
+}
+
+static enum sched_ring ring_of(const struct sched_destination *d)
+{
+    uint32_t mask = ready_mask(d);
+    if (mask > LEVEL_NORMAL * 2 - 1)
+        return SCHED_RING_URGENT;
+    return mask & LEVEL_NORMAL ? SCHED_RING_NORMAL : SCHED_RING_LOW;
+}
+
+static void ring_insert(struct sched *s, uint32_t handle, enum sched_ring ring)
+{
+    struct sched_destination *d = sched_destination(s, handle);
+    d->ring = (uint8_t)ring;
+    if (!s->active[ring]) {
+        d->active_prev = d->active_next = handle;
+        s->active[ring] = handle;
+        return;
+    }
+    struct sched_destination *head = sched_destination(s, s->active[ring]);
+    d->active_prev = head->active_prev;
+    d->active_next = s->active[ring];
+    sched_destination(s, head->active_prev)->active_next = handle;
+    head->active_prev = handle;
+}
+
+static void ring_remove(struct sched *s, uint32_t handle)
+{
+    const struct sched_destination *d = sched_destination(s, handle);
+    sched_destination(s, d->active_prev)->active_next = d->active_next;
+    sched_destination(s, d->active_next)->active_prev = d->active_prev;
+    if (s->active[d->ring] == handle)
+        s->active[d->ring] = d->active_next == handle ? 0 : d->active_next;
+}
+
 void state_active_update(struct sched *s, uint32_t handle)
 {
     struct sched_destination *d = sched_destination(s, handle);
     bool able = d->ready_count > 0 && d->state != SCHED_DOWN && d->leased < d->window;
-    if (able == d->active)
+    enum sched_ring ring = able ? ring_of(d) : SCHED_RING_NORMAL;
+    if (able == d->active && (!able || ring == d->ring))
         return;
+    if (d->active)
+        ring_remove(s, handle);
     d->active = able;
-    if (able && !s->active_head) {
-        d->active_prev = d->active_next = handle;
-        s->active_head = handle;
-    } else if (able) {
-        struct sched_destination *head = sched_destination(s, s->active_head);
-        d->active_prev = head->active_prev;
-        d->active_next = s->active_head;
-        sched_destination(s, head->active_prev)->active_next = handle;
-        head->active_prev = handle;
-    } else {
-        sched_destination(s, d->active_prev)->active_next = d->active_next;
-        sched_destination(s, d->active_next)->active_prev = d->active_prev;
-        if (s->active_head == handle)
-            s->active_head = d->active_next == handle ? 0 : d->active_next;
-    }
+    if (able)
+        ring_insert(s, handle, ring);
+}
+
+/* The list of this priority; without memory for lists of their own its parts are as normal ones from now on. */
+static struct sched_list *ready_list(struct sched_destination *d, struct sched_part *p)
+{
+    if (p->priority != 0 && !d->levels)
+        d->levels = memory_zeroed(1, sizeof *d->levels);
+    if (!d->levels)
+        p->priority = 0;
+    return p->priority == 0 ? &d->ready : &d->levels->list[p->priority - PRIORITY_MIN];
+}
+
+static void level_note(struct sched_destination *d, int8_t priority)
+{
+    uint32_t level = (uint32_t)(priority - PRIORITY_MIN);
+    if (priority == 0)
+        return;
+    if (d->levels->list[level].first)
+        d->levels->mask |= 1u << level;
+    else
+        d->levels->mask &= ~(1u << level);
 }
 
 void state_ready_push(struct sched *s, uint32_t handle, bool front)
 {
     struct sched_part *p = sched_part(s, handle);
     struct sched_destination *d = sched_destination(s, p->destination);
+    struct sched_list *list = ready_list(d, p);
     p->state = SCHED_READY;
-    p->prev = front ? 0 : d->ready_last;
-    p->next = front ? d->ready_first : 0;
+    p->prev = front ? 0 : list->last;
+    p->next = front ? list->first : 0;
     if (p->prev)
         sched_part(s, p->prev)->next = handle;
     else
-        d->ready_first = handle;
+        list->first = handle;
     if (p->next)
         sched_part(s, p->next)->prev = handle;
     else
-        d->ready_last = handle;
+        list->last = handle;
     d->ready_count++;
+    level_note(d, p->priority);
     state_active_update(s, p->destination);
 }
 
@@ -145,16 +204,18 @@ void state_ready_remove(struct sched *s, uint32_t handle)
 {
     struct sched_part *p = sched_part(s, handle);
     struct sched_destination *d = sched_destination(s, p->destination);
+    struct sched_list *list = ready_list(d, p);
     if (p->prev)
         sched_part(s, p->prev)->next = p->next;
     else
-        d->ready_first = p->next;
+        list->first = p->next;
     if (p->next)
         sched_part(s, p->next)->prev = p->prev;
     else
-        d->ready_last = p->prev;
+        list->last = p->prev;
     p->prev = p->next = 0;
     d->ready_count--;
+    level_note(d, p->priority);
     state_active_update(s, p->destination);
 }
 
@@ -183,13 +244,52 @@ void state_lease_end(struct sched *s, uint32_t handle)
     state_active_update(s, destination);
 }
 
+static uint32_t highest(uint32_t mask)
+{
+    uint32_t level = 31;
+    while (!(mask >> level))
+        level--;
+    return level;
+}
+
+/* The highest priority, but each time in eight the next lower one that did not have its turn lately. */
+static uint32_t ready_pick(struct sched_destination *d)
+{
+    uint32_t mask = ready_mask(d);
+    if (mask == LEVEL_NORMAL)
+        return d->ready.first;
+    uint32_t level = highest(mask);
+    if (++d->turns % FAIR_PARTS == 0) {
+        uint32_t lower = mask & ((1u << d->fair) - 1);
+        level = highest(lower ? lower : mask);
+        d->fair = (uint8_t)level;
+    }
+    return level == -PRIORITY_MIN ? d->ready.first : d->levels->list[level].first;
+}
+
+/* Whose turn it is, or 0. */
+static uint32_t destination_pick(struct sched *s)
+{
+    s->turns++;
+    if (s->turns % FAIR_LOW == 0 && s->active[SCHED_RING_LOW])
+        return s->active[SCHED_RING_LOW];
+    if (s->turns % FAIR_NORMAL == 0 && s->active[SCHED_RING_NORMAL])
+        return s->active[SCHED_RING_NORMAL];
+    for (size_t i = 0; i < SCHED_RINGS; i++) {
+        if (s->active[i])
+            return s->active[i];
+    }
+    return 0;
+}
+
 uint32_t sched_dispatch(struct sched *s)
 {
-    if (!s->active_head || s->leased >= s->options.jobs_max)
+    uint32_t destination = s->leased < s->options.jobs_max ? destination_pick(s) : 0;
+    if (!destination)
         return 0;
-    const struct sched_destination *d = sched_destination(s, s->active_head);
-    s->active_head = d->active_next;
-    uint32_t handle = d->ready_first;
+    struct sched_destination *d = sched_destination(s, destination);
+    s->active[d->ring] = d->active_next;
+    uint32_t handle = ready_pick(d);
     sched_part_lease(s, handle);
     return handle;
 }

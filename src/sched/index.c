@@ -99,8 +99,11 @@ void sched_close(struct sched **s_p)
         if (p->state && p->many)
             memory_free(p->recipients.list);
     }
-    for (uint32_t i = 1; i <= s->destinations.used; i++)
-        memory_free(((struct sched_destination *)slab_at(&s->destinations, i))->key);
+    for (uint32_t i = 1; i <= s->destinations.used; i++) {
+        struct sched_destination *d = slab_at(&s->destinations, i);
+        memory_free(d->levels);
+        memory_free(d->key);
+    }
     table_deinit(&s->destination_by_key);
     heap_deinit(&s->waiting);
     reasons_deinit(&s->reasons);

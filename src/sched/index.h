@@ -38,8 +38,9 @@ struct sched_message {
     uint32_t first_part;
     uint32_t size; /* of the content, for listings; stops at 4 GiB */
     uint16_t copy;
-    uint8_t flags; /* enum sched_message_flags */
-    uint8_t marks; /* the caller's */
+    uint8_t flags;   /* enum sched_message_flags */
+    int8_t priority; /* of its parts: PRIORITY_MIN to PRIORITY_MAX */
+    uint32_t extra;  /* the caller's handle of what few messages have, 0 none */
 };
 
 enum sched_part_state { SCHED_READY = 1, SCHED_LEASED, SCHED_WAITING, SCHED_PART_HELD, SCHED_ENDING };
@@ -47,19 +48,33 @@ enum sched_part_state { SCHED_READY = 1, SCHED_LEASED, SCHED_WAITING, SCHED_PART
 struct sched_part {
     uint32_t message, next_in_message;
     uint32_t destination;
-    uint32_t prev, next; /* in the destination's ready list */
+    uint32_t prev, next; /* in its destination's ready list of this priority */
     uint32_t heap_at;    /* place in the heap of waiting ones, 0 none */
     uint32_t next_s;     /* when WAITING */
     uint32_t reason;     /* handle of a reason, 0 none */
     uint32_t label;      /* the domain that people know it by; see sched_label_text */
     uint16_t tries;
-    uint8_t state; /* enum sched_part_state */
-    bool many;     /* recipients points to an array; else `one` is it */
+    uint8_t state : 7; /* enum sched_part_state */
+    uint8_t many : 1;  /* recipients points to an array; else `one` is it */
+    int8_t priority;   /* of its message */
     union {
         uint32_t one;
         uint32_t *list; /* list[0] is the count */
     } recipients;
 };
+
+struct sched_list {
+    uint32_t first, last;
+};
+
+/* Ready parts of other priorities than 0. */
+struct sched_levels {
+    struct sched_list list[PRIORITY_MAX - PRIORITY_MIN + 1];
+    uint32_t mask; /* a bit for each list that is not empty */
+};
+
+/* Which destinations have their turn first: those with ready mail above normal priority, those with normal mail, the rest. */
+enum sched_ring { SCHED_RING_URGENT, SCHED_RING_NORMAL, SCHED_RING_LOW, SCHED_RINGS };
 
 enum sched_destination_state {
     SCHED_UP,
@@ -68,8 +83,10 @@ enum sched_destination_state {
 };
 
 struct sched_destination {
-    uint32_t part_count; /* of any state */
-    uint32_t ready_first, ready_last, ready_count;
+    uint32_t part_count;         /* of any state */
+    struct sched_list ready;     /* of priority 0 */
+    struct sched_levels *levels; /* NULL as long as all its mail had priority 0 */
+    uint32_t ready_count;        /* of any priority */
     char *key; /* NUL-terminated, as route_next_key; tells the live from the free: not the first field */
     uint32_t leased;
     uint32_t window;                   /* jobs at once at this moment */
@@ -81,6 +98,9 @@ struct sched_destination {
     uint8_t state; /* enum sched_destination_state */
     uint8_t kind;  /* the caller's */
     bool active;
+    uint8_t ring;  /* enum sched_ring, when active */
+    uint8_t turns; /* of its parts: now and then one of a lower priority goes first */
+    uint8_t fair;  /* which one that was last */
 };
 
 must_check enum err sched_open(const struct sched_options *o, struct hash_key key, struct sched **s_r);
@@ -116,7 +136,8 @@ uint32_t sched_part_of(const struct sched *s, uint32_t message, uint32_t recipie
 /* Takes one recipient out of a part; the number left. */
 uint32_t sched_part_drop(struct sched *s, uint32_t handle, uint32_t recipient);
 
-/* The next part to dispatch: it is LEASED from now on. 0: none. Destinations take turns. */
+/* The next part to dispatch: it is LEASED from now on. 0: none. Destinations take turns; of one destination's parts the highest priority goes first (RFC 6710). One in eight
+ * of a destination, and one in four of all, goes to a lower one, so that none waits for ever. */
 uint32_t sched_dispatch(struct sched *s);
 /* Iteration over parts as over messages. */
 uint32_t sched_part_next(const struct sched *s, uint32_t after);
@@ -129,6 +150,8 @@ void sched_part_return(struct sched *s, uint32_t handle);
 int64_t sched_part_defer(struct sched *s, uint32_t handle, int64_t now_s, slice reason);
 /* As recovered: waits until next_s after so many tries (next_s 0: is not made to wait). Of several the last one counts. What is held stays held. */
 void sched_part_restore(struct sched *s, uint32_t handle, uint16_t tries, int64_t next_s, slice reason);
+/* One that waits does so until then at the latest. */
+void sched_part_until(struct sched *s, uint32_t handle, int64_t latest_s);
 /* An admin: READY now whatever it waited for; its destination too. */
 void sched_part_retry(struct sched *s, uint32_t handle);
 /* Not when LEASED: it is held when it comes back, if its message has SCHED_HELD. */

@@ -77,31 +77,59 @@ static uint32_t draw(uint32_t below)
     return (model.seed >> 10) % below;
 }
 
-static void check_ready_list(const struct sched *s, uint32_t handle)
+static uint32_t check_list(const struct sched *s, uint32_t handle, const struct sched_list *list, int priority)
 {
-    const struct sched_destination *d = sched_destination(s, handle);
     uint32_t count = 0, last = 0;
-    for (uint32_t p = d->ready_first; p; p = sched_part(s, p)->next) {
+    for (uint32_t p = list->first; p; p = sched_part(s, p)->next) {
         assert_int_equal(sched_part(s, p)->state, SCHED_READY);
         assert_int_equal(sched_part(s, p)->destination, handle);
         assert_int_equal(sched_part(s, p)->prev, last);
+        assert_int_equal(sched_part(s, p)->priority, priority);
         last = p;
         count++;
     }
-    assert_int_equal(d->ready_last, last);
+    assert_int_equal(list->last, last);
+    return count;
+}
+
+static int priority_of(const struct sched *s, uint32_t handle)
+{
+    const struct sched_destination *d = sched_destination(s, handle);
+    for (int i = PRIORITY_MAX; i >= PRIORITY_MIN; i--) {
+        if (i == 0 ? d->ready.first : d->levels ? d->levels->list[i - PRIORITY_MIN].first : 0)
+            return i;
+    }
+    return PRIORITY_MIN - 1;
+}
+
+static void check_ready_list(const struct sched *s, uint32_t handle)
+{
+    const struct sched_destination *d = sched_destination(s, handle);
+    uint32_t count = check_list(s, handle, &d->ready, 0);
+    for (int i = PRIORITY_MIN; d->levels && i <= PRIORITY_MAX; i++) {
+        const struct sched_list *list = &d->levels->list[i - PRIORITY_MIN];
+        assert_int_equal(list->first != 0, (d->levels->mask >> (i - PRIORITY_MIN)) & 1);
+        count += check_list(s, handle, list, i);
+    }
     assert_int_equal(d->ready_count, count);
 }
 
 static void check_ring(const struct sched *s)
 {
-    uint32_t in_ring = 0, able = 0, at = s->active_head;
-    while (at) {
-        const struct sched_destination *d = sched_destination(s, at);
-        assert_true(d->active);
-        assert_int_equal(sched_destination(s, d->active_next)->active_prev, at);
-        in_ring++;
-        assert_true(in_ring <= DESTINATIONS);
-        at = d->active_next == s->active_head ? 0 : d->active_next;
+    uint32_t in_ring = 0, able = 0;
+    for (int ring = 0; ring < SCHED_RINGS; ring++) {
+        uint32_t at = s->active[ring];
+        while (at) {
+            const struct sched_destination *d = sched_destination(s, at);
+            int highest = priority_of(s, at);
+            assert_true(d->active);
+            assert_int_equal(d->ring, ring);
+            assert_int_equal(ring, highest > 0 ? SCHED_RING_URGENT : highest == 0 ? SCHED_RING_NORMAL : SCHED_RING_LOW);
+            assert_int_equal(sched_destination(s, d->active_next)->active_prev, at);
+            in_ring++;
+            assert_true(in_ring <= DESTINATIONS);
+            at = d->active_next == s->active[ring] ? 0 : d->active_next;
+        }
     }
     for (uint32_t d = sched_destination_next(s, 0); d; d = sched_destination_next(s, d)) {
         const struct sched_destination *x = sched_destination(s, d);
@@ -204,6 +232,7 @@ static void model_message(struct sched *s)
                                                    "local:e", "lmtp:f", "smtp:g"};
     uint64_t id = draw(MESSAGES) + 1;
     struct sched_message m = {.id = id, .arrival_s = NOW, .flags = draw(8) == 0 ? SCHED_HELD : 0};
+    m.priority = (int8_t)(draw(2) ? 0 : (int)draw(19) + PRIORITY_MIN);
     uint32_t handle = 0, next = 0;
     enum err e = sched_message_add(s, &m, &handle);
     assert_int_equal(e, model.message_parts[id] == UINT32_MAX ? ERR_OK : ERR_EXISTS);
@@ -275,7 +304,7 @@ static void model_restore(struct sched *s, uint32_t p)
 static void model_admin(struct sched *s, uint32_t p)
 {
     struct model_part *x = &model.parts[p];
-    switch (draw(3)) {
+    switch (draw(4)) {
     case 0:
         sched_part_retry(s, p);
         x->state = x->state == SCHED_WAITING ? SCHED_READY : x->state;
@@ -285,6 +314,11 @@ static void model_admin(struct sched *s, uint32_t p)
     case 1:
         sched_part_hold(s, p);
         x->state = x->state == SCHED_READY || x->state == SCHED_WAITING ? SCHED_PART_HELD : x->state;
+        break;
+    case 2:
+        sched_part_until(s, p, model.now_s + 20);
+        if (x->state == SCHED_WAITING && x->next_s > model.now_s + 20)
+            x->next_s = (uint32_t)(model.now_s + 20);
         break;
     default:
         sched_part_release(s, p);
@@ -381,6 +415,96 @@ static void destinations_take_turns(void **state)
     (void)sched_dispatch(s);
     assert_int_equal(sched_dispatch(s), quiet);
     sched_close(&s);
+}
+
+static uint32_t add_urgent(struct sched *s, uint64_t id, const char *key, int8_t priority)
+{
+    static const uint32_t zero = 0;
+    uint32_t m = add_message(s, id, 0);
+    sched_message(s, m)->priority = priority;
+    return add_part(s, m, destination(s, key), &zero, 1);
+}
+
+/* Takes the next job, and gives its place free again. */
+static uint32_t dispatch_one(struct sched *s)
+{
+    uint32_t p = sched_dispatch(s);
+    if (p)
+        (void)sched_part_finish(s, p);
+    return p;
+}
+
+static void e8_server_higher_priority_goes_first(void **state)
+{
+    (void)state;
+    struct sched *s = open_index();
+    uint32_t low = add_urgent(s, 1, "smtp:x", -4), normal = add_one(s, 2, "smtp:x");
+    uint32_t high = add_urgent(s, 3, "smtp:x", 3), higher = add_urgent(s, 4, "smtp:x", 9);
+    assert_int_equal(dispatch_one(s), higher);
+    assert_int_equal(dispatch_one(s), high);
+    assert_int_equal(dispatch_one(s), normal);
+    assert_int_equal(dispatch_one(s), low);
+    assert_int_equal(dispatch_one(s), 0);
+    sched_close(&s);
+}
+
+static void e8_server_no_priority_starves_another(void **state)
+{
+    (void)state;
+    struct sched *s = open_index();
+    uint32_t low = add_urgent(s, 1, "smtp:x", -9), normal = add_one(s, 2, "smtp:x");
+    uint32_t low_at = 0, normal_at = 0;
+    uint64_t id = 10;
+    for (uint32_t i = 1; i <= 100; i++) {
+        while (sched_destination(s, sched_destination_find(s, SLICE("smtp:x")))->ready_count < 4)
+            (void)add_urgent(s, id++, "smtp:x", 6);
+        uint32_t p = dispatch_one(s);
+        low_at = p == low ? i : low_at;
+        normal_at = p == normal ? i : normal_at;
+        low = low_at ? 0 : low;
+        normal = normal_at ? 0 : normal;
+    }
+    assert_in_range(normal_at, 8, 40);
+    assert_in_range(low_at, 8, 40);
+    sched_close(&s);
+}
+
+static void e8_server_urgent_mail_has_the_first_connections(void **state)
+{
+    (void)state;
+    struct sched *s = open_index();
+    char key[32];
+    uint32_t urgent[3], got = 0;
+    for (unsigned i = 0; i < 60; i++) {
+        int n = snprintf(key, sizeof key, "smtp:%u", i);
+        assert_true(n > 0);
+        (void)add_urgent(s, i + 1, key, i % 2 ? 0 : -1);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        int n = snprintf(key, sizeof key, "smtp:urgent%u", i);
+        assert_true(n > 0);
+        urgent[i] = add_urgent(s, 100 + i, key, 1);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        uint32_t p = sched_dispatch(s);
+        got += p == urgent[0] || p == urgent[1] || p == urgent[2];
+    }
+    assert_int_equal(got, 3);
+    /* All other places go to normal mail first, but low mail is not left out. */
+    uint32_t low = 0;
+    for (uint32_t p = sched_dispatch(s); p; p = sched_dispatch(s))
+        low += sched_part(s, p)->priority < 0;
+    assert_in_range(low, 1, JOBS_MAX - 4 - 30 + 3);
+    sched_close(&s);
+}
+
+static void a_message_with_one_recipient_takes_128_bytes(void **state)
+{
+    (void)state;
+    /* its part may wait in the heap, and the hash is at most half and at least a quarter full */
+    assert_true(sizeof(struct sched_message) + sizeof(struct sched_part) + sizeof(struct heap_item) +
+                    4 * sizeof(uint32_t) <=
+                128);
 }
 
 static void a_dead_destination_is_asked_once_and_then_again_with_one_job(void **state)
@@ -506,6 +630,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_operations_agree_with_the_model),
         cmocka_unit_test(destinations_take_turns),
+        cmocka_unit_test(e8_server_higher_priority_goes_first),
+        cmocka_unit_test(e8_server_no_priority_starves_another),
+        cmocka_unit_test(e8_server_urgent_mail_has_the_first_connections),
+        cmocka_unit_test(a_message_with_one_recipient_takes_128_bytes),
         cmocka_unit_test(a_dead_destination_is_asked_once_and_then_again_with_one_job),
         cmocka_unit_test(the_last_of_several_restored_times_counts),
         cmocka_unit_test(no_more_jobs_than_allowed),

@@ -50,6 +50,7 @@ enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination,
     struct sched_message *m = sched_message(s, message);
     p->message = message;
     p->destination = destination;
+    p->priority = m->priority;
     p->next_in_message = m->first_part;
     m->first_part = handle;
     sched_destination(s, destination)->part_count++;
@@ -153,6 +154,15 @@ void sched_part_restore(struct sched *s, uint32_t handle, uint16_t tries, int64_
     else
         return;
     state_wait(s, handle, next_s < 0 ? 0 : (uint32_t)next_s);
+}
+
+void sched_part_until(struct sched *s, uint32_t handle, int64_t latest_s)
+{
+    struct sched_part *p = sched_part(s, handle);
+    if (p->state != SCHED_WAITING || (int64_t)p->next_s <= latest_s)
+        return;
+    state_wait_end(s, handle);
+    state_wait(s, handle, latest_s < 0 ? 0 : (uint32_t)latest_s);
 }
 
 void sched_part_retry(struct sched *s, uint32_t handle)

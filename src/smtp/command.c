@@ -35,7 +35,7 @@ static bool is_printable(slice line, bool utf8)
 static void refuse_order(struct smtp_server *s, const struct smtp_verb *verb)
 {
     bool unknown_client = s->dialogue == SMTP_NEW;
-    smtp_session_say(s, STATUS_BAD_SEQUENCE, unknown_client ? SLICE("Send HELO or EHLO first") : verb->out_of_order);
+    smtp_session_say(s, STATUS_BAD_SEQUENCE, unknown_client ? smtp_verb_greet_first(s) : verb->out_of_order);
 }
 
 static bool login_missing(const struct smtp_server *s, const struct smtp_verb *verb)

@@ -93,7 +93,7 @@ static bool read_text(struct smtp_dot *d, slice *in, slice *run_r)
     } else if (n == 0 && stop == '\n') {
         *in = slice_skip(*in, 1);
         d->bare = true;
-        d->state = TEXT;
+        d->state = d->dots ? LINE_START : TEXT;
         run = SLICE("\r\n");
     }
     if (run.len == 0)

@@ -15,6 +15,7 @@ struct drive {
     int64_t now;
     buf log; /* events */
     buf replies;
+    buf told;          /* what MAIL and RCPT said, by drive_print_mail and drive_print_rcpt */
     buf body;          /* of the transaction in hand */
     buf taken;         /* each message taken: its content, then "\n--\n" */
     unsigned bodies;   /* BODY events */
@@ -24,6 +25,8 @@ struct drive {
     bool tls;    /* STARTTLS was seen: stop feeding, then drive_secured */
     char why[64];
     struct body_facts facts;
+    uint32_t permits;     /* given again after XCLIENT */
+    bool refuse_data;     /* the transaction has a recipient "nodata" */
     slice challenge_name; /* LOGIN: which question is open */
 };
 
@@ -34,6 +37,7 @@ static inline void drive_open(struct drive *d, const struct smtp_server_options 
         d->options.hostname = SLICE("mx.example.org");
     buf_init(&d->log, 64 << 20);
     buf_init(&d->replies, 64 << 20);
+    buf_init(&d->told, 64 << 20);
     buf_init(&d->body, 64 << 20);
     buf_init(&d->taken, 64 << 20);
     enum err e = smtp_server_open(&d->options, 0, &d->server);
@@ -46,6 +50,7 @@ static inline void drive_close(struct drive *d)
     smtp_server_close(&d->server);
     buf_deinit(&d->log);
     buf_deinit(&d->replies);
+    buf_deinit(&d->told);
     buf_deinit(&d->body);
     buf_deinit(&d->taken);
 }
@@ -100,14 +105,98 @@ static inline void drive_login(struct drive *d, const struct smtp_server_event *
     drive_answer(d, status_verdict(good ? STATUS_AUTH_OK : STATUS_AUTH_FAILED));
 }
 
+static inline void drive_say(buf *b, const char *name, slice value)
+{
+    if (value.len == 0)
+        return;
+    if (b->len > 0)
+        buf_append_char(b, ' ');
+    buf_append(b, slice_str(name));
+    buf_append(b, value);
+}
+
+static inline void drive_say_flags(buf *b, uint32_t flags)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {
+        {ENVELOPE_BODY_8BIT, "8bit"},      {ENVELOPE_BODY_BINARY, "binary"},  {ENVELOPE_SMTPUTF8, "utf8"},
+        {ENVELOPE_RET_FULL, "full"},       {ENVELOPE_RET_HDRS, "hdrs"},       {ENVELOPE_REQUIRETLS, "requiretls"},
+        {ENVELOPE_BY_NOTIFY, "by-notify"}, {ENVELOPE_BY_RETURN, "by-return"}, {ENVELOPE_BY_TRACE, "by-trace"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (flags & names[i].bit)
+            drive_say(b, "", slice_str(names[i].name));
+}
+
+static inline void drive_say_mail(buf *b, const struct smtp_mail_parameters *m)
+{
+    drive_say(b, "envid=", m->envid);
+    drive_say(b, "auth=", m->auth);
+    drive_say(b, "tag=", m->tag);
+    if (m->hold_s)
+        buf_printf(b, " hold=%lld", (long long)m->hold_s);
+    if (m->release_s)
+        buf_printf(b, " release=%lld", (long long)m->release_s);
+    if (m->by)
+        buf_printf(b, " by=%lld", (long long)m->by_s);
+    if (m->priority)
+        buf_printf(b, " priority=%d", m->priority);
+}
+
+static inline void drive_say_rcpt(buf *b, const struct smtp_rcpt_parameters *r)
+{
+    static const char *const names[] = {"never", "success", "failure", "delay"};
+    for (size_t i = 0; i < 4; i++)
+        if (r->notify >> i & 1)
+            drive_say(b, "", slice_str(names[i]));
+    drive_say(b, "orcpt=", r->orcpt);
+}
+
+/* An envelope's own words, to be compared with what the other side's envelope says. by_s: 0 none. */
+static inline void drive_print_mail(buf *b, uint32_t flags, slice envid, int64_t by_s, int priority)
+{
+    buf_printf(b, "MAIL flags %u envid ", flags & ~(unsigned)ENVELOPE_TRUSTED);
+    buf_append_escaped(b, envid);
+    buf_printf(b, " by %lld priority %d\n", (long long)by_s, priority);
+}
+
+static inline void drive_print_rcpt(buf *b, unsigned notify, slice orcpt)
+{
+    buf_printf(b, "RCPT notify %u orcpt ", notify);
+    buf_append_escaped(b, orcpt);
+    buf_append_char(b, '\n');
+}
+
+static inline void drive_tell(struct drive *d, const struct smtp_server_event *e)
+{
+    static const struct smtp_mail_parameters no_mail;
+    static const struct smtp_rcpt_parameters no_rcpt;
+    const struct smtp_mail_parameters *m = e->mail ? e->mail : &no_mail;
+    const struct smtp_rcpt_parameters *r = e->rcpt ? e->rcpt : &no_rcpt;
+    if (e->kind == SMTP_SERVER_MAIL)
+        drive_print_mail(&d->told, e->envelope_flags, m->envid, m->by ? m->by_s : 0, m->priority);
+    else
+        drive_print_rcpt(&d->told, r->notify, r->orcpt);
+}
+
 static inline void drive_path(struct drive *d, const char *what, const struct smtp_server_event *e)
 {
-    char text[600];
-    buf b;
+    char text[600], said[2000];
+    buf b, more;
     buf_init_fixed(&b, text, sizeof text);
+    buf_init_fixed(&more, said, sizeof said);
     address_print(&b, e->path);
-    slice more = e->envelope_flags & ENVELOPE_BODY_8BIT ? SLICE("8bit") : SLICE_NONE;
-    drive_note(d, what, buf_slice(&b), more);
+    if (e->kind == SMTP_SERVER_MAIL) {
+        d->refuse_data = false;
+        drive_say_flags(&more, e->envelope_flags);
+        drive_say_mail(&more, e->mail);
+    } else {
+        d->refuse_data = d->refuse_data || slice_starts(e->path.local, SLICE("nodata"));
+        drive_say_rcpt(&more, e->rcpt);
+    }
+    drive_note(d, what, buf_slice(&b), buf_slice(&more));
+    drive_tell(d, e);
     struct verdict v = {.code = 250, .enhanced = {2, 0, 0}};
     if (slice_starts(e->path.local, SLICE("bad")))
         v = status_verdict(STATUS_USER_UNKNOWN);
@@ -116,6 +205,23 @@ static inline void drive_path(struct drive *d, const char *what, const struct sm
     if (slice_starts(e->path.local, SLICE("full")))
         v = status_verdict(STATUS_MAILBOX_FULL);
     drive_answer(d, v);
+}
+
+static inline void drive_peer(struct drive *d, const char *what, const struct smtp_server_event *e)
+{
+    static const char *const names[] = {"name",  "addr",     "port",     "proto", "helo",
+                                        "login", "destaddr", "destport", "ident", "source"};
+    char text[3000];
+    buf b;
+    buf_init_fixed(&b, text, sizeof text);
+    for (size_t i = 0; i < SMTP_PEER_ATTRIBUTES; i++)
+        if (e->peer->given >> i & 1)
+            buf_printf(&b, "%s%s=%.*s", b.len > 0 ? " " : "", names[i], SLICE_ARG(e->peer->value[i]));
+    drive_note(d, what, buf_slice(&b), SLICE_NONE);
+    bool refused = slice_equal(e->peer->value[SMTP_PEER_NAME], SLICE("bad.example"));
+    drive_answer(d, status_verdict(refused ? STATUS_TRANSACTION_FAILED : STATUS_OK));
+    if (e->kind == SMTP_SERVER_XCLIENT && !refused)
+        smtp_server_permit(d->server, d->permits);
 }
 
 static inline void drive_end(struct drive *d, const struct smtp_server_event *e)
@@ -161,8 +267,8 @@ static inline void drive_event(struct drive *d, const struct smtp_server_event *
         drive_path(d, "RCPT", e);
         break;
     case SMTP_SERVER_DATA:
-        drive_note(d, "DATA", SLICE_NONE, SLICE_NONE);
-        drive_answer(d, status_verdict(STATUS_OK));
+        drive_note(d, "DATA", e->chunking ? SLICE("chunks") : SLICE_NONE, SLICE_NONE);
+        drive_answer(d, status_verdict(d->refuse_data ? STATUS_QUEUE_BUSY : STATUS_OK));
         break;
     case SMTP_SERVER_BODY:
         assert(e->text.len > 0);
@@ -187,17 +293,26 @@ static inline void drive_event(struct drive *d, const struct smtp_server_event *
         drive_login(d, e);
         break;
     case SMTP_SERVER_VRFY:
-        drive_note(d, "VRFY", e->text, SLICE_NONE);
-        drive_answer(d, status_verdict(STATUS_CANNOT_VRFY));
+        drive_note(d, "VRFY", e->text, e->envelope_flags & ENVELOPE_SMTPUTF8 ? SLICE("utf8") : SLICE_NONE);
+        if (slice_starts(e->text, SLICE("utf8")))
+            drive_answer(d, status_verdict_text(STATUS_OK, SLICE("Jos\xc3\xa9 <jos\xc3\xa9@example.org>\xc2\x85")));
+        else
+            drive_answer(d, status_verdict(STATUS_CANNOT_VRFY));
         break;
     case SMTP_SERVER_EXPN:
         drive_note(d, "EXPN", e->text, SLICE_NONE);
         drive_answer(d, status_verdict_text(STATUS_OK, SLICE("Alice <alice@example.org>\n<bob@example.org>")));
         break;
     case SMTP_SERVER_ETRN:
+        drive_note(d, "ETRN", e->text, SLICE_NONE);
+        drive_answer(d,
+                     status_verdict(slice_starts(e->text, SLICE("bad")) ? STATUS_ETRN_REFUSED : STATUS_ETRN_STARTED));
+        break;
     case SMTP_SERVER_XCLIENT:
+        drive_peer(d, "XCLIENT", e);
+        break;
     case SMTP_SERVER_XFORWARD:
-        drive_answer(d, status_verdict(STATUS_OK));
+        drive_peer(d, "XFORWARD", e);
         break;
     case SMTP_SERVER_REFUSED:
         drive_note(d, "REFUSED", status_verdict(e->status).text, SLICE_NONE);

@@ -94,6 +94,9 @@ static void describe(const struct smtp_server *s, struct smtp_server_event *e)
         e->path = s->path;
         e->rcpt = s->rcpt ? s->rcpt : &no_rcpt;
         break;
+    case SMTP_SERVER_REFUSED:
+        e->path = s->path;
+        break;
     case SMTP_SERVER_DATA:
         e->chunking = s->chunking;
         break;

@@ -112,7 +112,7 @@ struct smtp_server_event {
     slice mechanism; /* AUTH: upper case */
     bool esmtp;      /* HELO: it was EHLO */
     bool initial;    /* AUTH: an initial response was given (it may be empty) */
-    struct address path;     /* MAIL, RCPT; null reverse-path: both parts empty */
+    struct address path;     /* MAIL, RCPT, and the last of these at REFUSED; null reverse-path: both parts empty */
     uint64_t size;           /* MAIL: SIZE=, 0 when not given */
     uint32_t envelope_flags; /* MAIL: ENVELOPE_BODY_8BIT...; VRFY, EXPN: ENVELOPE_SMTPUTF8 when it was said */
     const struct smtp_mail_parameters *mail; /* MAIL; until it is answered */

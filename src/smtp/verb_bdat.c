@@ -37,7 +37,7 @@ static struct verdict judge(const struct smtp_server *s, uint64_t size)
     if (s->chunks_failed)
         return status_verdict_text(STATUS_BAD_SEQUENCE, SLICE("The message has failed already, send RSET"));
     if (s->dialogue != SMTP_TRANSACTION)
-        return status_verdict_text(STATUS_BAD_SEQUENCE, s->dialogue == SMTP_NEW ? SLICE("Send HELO or EHLO first")
+        return status_verdict_text(STATUS_BAD_SEQUENCE, s->dialogue == SMTP_NEW ? smtp_verb_greet_first(s)
                                                                                 : SLICE("Need MAIL command first"));
     if (s->recipients == 0)
         return s->recipients_refused > 0 && !s->o->lmtp

@@ -36,6 +36,11 @@ void smtp_verb_ehlo(struct smtp_server *s, slice argument)
     introduce(s, argument, true);
 }
 
+slice smtp_verb_greet_first(const struct smtp_server *s)
+{
+    return s->o->lmtp ? SLICE("Send LHLO first") : SLICE("Send HELO or EHLO first");
+}
+
 static void append_offer(const struct smtp_server *s, buf *b)
 {
     for (size_t i = 0; i < SMTP_EXTENSION_COUNT; i++) {

@@ -46,6 +46,7 @@ static bool take_path(struct smtp_server *s, slice argument, bool rcpt)
         smtp_session_status(s, rcpt ? STATUS_BAD_PATH_RECIPIENT : STATUS_BAD_PATH_SENDER);
         return false;
     }
+    hold_path(s, path);
     if (!smtp_parameters_take(s, rest, rcpt))
         return false;
     /* RFC 6531 section 3.5; the parameter of MAIL comes behind the path, and counts for all its recipients */
@@ -54,7 +55,6 @@ static bool take_path(struct smtp_server *s, slice argument, bool rcpt)
         smtp_session_status(s, STATUS_NEEDS_SMTPUTF8);
         return false;
     }
-    hold_path(s, path);
     return true;
 }
 

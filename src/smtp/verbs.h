@@ -29,6 +29,9 @@ const struct smtp_verb *smtp_verb_at(size_t i);
 bool smtp_verb_closes(slice line);
 void smtp_verb_refuse_http(struct smtp_server *s);
 
+/* The 503 to a client that has not said who it is. */
+slice smtp_verb_greet_first(const struct smtp_server *s);
+
 /* One more parameter of MAIL or RCPT, "NAME=VALUE", or "NAME" alone. Returns STATUS_OK or why not. */
 struct smtp_parameter {
     slice name;

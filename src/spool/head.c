@@ -8,6 +8,7 @@
 #define TAG_ENVELOPE 'E'
 #define TAG_RECIPIENT 'R'
 #define TAG_ALIAS_TARGET 'A'
+#define TAG_NOTICE 'N'
 #define TAG_END 'Z'
 /* The shortest encodings: what bounds the counts that are believed. */
 #define RECIPIENT_MIN 8
@@ -50,13 +51,17 @@ static void put_facts(buf *b, const struct body_facts *f)
 
 static void put_recipient(buf *b, const struct recipient *r)
 {
-    bool alias = r->kind == RECIPIENT_ALIAS_TARGET;
-    field_put_u8(b, alias ? TAG_ALIAS_TARGET : TAG_RECIPIENT);
+    static const uint8_t tags[] = {[RECIPIENT_ADDRESS] = TAG_RECIPIENT,
+                                   [RECIPIENT_ALIAS_TARGET] = TAG_ALIAS_TARGET,
+                                   [RECIPIENT_NOTICE] = TAG_NOTICE};
+    field_put_u8(b, tags[r->kind]);
     field_put_u8(b, r->notify);
     field_put_string(b, r->address);
     field_put_string(b, r->original);
     field_put_string(b, r->orcpt);
-    if (!alias)
+    if (r->kind == RECIPIENT_NOTICE)
+        field_put_u8(b, (uint8_t)r->index);
+    if (r->kind != RECIPIENT_ALIAS_TARGET)
         return;
     field_put_string(b, r->table);
     field_put_string(b, r->key);
@@ -116,10 +121,17 @@ static enum err get_facts(struct field_reader *r, struct body_facts *f)
     return (flags & ~FACTS_KNOWN) == 0 ? ERR_OK : ERR_UNSUPPORTED;
 }
 
+static enum err get_notice(struct field_reader *r, struct recipient *rcpt)
+{
+    rcpt->kind = RECIPIENT_NOTICE;
+    rcpt->index = field_u8(r);
+    return rcpt->index <= DSN_EXPANDED ? ERR_OK : ERR_UNSUPPORTED;
+}
+
 static enum err get_recipient(struct field_reader *r, struct recipient *rcpt)
 {
     uint8_t tag = field_u8(r);
-    if (tag != TAG_RECIPIENT && tag != TAG_ALIAS_TARGET)
+    if (tag != TAG_RECIPIENT && tag != TAG_ALIAS_TARGET && tag != TAG_NOTICE)
         return wrong_tag(r);
     rcpt->notify = field_u8(r);
     rcpt->address = field_string(r);
@@ -127,6 +139,8 @@ static enum err get_recipient(struct field_reader *r, struct recipient *rcpt)
     rcpt->orcpt = field_string(r);
     if (tag == TAG_RECIPIENT)
         return ERR_OK;
+    if (tag == TAG_NOTICE)
+        return get_notice(r, rcpt);
     rcpt->kind = RECIPIENT_ALIAS_TARGET;
     rcpt->table = field_string(r);
     rcpt->key = field_string(r);

@@ -48,6 +48,7 @@ enum spool_outcome_kind {
     SPOOL_RELEASED,
     SPOOL_REMOVED, /* by an admin, no bounce */
     SPOOL_WARNED,  /* the delay warning was sent */
+    SPOOL_BY_TOLD, /* the time to deliver by is over (RFC 2852), and its report was sent */
 };
 
 struct spool_outcome {

@@ -14,6 +14,11 @@ static struct recipient rcpts_b[] = {
      .table = SLICE("/etc/aliases"),
      .key = SLICE("prog"),
      .index = 2},
+    {.kind = RECIPIENT_NOTICE,
+     .address = SLICE("team@example.com"),
+     .orcpt = SLICE("rfc822;team@example.com"),
+     .notify = NOTIFY_SUCCESS,
+     .index = DSN_EXPANDED},
 };
 static const struct envelope envelopes[] = {
     {.reverse_path = SLICE("s@example.org"),
@@ -25,7 +30,7 @@ static const struct envelope envelopes[] = {
      .flags = ENVELOPE_BODY_8BIT | ENVELOPE_RET_HDRS,
      .recipient_count = 2,
      .recipients = rcpts_a},
-    {.reverse_path = {NULL, 0}, .flags = ENVELOPE_BOUNCE, .recipient_count = 1, .recipients = rcpts_b},
+    {.reverse_path = {NULL, 0}, .flags = ENVELOPE_BOUNCE, .recipient_count = 2, .recipients = rcpts_b},
 };
 static const struct spool_head full = {
     .id = 0x123456789abcdef0,
@@ -69,7 +74,7 @@ static void head_comes_back_whole(void **state)
     assert_memory_equal(&h.facts, &full.facts, sizeof(h.facts));
     assert_true(slice_equal(h.origin.helo, full.origin.helo));
     assert_true(slice_equal(h.origin.login, full.origin.login));
-    assert_int_equal(spool_head_recipient_count(&h), 3);
+    assert_int_equal(spool_head_recipient_count(&h), 4);
     assert_true(slice_equal(h.envelopes[0].tag, SLICE("job/7")));
     assert_int_equal(h.envelopes[0].release_s, 1795287600);
     assert_int_equal(h.envelopes[0].deliver_by_s, 1795290000);
@@ -83,7 +88,11 @@ static void head_comes_back_whole(void **state)
     assert_int_equal(r->index, 2);
     assert_true(slice_equal(r->key, SLICE("prog")));
     assert_int_equal(e->reverse_path.len, 0);
-    assert_null(spool_head_recipient(&h, 3, &e));
+    r = spool_head_recipient(&h, 3, &e);
+    assert_int_equal(r->kind, RECIPIENT_NOTICE);
+    assert_int_equal(r->index, DSN_EXPANDED);
+    assert_true(slice_equal(r->orcpt, SLICE("rfc822;team@example.com")));
+    assert_null(spool_head_recipient(&h, 4, &e));
     arena_deinit(&arena);
     buf_deinit(&b);
 }
@@ -164,6 +173,9 @@ static void newer_tags_are_told_apart(void **state)
     b.ptr[b.len - 1] = 'Y';
     assert_int_equal(spool_head_decode(buf_slice(&b), &arena, &h), ERR_UNSUPPORTED);
     b.ptr[b.len - 1] = 'Z';
+    b.ptr[b.len - 2] = DSN_EXPANDED + 1;
+    assert_int_equal(spool_head_decode(buf_slice(&b), &arena, &h), ERR_UNSUPPORTED);
+    b.ptr[b.len - 2] = DSN_EXPANDED;
     b.ptr[0] = 3;
     assert_int_equal(spool_head_decode(buf_slice(&b), &arena, &h), ERR_UNSUPPORTED);
     arena_deinit(&arena);
@@ -219,7 +231,7 @@ static void outcome_comes_back(void **state)
     assert_true(slice_equal(back.remote, o.remote));
     for (size_t len = 0; len < b.len; len++)
         assert_int_not_equal(spool_outcome_decode(slice_of(b.ptr, len), &back), ERR_OK);
-    b.ptr[1] = SPOOL_WARNED + 1;
+    b.ptr[1] = SPOOL_BY_TOLD + 1;
     assert_int_equal(spool_outcome_decode(buf_slice(&b), &back), ERR_UNSUPPORTED);
     buf_deinit(&b);
 }

@@ -28,7 +28,7 @@ enum err spool_outcome_decode(slice bytes, struct spool_outcome *outcome_r)
     if (field_u8(&r) != OUTCOME_VERSION)
         return bytes.len > 0 ? ERR_UNSUPPORTED : ERR_CORRUPT;
     struct spool_outcome o = {.kind = field_u8(&r)};
-    if (!r.failed && (o.kind < SPOOL_DELIVERED || o.kind > SPOOL_WARNED))
+    if (!r.failed && (o.kind < SPOOL_DELIVERED || o.kind > SPOOL_BY_TOLD))
         return ERR_UNSUPPORTED;
     o.id = field_u64(&r);
     o.recipient = field_u32(&r);

@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                            .count = data[0] % 3,
                            .recipients = recipients,
                            .original = in,
-                           .original_full = (data[2] & 1) != 0};
+                           .original_full = (data[2] & 1) != 0,
+                           .international = (data[2] & 2) != 0};
     buf b;
     buf_init(&b, (size_t)1 << (10 + data[2] % 12));
     dsn_print(&b, &r);

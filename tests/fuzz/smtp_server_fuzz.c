@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* A client's bytes into the server engine, in one piece, byte by byte, and cut at every byte: the same events, replies and messages come out. The
- * first byte chooses options; the session ends where TLS begins. */
+ * first three bytes choose options and what the session may do; the session ends where TLS begins. */
 #include "smtp/drive_test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct smtp_server_options choose(uint8_t bits)
+static struct smtp_server_options choose(uint8_t bits, uint8_t more)
 {
     struct smtp_server_options o = {.max_line = 64, .max_recipients = 3, .hops = 2};
     o.bare_newline_reject = bits & 1;
@@ -17,12 +17,31 @@ static struct smtp_server_options choose(uint8_t bits)
     o.max_errors = bits >> 6 & 1 ? 3 : 0;
     o.max_messages = bits >> 6 & 1 ? 2 : 0;
     o.auth_mechanisms = bits >> 7 & 1 ? SLICE("PLAIN LOGIN") : SLICE_NONE;
+    o.lmtp = more & 1;
+    o.etrn = more >> 1 & 1;
+    o.future_release_max_s = more >> 2 & 1 ? 86400 : 0;
+    o.deliver_by_min_s = more >> 3 & 1 ? 60 : 0;
     return o;
 }
 
-static void run(struct drive *d, const struct smtp_server_options *o, slice in, size_t first, size_t piece)
+struct session {
+    struct smtp_server_options options;
+    uint8_t rights;
+    slice in;
+};
+
+static void run(struct drive *d, const struct session *s, size_t first, size_t piece)
 {
-    drive_open(d, o);
+    slice in = s->in;
+    drive_open(d, &s->options);
+    d->permits = s->rights & 7;
+    smtp_server_permit(d->server, d->permits);
+    if (s->rights >> 3 & 1)
+        smtp_server_trust(d->server);
+    if (s->rights >> 4 & 1)
+        smtp_server_start_secured(d->server);
+    if (s->rights >> 5 & 1)
+        smtp_server_clock(d->server, 0, 1795288115);
     drive_read(d, slice_sub(in, 0, first));
     drive_read_cut(d, slice_skip(in, first), piece);
     if (d->tls) {
@@ -47,17 +66,16 @@ static void compare(const struct drive *a, const struct drive *b)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct drive whole, cut;
-    if (size == 0 || size > 2048)
+    if (size < 3 || size > 2048)
         return 0;
-    struct smtp_server_options o = choose(data[0]);
-    slice in = slice_of(data + 1, size - 1);
-    run(&whole, &o, in, in.len, 1);
-    run(&cut, &o, in, 0, 1);
+    struct session s = {choose(data[0], data[1]), data[2], slice_of(data + 3, size - 3)};
+    run(&whole, &s, s.in.len, 1);
+    run(&cut, &s, 0, 1);
     compare(&whole, &cut);
     drive_close(&cut);
-    size_t step = in.len / 40 + 1;
-    for (size_t i = 1; i < in.len; i += step) {
-        run(&cut, &o, in, i, in.len);
+    size_t step = s.in.len / 40 + 1;
+    for (size_t i = 1; i < s.in.len; i += step) {
+        run(&cut, &s, i, s.in.len);
         compare(&whole, &cut);
         drive_close(&cut);
     }

@@ -67,6 +67,17 @@
 {HEAD "[queue]\nretry = [\"1m\", \"x\"]\n", "t.toml:4:16: error: \"x\" is not a duration like \"90s\", \"4h\" or \"5d\"", NULL},
 {HEAD "[queue]\nretry = [\"0s\"]\n", "t.toml:4:10: error: a wait in \"retry\" must be between 1s and 7d, not \"0s\"", NULL},
 {HEAD "[queue]\ndir = \"queue\"\n", "t.toml:4:7: error: \"dir\" must be an absolute path, not \"queue\"", NULL},
+/* [batch] */
+{HEAD "[batch]\nfolder = \"jobs\"\n", "t.toml:4:10: error: \"folder\" must be an absolute path, not \"jobs\"", NULL},
+{HEAD "[batch]\nallow = \"root\"\n", "t.toml:4:9: error: \"allow\" must be an array of strings, not a string", NULL},
+{HEAD "[batch]\nallow = [\"root\", \"@\"]\n", "t.toml:4:18: error: \"@\" in \"allow\" is neither a user nor an \"@group\"", NULL},
+{HEAD "[batch]\nallow = [\"a/b\"]\n", "t.toml:4:10: error: \"a/b\" in \"allow\" is neither a user nor an \"@group\"", NULL},
+{HEAD "[batch]\nadministrators = [\"a\", \"b\", \"c\", \"d\", \"e\"]\n", "t.toml:4:18: error: \"administrators\" has at most 4 addresses", NULL},
+{HEAD "[batch]\nerror_limit = -1\n", "t.toml:4:15: error: \"error_limit\" must be between 0 and 1000000, not -1", NULL},
+{HEAD "[batch]\nbad_job = \"remove\"\n", "t.toml:4:11: error: \"bad_job\" must be \"hold\", \"delete\" or \"dead-letter\", not \"remove\"", NULL},
+{HEAD "[batch]\nbad_job = \"dead_letter\"\n", "t.toml:4:11: error: \"bad_job\" must be \"hold\", \"delete\" or \"dead-letter\", not \"dead_letter\"", "dead-letter"},
+{HEAD "[batch]\ndead_letter = \"x\"\n", "t.toml:4:15: error: \"dead_letter\" must be an absolute path, not \"x\"", NULL},
+{HEAD "[batch]\nadministrators = [\"a b\"]\n", "t.toml:4:19: error: \"a b\" is not an address", NULL},
 /* the host */
 {"postmaster = \"a@b.example\"\n", "t.toml:1:1: error: \"hostname\" is missing", NULL},
 {"hostname = \"a.example\"\n", "t.toml:1:1: error: \"postmaster\" is missing", NULL},

@@ -11,6 +11,7 @@
 
 static const char *const query_words[] = {"none", "authenticated", "any", NULL};
 static const char *const hash_words[] = {"yescrypt", "argon2id", NULL};
+static const char *const bad_job_words[] = {"hold", "delete", "dead-letter", NULL};
 static const char *const newline_words[] = {"normalize", "reject", NULL};
 
 static const struct option top[] = {
@@ -36,6 +37,7 @@ static const struct option top[] = {
     {.name = "send_as", .type = OPTION_TABLE, .offset = AT(draft_top, send_as)},
     {.name = "limits", .type = OPTION_TABLE, .offset = AT(draft_top, limits)},
     {.name = "auth", .type = OPTION_TABLE, .offset = AT(draft_top, auth)},
+    {.name = "batch", .type = OPTION_TABLE, .offset = AT(draft_top, batch)},
     {.name = "sender", .type = OPTION_LATER},
     {.name = "access", .type = OPTION_LATER},
     {.name = "filter", .type = OPTION_LATER},
@@ -91,7 +93,8 @@ static const struct option tls[] = {
 
 static const struct option auth[] = {
     {"via", OPTION_STRING, AT(draft_auth, via),
-     .doc = "Who knows passwords: the accounts of `thurn user` when absent; \"file:PATH\", lines of LOGIN:HASH with hashes of crypt(3) "
+     .doc = "Who knows passwords: the accounts of `thurn user` when absent; \"file:PATH\", lines of LOGIN:HASH with "
+            "hashes of crypt(3) "
             "or argon2id; \"dovecot:PATH\", the auth-client socket of Dovecot."},
     {"hash", OPTION_WORD, AT(draft_auth, hash), .fallback = "yescrypt", .words = hash_words,
      .doc = "What `thurn user` hashes new passwords with: yescrypt, argon2id."},
@@ -110,7 +113,8 @@ static const struct option auth[] = {
     {"jwt_key", OPTION_PATH, AT(draft_auth, jwt_key),
      .doc = "Public keys, PEM (RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), that OAuth tokens are signed with; "
             "OAUTHBEARER and XOAUTH2 are offered."},
-    {"jwt_issuer", OPTION_STRING, AT(draft_auth, jwt_issuer), .doc = "\"iss\" that a token must have; any when absent."},
+    {"jwt_issuer", OPTION_STRING, AT(draft_auth, jwt_issuer),
+     .doc = "\"iss\" that a token must have; any when absent."},
     {"jwt_audience", OPTION_STRING, AT(draft_auth, jwt_audience),
      .doc = "\"aud\" that a token must have. Required with jwt_key: a token for another service is none for us."},
     {"claim", OPTION_STRING, AT(draft_auth, claim), .fallback = "email", .doc = "Claim of a token that is the login."},
@@ -212,7 +216,7 @@ static const struct option limits[] = {
      .doc = "Received fields above which a message is taken for a loop; 0 is no limit."},
     {"pregreet", OPTION_MILLISECONDS, AT(conf_limits, pregreet_ms), 0, 60, "0s",
      .doc = "How long to wait for clients that speak before the greeting; \"0s\" is not at all."},
-    {"tarpit", OPTION_MILLISECONDS, AT(conf_limits, tarpit_ms), 0, 30, "1s",
+    {"tarpit", OPTION_MILLISECONDS, AT(conf_limits, tarpit_ms), 0, 30, "0s",
      .doc = "How much longer each reply takes from a session's eleventh error on, up to 5 times this; \"0s\" is not at "
             "all."},
     {"command_timeout", OPTION_MILLISECONDS, AT(conf_limits, command_timeout_ms), 1, 3600, "5m",
@@ -233,6 +237,21 @@ static const struct option limits[] = {
      .words = newline_words, .doc = "What to do about a bare CR or LF in a message: normalize, reject."},
     {"strict_paths", OPTION_BOOL, AT(conf_limits, strict_paths), .fallback = "false",
      .doc = "Refuse MAIL FROM: a@b without brackets."},
+};
+
+static const struct option batch[] = {
+    {"folder", OPTION_PATH, AT(draft_batch, folder),
+     .doc = "Folder that `thurn batch --watch` takes jobs from, and where `thurn batch` puts those of ordinary users."},
+    {"allow", OPTION_STRINGS, AT(draft_batch, allow), .fallback = "[\"root\"]",
+     .doc = "Who may submit jobs: names of system users, and \"@GROUP\"."},
+    {"administrators", OPTION_STRINGS, AT(draft_batch, administrators), .fallback = "[]",
+     .doc = "Up to four addresses that get a report of each job."},
+    {"error_limit", OPTION_COUNT, AT(draft_batch, error_limit), 0, 1000000, "5",
+     .doc = "Lines of a job that are not understood at which the rest of it is given up (see bad_job); 0 is no limit."},
+    {"bad_job", OPTION_WORD, AT(draft_batch, bad_job), .fallback = "hold", .words = bad_job_words,
+     .doc = "What becomes of the rest of a job that cannot be run to its end: hold, delete, dead-letter."},
+    {"dead_letter", OPTION_PATH, AT(draft_batch, dead_letter),
+     .doc = "Folder of dead letters; STATE_DIR/batch/dead when absent."},
 };
 
 const struct section option_sections[SECTION_COUNT] = {
@@ -257,4 +276,5 @@ const struct section option_sections[SECTION_COUNT] = {
         {"send_as", NULL, NULL, 0,
          .doc = "More addresses for a login: \"alice@example.org\" = [\"*@example.net\", \"info@example.org\"]"},
     [SECTION_LIMITS] = {"limits", NULL, ROWS(limits), .doc = "Limits"},
+    [SECTION_BATCH] = {"batch", NULL, ROWS(batch), .doc = "Files of SMTP commands: thurn-batch(1)"},
 };

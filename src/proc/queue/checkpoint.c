@@ -4,7 +4,8 @@
 #include "proc/queue/state.h"
 
 #define SLICE_MESSAGES 5000
-#define STATE_VERSION 3
+#define STATE_VERSION 4
+#define STATE_VERSION_PLAIN 3 /* of a message without priority and wishes */
 #define REASON_MAX 200
 #define STATE_MAX (8u * 1024 * 1024)
 #define CHANGES_MIN 100000u
@@ -55,13 +56,27 @@ static void part_encode(const struct queue *q, buf *b, uint32_t handle)
         put(b, list[i], 4);
 }
 
+static void wish_encode(buf *b, int8_t priority, const struct wish *w)
+{
+    put(b, (uint8_t)priority, 1);
+    put(b, w->release_s, 4);
+    put(b, w->deliver_by_s, 4);
+    put(b, w->tag, 4);
+    put(b, w->flags, 1);
+}
+
 static void state_encode(const struct queue *q, buf *b, const struct sched_message *m)
 {
-    put(b, STATE_VERSION, 1);
+    const struct wish none = {0};
+    const struct wish *w = m->extra ? slab_at(&q->wishes, m->extra) : &none;
+    bool plain = !m->extra && m->priority == 0;
+    put(b, plain ? STATE_VERSION_PLAIN : STATE_VERSION, 1);
     put(b, q->route_stamp, 8);
     put(b, m->flags, 1);
     put(b, m->arrival_s, 4);
     put(b, m->size, 4);
+    if (!plain)
+        wish_encode(b, m->priority, w);
     for (uint32_t part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message)
         part_encode(q, b, part);
 }
@@ -196,11 +211,25 @@ static void known_replace(struct queue *q, uint32_t message, const struct sched_
         (void)sched_part_finish(q->sched, part);
 }
 
+static bool wish_decode(slice *s, struct sched_message *m, struct wish *w)
+{
+    uint64_t priority, release_s, deliver_by_s, tag, flags;
+    if (!get(s, 1, &priority) || !get(s, 4, &release_s) || !get(s, 4, &deliver_by_s) || !get(s, 4, &tag) ||
+        !get(s, 1, &flags))
+        return false;
+    m->priority = (int8_t)priority;
+    *w = (struct wish){.release_s = (uint32_t)release_s,
+                       .deliver_by_s = (uint32_t)deliver_by_s,
+                       .tag = (uint32_t)tag,
+                       .flags = (uint8_t)flags};
+    return m->priority >= PRIORITY_MIN && m->priority <= PRIORITY_MAX;
+}
+
 enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *place, slice state)
 {
     uint64_t version, stamp, flags, arrival_s, size;
-    if (!get(&state, 1, &version) || version != STATE_VERSION || !get(&state, 8, &stamp) || !get(&state, 1, &flags) ||
-        !get(&state, 4, &arrival_s) || !get(&state, 4, &size))
+    if (!get(&state, 1, &version) || (version != STATE_VERSION && version != STATE_VERSION_PLAIN) ||
+        !get(&state, 8, &stamp) || !get(&state, 1, &flags) || !get(&state, 4, &arrival_s) || !get(&state, 4, &size))
         return ERR_UNSUPPORTED;
     struct sched_message m = {
         .id = place->id,
@@ -213,6 +242,9 @@ enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *pla
         .size = (uint32_t)size,
         .flags = (uint8_t)flags,
     };
+    struct wish wish = {0};
+    if (version == STATE_VERSION && !wish_decode(&state, &m, &wish))
+        return ERR_CORRUPT;
     uint32_t handle;
     enum err e = sched_message_add(q->sched, &m, &handle);
     if (e == ERR_EXISTS)
@@ -220,6 +252,9 @@ enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *pla
     else if (e == ERR_OK)
         queue_segment_live_add(q, place->segment);
     else
+        return e;
+    e = queue_wish_set(q, handle, wish);
+    if (e != ERR_OK)
         return e;
     return stamp == q->route_stamp ? parts_restore(q, handle, state) : route_anew(q, handle, place, state);
 }

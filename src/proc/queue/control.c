@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: ISC */
-/* What an admin asks and orders: listings in slices, so that a million mails neither stop the loop nor fill the memory of a slow console; bulk actions in slices, too. */
+/* What an admin asks and orders, and ETRN and the alarm with it: listings in slices, so that a million mails neither stop the loop nor fill the memory of a slow console; bulk actions
+ * in slices, too. What changes the queue is answered when it is on disk. */
 #include "proc/queue/state.h"
 
 #define SLICE_MESSAGES 2000
 #define PENDING_MAX (1u * 1024 * 1024)
-#define WAIT_MS 20 /* for a slow console */
+#define WAIT_MS 20   /* for a slow console, or the disk */
+#define ETRN_MAX 16u /* at the same time */
+
+/* Beside those of the console, enum queue_filter. */
+enum { FILTER_ETRN = 100, FILTER_LOGIN };
 
 struct listing {
     struct listing *next;
     struct hub_peer *peer;
     uint64_t token;
-    uint8_t verb, filter;
+    uint8_t verb;
+    uint8_t filter; /* enum queue_filter, or one of ours */
     bool dry;
-    slice value; /* in the same memory */
+    bool visited;    /* all of it: only the disk is waited for */
+    uint64_t serial; /* of the last batch with what it changed */
+    slice value;     /* in the same memory */
+    slice reason;    /* HOLD: the same */
     uint64_t id;
+    uint32_t tag;   /* queue_wish_tag of the value */
     uint32_t at;    /* cursor over messages (or destinations: SUMMARY) */
     uint32_t count; /* matched */
     uint32_t busy;  /* matched, but in delivery at this moment */
@@ -47,6 +57,12 @@ static bool address_matches(slice address, slice wanted)
 
 static bool head_matches(const struct listing *l, const struct spool_head *head)
 {
+    if (l->filter == FILTER_LOGIN)
+        return slice_equal_nocase(head->origin.login, l->value);
+    for (uint16_t i = 0; l->filter == QUEUE_FILTER_TAG && i < head->envelope_count; i++) {
+        if (slice_equal(head->envelopes[i].tag, l->value))
+            return true;
+    }
     uint32_t total = spool_head_recipient_count(head);
     for (uint32_t i = 0; i < total; i++) {
         const struct envelope *e;
@@ -59,6 +75,20 @@ static bool head_matches(const struct listing *l, const struct spool_head *head)
     return false;
 }
 
+/* RFC 1985 section 5.3: the host itself, or with "@" it and everything below it. What is held, or is not to be sent yet, stays. */
+static bool etrn_matches(const struct queue *q, const struct listing *l, const struct sched_part *p)
+{
+    slice domain = sched_label_text(q->sched, p->label), wanted = l->value;
+    if (p->state == SCHED_PART_HELD || queue_wish_waits(q, p->message, os_wall_s()))
+        return false;
+    if (wanted.ptr[0] != '@')
+        return slice_equal_nocase(domain, wanted);
+    wanted = slice_skip(wanted, 1);
+    if (!slice_ends_nocase(domain, wanted))
+        return false;
+    return domain.len == wanted.len || domain.ptr[domain.len - wanted.len - 1] == '.';
+}
+
 /* Parts of the message that the filter means; ID and ALL mean all. */
 static bool part_matches(const struct queue *q, const struct listing *l, uint32_t part)
 {
@@ -68,15 +98,33 @@ static bool part_matches(const struct queue *q, const struct listing *l, uint32_
     if (l->filter == QUEUE_FILTER_DESTINATION)
         return slice_equal_nocase(sched_label_text(q->sched, p->label), l->value) ||
                destination_matches(l, slice_str(sched_destination(q->sched, p->destination)->key));
+    if (l->filter == FILTER_ETRN)
+        return etrn_matches(q, l, p);
     if (l->filter == QUEUE_FILTER_REASON)
         return slice_find(sched_part_reason(q->sched, part), l->value) >= 0;
     return true;
 }
 
+static bool filters_head(const struct listing *l)
+{
+    return l->filter == QUEUE_FILTER_TO || l->filter == QUEUE_FILTER_FROM || l->filter == QUEUE_FILTER_TAG ||
+           l->filter == FILTER_LOGIN;
+}
+
 static bool needs_head(const struct listing *l)
 {
-    return l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW || l->filter == QUEUE_FILTER_TO ||
-           l->filter == QUEUE_FILTER_FROM;
+    return l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW || filters_head(l);
+}
+
+/* Tags are rare, and mail of a login is always from who may relay: the other heads need not be read. */
+static bool may_match(const struct queue *q, const struct listing *l, uint32_t message)
+{
+    if (l->filter == FILTER_LOGIN)
+        return (sched_message(q->sched, message)->flags & (SCHED_TRUSTED | SCHED_HELD)) == SCHED_TRUSTED;
+    if (l->filter != QUEUE_FILTER_TAG)
+        return true;
+    const struct wish *w = queue_wish(q, message);
+    return w && w->flags & WISH_TAG && (w->tag == 0 || w->tag == l->tag);
 }
 
 /* While a destination does not answer, its attempts stand for those of all that waits for it. */
@@ -214,7 +262,7 @@ static void message_act(struct queue *q, struct listing *l, uint32_t message)
     if (l->dry)
         return;
     if (l->verb == QUEUE_VERB_HOLD || l->verb == QUEUE_VERB_RELEASE) {
-        queue_outcome_hold(q, message, l->verb == QUEUE_VERB_HOLD);
+        queue_outcome_hold(q, message, l->verb == QUEUE_VERB_HOLD, l->reason);
         return;
     }
     for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
@@ -227,6 +275,8 @@ static void message_act(struct queue *q, struct listing *l, uint32_t message)
 static void message_visit(struct queue *q, struct listing *l, uint32_t message)
 {
     struct seen s = {0};
+    if (!may_match(q, l, message))
+        return;
     see(q, l, message, &s);
     if (!s.any)
         return;
@@ -238,7 +288,7 @@ static void message_visit(struct queue *q, struct listing *l, uint32_t message)
             return;
         s.head = spool_entry_head(entry);
     }
-    bool matches = (l->filter != QUEUE_FILTER_TO && l->filter != QUEUE_FILTER_FROM) || head_matches(l, s.head);
+    bool matches = !filters_head(l) || head_matches(l, s.head);
     if (matches) {
         l->count++;
         if (l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW)
@@ -317,9 +367,20 @@ static void summary(struct queue *q, struct listing *l)
     free(tally);
 }
 
+static void etrn_answer(struct queue *q, struct hub_peer *p, uint64_t token, enum etrn_status status, uint32_t count)
+{
+    struct ipc_message m = {.type = IPC_answer_etrn, .fd = -1};
+    m.u.answer_etrn = (struct ipc_answer_etrn){.token = token, .status = (uint8_t)status, .count = count};
+    ipc_hub_send(q->child.hub, p, &m);
+}
+
 static void end_send(struct queue *q, const struct listing *l)
 {
     struct ipc_message m = {.type = IPC_queue_end, .fd = -1};
+    if (l->filter == FILTER_ETRN)
+        etrn_answer(q, l->peer, l->token, l->count ? ETRN_STARTED : ETRN_NOTHING_WAITS, l->count);
+    if (l->filter == FILTER_ETRN || l->filter == FILTER_LOGIN)
+        return;
     m.u.queue_end.token = l->token;
     m.u.queue_end.count = l->count;
     if (l->busy > 0)
@@ -336,7 +397,16 @@ static void listing_remove(struct queue *q, struct listing *l)
     free(l);
 }
 
-/* True when it is finished. */
+/* The next message that the filter may mean, or 0. */
+static uint32_t listing_next(const struct queue *q, struct listing *l)
+{
+    if (l->filter != QUEUE_FILTER_TAG)
+        return l->at = sched_message_next(q->sched, l->at);
+    const struct wish *w = queue_wish_next(q, &l->at);
+    return w ? w->message : 0;
+}
+
+/* True when all of it was visited. */
 static bool listing_step(struct queue *q, struct listing *l)
 {
     if (l->verb == QUEUE_VERB_SUMMARY) {
@@ -350,16 +420,33 @@ static bool listing_step(struct queue *q, struct listing *l)
         return true;
     }
     for (int i = 0; i < SLICE_MESSAGES; i++) {
-        if (ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX || queue_batch_behind(q))
+        if ((l->peer && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX) || queue_batch_behind(q))
             return false;
-        l->at = sched_message_next(q->sched, l->at);
-        if (!l->at)
+        uint32_t message = listing_next(q, l);
+        if (!message)
             return true;
-        message_visit(q, l, l->at);
+        message_visit(q, l, message);
         if ((i & 63) == 63)
             arena_reset(&q->turn);
     }
     return false;
+}
+
+/* A promise of what was done holds when its record is on disk: nothing else would survive a stop. */
+static bool is_durable(const struct queue *q, const struct listing *l)
+{
+    bool changes = l->verb == QUEUE_VERB_HOLD || l->verb == QUEUE_VERB_RELEASE || l->verb == QUEUE_VERB_REMOVE;
+    return !changes || l->dry || queue_batch_durable(q, l->serial);
+}
+
+static bool listing_finished(struct queue *q, struct listing *l)
+{
+    if (!l->visited && !listing_step(q, l))
+        return false;
+    if (!l->visited)
+        l->serial = q->batch_serial;
+    l->visited = true;
+    return is_durable(q, l);
 }
 
 void queue_control_step(struct queue *q)
@@ -369,8 +456,8 @@ void queue_control_step(struct queue *q)
         return;
     for (struct listing *l = q->listings, *next; l; l = next) {
         next = l->next;
-        if (!listing_step(q, l)) {
-            waits = waits && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX;
+        if (!listing_finished(q, l)) {
+            waits = waits && (l->visited || (l->peer && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX));
             continue;
         }
         end_send(q, l);
@@ -385,31 +472,97 @@ bool queue_control_busy(const struct queue *q)
     return q->listings != NULL;
 }
 
+/* NULL without memory. */
+static struct listing *listing_new(struct queue *q, slice value, slice reason)
+{
+    struct listing *l = calloc(1, sizeof *l + value.len + reason.len);
+    if (!l)
+        return NULL;
+    char *memory = (char *)(l + 1);
+    if (value.len)
+        memcpy(memory, value.ptr, value.len);
+    if (reason.len)
+        memcpy(memory + value.len, reason.ptr, reason.len);
+    l->value = slice_of(memory, value.len);
+    l->reason = slice_of(memory + value.len, reason.len);
+    l->next = q->listings;
+    q->listings = l;
+    loop_timer_start(q->tick, 0);
+    return l;
+}
+
 void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r)
 {
     /* A filter that we do not know must not mean all mail. */
-    if (r->verb > QUEUE_VERB_REMOVE || r->filter > QUEUE_FILTER_REASON) {
+    if (r->verb > QUEUE_VERB_REMOVE || r->filter > QUEUE_FILTER_TAG) {
         struct ipc_message m = {.type = IPC_queue_end, .fd = -1};
         m.u.queue_end = (struct ipc_queue_end){.token = r->token, .exit = 1, .text = SLICE("not understood")};
         ipc_hub_send(q->child.hub, p, &m);
         return;
     }
-    struct listing *l = calloc(1, sizeof *l + r->value.len);
+    struct listing *l = listing_new(q, r->value, SLICE_NONE);
     if (!l)
         return;
-    if (r->value.len)
-        memcpy(l + 1, r->value.ptr, r->value.len);
-    l->value = slice_of(l + 1, r->value.len);
     l->peer = p;
     l->token = r->token;
     l->verb = r->verb;
     l->filter = r->filter;
     l->dry = r->dry != 0;
+    l->tag = queue_wish_tag(l->value);
     if (l->filter == QUEUE_FILTER_ID && queue_id_read(l->value, &l->id) != ERR_OK)
         l->id = 0;
-    l->next = q->listings;
-    q->listings = l;
-    loop_timer_start(q->tick, 0);
+}
+
+/* Which domains a client may ask for: those that are ours, though not to be delivered here. */
+static bool etrn_is_ours(const struct queue *q, slice name)
+{
+    bool below = name.len > 1 && name.ptr[0] == '@';
+    slice domain = below ? slice_skip(name, 1) : name;
+    if (domain.len == 0 || route_domain_find(q->routes, domain))
+        return domain.len > 0;
+    const struct route_tables *t = &q->conf->route;
+    for (size_t i = 0; below && i < t->domain_count; i++) {
+        slice ours = t->domains[i].name;
+        if (slice_ends_nocase(ours, domain) && ours.len > domain.len && ours.ptr[ours.len - domain.len - 1] == '.')
+            return true;
+    }
+    return false;
+}
+
+static size_t etrn_count(const struct queue *q)
+{
+    size_t n = 0;
+    for (const struct listing *l = q->listings; l; l = l->next)
+        n += l->filter == FILTER_ETRN;
+    return n;
+}
+
+void queue_control_etrn(struct queue *q, struct hub_peer *p, const struct ipc_etrn *e)
+{
+    if (!etrn_is_ours(q, e->domain)) {
+        etrn_answer(q, p, e->token, ETRN_NOT_OURS, 0);
+        return;
+    }
+    struct listing *l = q->recovered && etrn_count(q) < ETRN_MAX ? listing_new(q, e->domain, SLICE_NONE) : NULL;
+    if (!l) {
+        etrn_answer(q, p, e->token, ETRN_UNABLE, 0);
+        return;
+    }
+    l->peer = p;
+    l->token = e->token;
+    l->verb = QUEUE_VERB_RETRY;
+    l->filter = FILTER_ETRN;
+}
+
+void queue_control_hold_login(struct queue *q, slice login, slice reason)
+{
+    struct listing *l = listing_new(q, login, reason);
+    if (!l) {
+        log_line(LOG_ERROR, "out of memory: queued mail of %.*s is not held", SLICE_ARG(login));
+        return;
+    }
+    l->verb = QUEUE_VERB_HOLD;
+    l->filter = FILTER_LOGIN;
 }
 
 void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token)

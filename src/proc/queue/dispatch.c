@@ -84,7 +84,7 @@ static void job_send(struct queue *q, struct job *j, const struct sched_part *p,
 
 void queue_dispatch(struct queue *q)
 {
-    if (!q->recovered || q->child.draining || queue_batch_behind(q))
+    if (!q->recovered || q->child.draining || queue_batch_behind(q) || !queue_numbers_left(q))
         return;
     int64_t now_us = os_wall_us();
     for (int i = 0; i < 512; i++) {
@@ -127,18 +127,25 @@ static bool results_room(struct job *j, size_t more)
     return true;
 }
 
+/* The words of a success are kept for its report only. */
+static bool wanted_whole(const struct queue *q, const struct job *j)
+{
+    return !j->part || queue_wish(q, sched_part(q->sched, j->part)->message);
+}
+
 void queue_dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc_result *r)
 {
     struct job *j = job_find(q, p, r->job);
     size_t count = r->recipients.len / sizeof(uint32_t);
     if (!j || !results_room(j, count))
         return; /* Without memory the recipients stay open and are tried again: twice rather than never. */
-    struct result result = {.code = r->code, .remote = r->remote != 0};
+    struct result result = {.code = r->code, .remote = r->remote != 0, .dsn = r->dsn};
     result.enhanced[0] = r->enhanced_class;
     result.enhanced[1] = r->enhanced_subject;
     result.enhanced[2] = r->enhanced_detail;
-    if (r->code / 100 != 2 && (arena_copy(&j->arena, slice_sub(r->text, 0, TEXT_MAX), &result.text) != ERR_OK ||
-                               arena_copy(&j->arena, slice_sub(r->host, 0, TEXT_MAX), &result.host) != ERR_OK))
+    if ((r->code / 100 != 2 || wanted_whole(q, j)) &&
+        (arena_copy(&j->arena, slice_sub(r->text, 0, TEXT_MAX), &result.text) != ERR_OK ||
+         arena_copy(&j->arena, slice_sub(r->host, 0, TEXT_MAX), &result.host) != ERR_OK))
         result.text = result.host = SLICE_NONE;
     for (size_t i = 0; i < count; i++) {
         result.recipient = get_u32(r->recipients.ptr + i * sizeof(uint32_t));
@@ -172,7 +179,8 @@ static void message_parts_return(struct queue *q, const struct job *j)
 
 static void job_end(struct queue *q, struct job *j)
 {
-    if (!q->recovered) {
+    /* Without numbers no report could be made of it. */
+    if (!q->recovered || !queue_numbers_left(q)) {
         j->ended = true;
         j->peer = NULL;
         return;
@@ -221,6 +229,11 @@ void queue_dispatch_leases_take(struct queue *q)
     (void)sched_tick(q->sched, os_wall_s());
     LIST_FOREACH(l, &q->jobs)
         lease_take(q, LIST_ENTRY(l, struct job, link));
+    queue_dispatch_ended_take(q);
+}
+
+void queue_dispatch_ended_take(struct queue *q)
+{
     LIST_FOREACH(l, &q->jobs) {
         struct job *j = LIST_ENTRY(l, struct job, link);
         if (j->ended)

@@ -116,6 +116,28 @@ static void log_active(uint64_t id, const struct spool_head *head)
              (unsigned long long)head->facts.size, spool_head_recipient_count(head));
 }
 
+/* A damaged or foreign record must not lead out of the tables. */
+static int8_t priority_of(const struct spool_head *head)
+{
+    int8_t p = head->envelope_count ? head->envelopes[0].priority : 0;
+    return p < PRIORITY_MIN ? PRIORITY_MIN : p > PRIORITY_MAX ? PRIORITY_MAX : p;
+}
+
+/* It came to be held: the reason for whoever looks at the queue. */
+static void held_explain(struct queue *q, uint32_t message, const struct spool_head *head)
+{
+    const struct sched_message *m = sched_message(q->sched, message);
+    slice reason = SLICE("held for the job that it belongs to");
+    if (!(m->flags & SCHED_HELD) || head->envelope_count == 0)
+        return;
+    if (head->envelopes[0].tag.len == 0 &&
+        (head->origin.login.len == 0 || arena_printf(&q->turn, &reason, "%.*s has sent too much mail in an hour",
+                                                     SLICE_ARG(head->origin.login)) != ERR_OK))
+        return;
+    for (uint32_t part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message)
+        sched_part_restore(q->sched, part, 0, 0, reason);
+}
+
 enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes, bool recovering)
 {
     struct spool_head head;
@@ -134,6 +156,7 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
         .flags = flags_of(&head),
     };
     m.flags |= place->copy > 0 ? SCHED_MOVED : 0;
+    m.priority = priority_of(&head);
     uint32_t handle;
     e = sched_message_add(q->sched, &m, &handle);
     if (e == ERR_EXISTS) {
@@ -146,7 +169,13 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
     q->changes++;
     if (!recovering)
         log_active(m.id, &head);
-    e = queue_intake_route(q, handle, &head);
+    e = queue_wish_set(q, handle, queue_wish_read(&head));
+    if (e == ERR_OK)
+        e = queue_intake_route(q, handle, &head);
+    if (e == ERR_OK) {
+        queue_wish_hold_back(q, handle);
+        held_explain(q, handle, &head);
+    }
     if (e == ERR_OK && !recovering && !sched_message(q->sched, handle)->first_part)
         queue_intake_message_done(q, handle);
     return e;
@@ -204,6 +233,7 @@ void queue_intake_message_done(struct queue *q, uint32_t message)
     /* With part of it not in the index, what looks finished may still have recipients. */
     if ((m->flags & SCHED_LARGE) && !q->incomplete)
         large_remove(q, m);
+    queue_wish_drop(q, message);
     sched_message_remove(q->sched, message);
     queue_segment_live_drop(q, segment);
     q->changes++;
@@ -212,6 +242,8 @@ void queue_intake_message_done(struct queue *q, uint32_t message)
 bool queue_intake_handled_here(struct queue *q, uint32_t part)
 {
     const struct sched_part *p = sched_part(q->sched, part);
+    if (queue_outcome_too_late(q, part))
+        return true;
     switch ((enum next_kind)sched_destination(q->sched, p->destination)->kind) {
     case NEXT_DISCARD:
         queue_outcome_delivered(q, part);
@@ -227,6 +259,9 @@ bool queue_intake_handled_here(struct queue *q, uint32_t part)
             (void)sched_part_defer(q->sched, part, os_wall_s(), v.text);
         return true;
     }
+    case NEXT_NOTICE:
+        queue_outcome_notice(q, part);
+        return true;
     case NEXT_LOCAL:
     case NEXT_SMTP:
     case NEXT_LMTP:

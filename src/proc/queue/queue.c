@@ -5,8 +5,8 @@
 
 #define JOBS_MAX 4096u
 #define TURN_MAX (256u * 1024 * 1024)
-#define NUMBERS 8192u
-#define NUMBERS_LOW 512u
+#define NUMBERS 16384u
+#define NUMBERS_LOW 4096u
 #define DRAIN_JOBS_MS 2000
 
 static void numbers_ask(struct queue *q)
@@ -19,11 +19,16 @@ static void numbers_ask(struct queue *q)
     q->numbers_asked = true;
 }
 
-uint64_t queue_number(struct queue *q)
+bool queue_numbers_left(struct queue *q)
 {
     if (q->number_end - q->number_next < NUMBERS_LOW)
         numbers_ask(q);
-    return q->number_next < q->number_end ? q->number_next++ : 0;
+    return q->number_next < q->number_end;
+}
+
+uint64_t queue_number(struct queue *q)
+{
+    return queue_numbers_left(q) ? q->number_next++ : 0;
 }
 
 /* One range serves both: names of segments and ids of our own mail. */
@@ -34,6 +39,8 @@ static void numbers_take(struct queue *q, const struct ipc_numbers *n)
     q->number_next = n->first;
     q->number_end = n->first + half;
     spool_writer_supply_numbers(q->writer, n->first + half, n->count - half);
+    if (q->recovered)
+        queue_dispatch_ended_take(q);
 }
 
 static void peer_up(void *ctx, struct hub_peer *p)
@@ -125,6 +132,12 @@ static void message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
     case IPC_queue_request:
         queue_control_request(q, p, &m->u.queue_request);
         break;
+    case IPC_etrn:
+        queue_control_etrn(q, p, &m->u.etrn);
+        break;
+    case IPC_user_alarm:
+        queue_alarm(q, &m->u.user_alarm);
+        break;
     case IPC_queue_gone:
         queue_control_gone(q, p, m->u.queue_gone.token);
         break;
@@ -204,6 +217,7 @@ static void turn_end(void *ctx)
     struct queue *q = ctx;
     queue_dispatch(q);
     queue_outcome_sweep(q);
+    queue_alarm_step(q);
     queue_control_step(q);
     queue_checkpoint_step(q);
     queue_batch_submit(q);
@@ -223,6 +237,7 @@ static void tick(void *ctx)
     int64_t now_s = os_wall_s();
     spool_reader_trim(q->reader);
     int64_t next_s = sched_tick(q->sched, now_s);
+    queue_wish_step(q, now_s);
     int64_t wait_ms = next_s == INT64_MAX || next_s - now_s > 1 ? 1000 : (next_s - now_s) * 1000;
     loop_timer_start(q->tick, wait_ms < 10 ? 10 : wait_ms);
 }
@@ -279,6 +294,8 @@ static enum err tables_open(struct queue *q, const struct child_start *start)
     list_init(&q->jobs_free);
     list_init(&q->batches);
     arena_init(&q->turn, TURN_MAX);
+    slab_init(&q->wishes, sizeof(struct wish));
+    q->wish_due_s = INT64_MAX;
     enum err e = sched_open(&q->sched_options, q->key, &q->sched);
     if (e == ERR_OK)
         e = route_index_open(&q->conf->route, q->key, &q->routes);
@@ -292,6 +309,7 @@ static void close_all(struct queue *q)
     spool_writer_close(&q->writer);
     spool_reader_close(&q->reader);
     queue_segments_close(q);
+    slab_deinit(&q->wishes);
     sched_close(&q->sched);
     route_index_close(&q->routes);
     arena_deinit(&q->turn);

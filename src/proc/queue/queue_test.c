@@ -21,6 +21,8 @@
     "hostname = \"mail.example.org\"\npostmaster = \"postmaster@example.org\"\n"                                       \
     "[domain.\"example.org\"]\ndeliver = \"maildir:/nowhere/{user}\"\nusers = [\"alice\", \"bob\"]\n"                  \
     "[domain.\"hold.example\"]\ndeliver = \"hold:\"\nusers = [\"alice\"]\n"                                            \
+    "[domain.\"gate.example\"]\ndeliver = \"smtp:127.0.0.1:26\"\nusers = \"any\"\n"                                    \
+    "[domain.\"quiet.example\"]\ndeliver = \"smtp:127.0.0.1:27\"\nusers = \"any\"\n"                                   \
     "[domain.\"void.example\"]\ndeliver = \"discard:\"\nusers = [\"alice\"]\n"
 
 /* A frame that came, with its bytes. */
@@ -303,7 +305,17 @@ struct mail {
     int64_t age_s;
     uint32_t flags;
     size_t size;
+    uint8_t notify, kind, index;        /* of each recipient */
+    const char *orcpt, *envid, *tag;    /* or NULL */
+    const char *login;                  /* or NULL */
+    int64_t release_in_s, deliver_in_s; /* from now; 0 none */
+    int8_t priority;
 };
+
+static slice text_of(const char *s)
+{
+    return s ? slice_str(s) : SLICE_NONE;
+}
 
 static void announce(const struct spool_done *d)
 {
@@ -329,22 +341,34 @@ static uint64_t mail_commit(const struct mail *x, bool tell, struct spool_place 
 {
     static char body[300000];
     struct recipient r[4] = {{.kind = RECIPIENT_ADDRESS}};
-    struct envelope envelope = {.recipients = r, .flags = x->flags};
+    int64_t now_s = os_wall_s();
+    struct envelope envelope = {.recipients = r,
+                                .flags = x->flags,
+                                .envid = text_of(x->envid),
+                                .tag = text_of(x->tag),
+                                .release_s = x->release_in_s ? now_s + x->release_in_s : 0,
+                                .deliver_by_s = x->deliver_in_s ? now_s + x->deliver_in_s : 0,
+                                .priority = x->priority};
     struct spool_message *m = NULL;
     struct spool_done d;
     for (size_t i = 0; i < 4 && x->to[i]; i++)
-        r[envelope.recipient_count++].address = slice_str(x->to[i]);
+        r[envelope.recipient_count++] = (struct recipient){.address = slice_str(x->to[i]),
+                                                           .notify = x->notify,
+                                                           .kind = x->kind,
+                                                           .index = x->index,
+                                                           .orcpt = text_of(x->orcpt)};
     if (x->from)
         envelope.reverse_path = slice_str(x->from);
     memset(body, 'x', sizeof body);
     slice content = slice_of(body, x->size > 40 ? x->size : 40);
     memcpy(body, "Subject: the original\r\n\r\n", 24);
-    struct spool_head head = {.id = ids++,
-                              .arrival_s = os_wall_s() - x->age_s,
-                              .facts = {.size = content.len, .header_len = 24},
-                              .origin = {.client_name = SLICE("client"), .protocol = SLICE("ESMTP")},
-                              .envelope_count = 1,
-                              .envelopes = &envelope};
+    struct spool_head head = {
+        .id = ids++,
+        .arrival_s = os_wall_s() - x->age_s,
+        .facts = {.size = content.len, .header_len = 24},
+        .origin = {.client_name = SLICE("client"), .protocol = SLICE("ESMTP"), .login = text_of(x->login)},
+        .envelope_count = 1,
+        .envelopes = &envelope};
     assert_int_equal(spool_message_begin(writer, NULL, &m), ERR_OK);
     assert_int_equal(spool_message_append(m, content), ERR_OK);
     assert_int_equal(spool_message_commit(&m, &head), ERR_OK);
@@ -371,6 +395,20 @@ static struct ipc_job job_from(struct end *e)
     struct ipc_job j = next(e, IPC_job)->u.job;
     job_seen++;
     return j;
+}
+
+static void result_dsn(struct end *e, const struct ipc_job *j, enum result_dsn dsn, slice recipients)
+{
+    struct ipc_message m = {.type = IPC_result};
+    m.u.result = (struct ipc_result){.job = j->job,
+                                     .remote = 1,
+                                     .dsn = (uint8_t)dsn,
+                                     .code = 250,
+                                     .enhanced_class = 2,
+                                     .text = SLICE("queued there as 17"),
+                                     .host = SLICE("mx.far.example[192.0.2.9]"),
+                                     .recipients = recipients};
+    send_to(e, m);
 }
 
 static void result_send(struct end *e, const struct ipc_job *j, uint16_t code, const char *text, slice recipients)
@@ -408,7 +446,7 @@ static void nothing_for(struct end *e)
 /* What the disk says. */
 struct on_disk {
     uint64_t id;
-    uint32_t outcomes[8]; /* by kind */
+    uint32_t outcomes[9]; /* by kind */
     uint32_t records;     /* of the message */
     uint32_t listed;      /* in the checkpoint */
     uint32_t damaged;
@@ -425,7 +463,7 @@ static enum err disk_message(void *ctx, const struct spool_place *place, slice h
 static enum err disk_outcome(void *ctx, const struct spool_outcome *o)
 {
     struct on_disk *d = ctx;
-    if (o->id == d->id && o->kind < 8)
+    if (o->id == d->id && o->kind < 9)
         d->outcomes[o->kind]++;
     return ERR_OK;
 }
@@ -511,9 +549,10 @@ static struct ipc_queue_item item(uint64_t id)
 
 /* The mail that a job is about: its whole content, NUL-terminated, and its envelope's facts. */
 struct content {
-    char text[70000];
+    char text[270000];
     char to[128];
     bool null_path;
+    uint32_t flags; /* of its envelope */
 };
 
 static void read_job(const struct ipc_job *j, struct content *c)
@@ -529,6 +568,7 @@ static void read_job(const struct ipc_job *j, struct content *c)
     c->text[content.len] = 0;
     const struct envelope *envelope = &spool_entry_head(e)->envelopes[0];
     c->null_path = envelope->reverse_path.len == 0;
+    c->flags = envelope->flags;
     slice to = envelope->recipients[0].address;
     assert_true(to.len < sizeof c->to);
     memcpy(c->to, to.ptr, to.len);
@@ -1240,6 +1280,530 @@ static void long_waiting_mail_moves_and_its_segment_is_free(void **state)
     }
 }
 
+static void has(const struct content *c, const char *text)
+{
+    if (!strstr(c->text, text))
+        fail_msg("\"%s\" is not in:\n%s", text, c->text);
+}
+
+static void lacks(const struct content *c, const char *text)
+{
+    if (strstr(c->text, text))
+        fail_msg("\"%s\" is in:\n%s", text, c->text);
+}
+
+/* The next mail for alice, which is taken. */
+static void report(struct content *c)
+{
+    struct ipc_job j = job_from(&deliver);
+    read_job(&j, c);
+    assert_true(c->null_path);
+    assert_true(c->flags & ENVELOPE_BOUNCE);
+    assert_string_equal(c->to, "alice@example.org");
+    answer(&deliver, &j, 250, "ok");
+    disk_has(j.id, SPOOL_DELIVERED, 1);
+}
+
+static void e7_server_success_is_told_by_who_delivers_last(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"dave@far.example", "eve@far.example", "fred@far.example"},
+                           .notify = NOTIFY_SUCCESS,
+                           .orcpt = "rfc822;Dave@alias.example",
+                           .envid = "QQ314",
+                           .size = 3000};
+    uint64_t id = mail(&x);
+    struct ipc_job j = job_from(&sender);
+    assert_int_equal(j.recipients.len, 12);
+    result_dsn(&sender, &j, RESULT_DSN_RELAYED, slice_sub(j.recipients, 0, 4));
+    result_dsn(&sender, &j, RESULT_DSN_PASSED, slice_sub(j.recipients, 4, 8));
+    result_dsn(&sender, &j, RESULT_DSN_FINAL, slice_skip(j.recipients, 8));
+    job_done(&sender, &j);
+    report(&c);
+    has(&c, "Subject: Successful mail delivery report");
+    has(&c, "Original-Envelope-Id: QQ314\r\n");
+    has(&c, "Original-Recipient: rfc822; Dave@alias.example\r\nFinal-Recipient: rfc822; dave@far.example\r\nAction: "
+            "relayed\r\n"
+            "Status: 2.0.0\r\nRemote-MTA: dns; mx.far.example\r\nDiagnostic-Code: smtp; 250 2.0.0 queued there as 17");
+    has(&c, "Final-Recipient: rfc822; fred@far.example\r\nAction: delivered\r\n");
+    lacks(&c, "Final-Recipient: rfc822; eve@far.example");
+    has(&c, "Content-Type: text/rfc822-headers");
+    lacks(&c, "xxxxxxxx");
+    disk_has(id, SPOOL_DELIVERED, 3);
+    nothing_for(&deliver);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+}
+
+static void e7_server_one_report_for_all_that_ends_together(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"dave@far.example", "eve@far.example"},
+                           .notify = NOTIFY_SUCCESS | NOTIFY_FAILURE};
+    (void)mail(&x);
+    struct ipc_job j = job_from(&sender);
+    result_dsn(&sender, &j, RESULT_DSN_RELAYED, slice_sub(j.recipients, 0, 4));
+    result_send(&sender, &j, 550, "no such user", slice_skip(j.recipients, 4));
+    job_done(&sender, &j);
+    report(&c);
+    has(&c, "Action: relayed");
+    has(&c, "Action: failed");
+    nothing_for(&deliver);
+}
+
+static void e7_server_notify_decides(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t notify;
+        uint32_t flags;
+        uint16_t code;
+        int64_t age_s;
+        const char *action; /* or NULL */
+    } rows[] = {
+        {0, 0, 550, 0, "Action: failed"},
+        {NOTIFY_FAILURE, 0, 550, 0, "Action: failed"},
+        {NOTIFY_NEVER, 0, 550, 0, NULL},
+        {NOTIFY_SUCCESS, 0, 550, 0, NULL},
+        {NOTIFY_SUCCESS | NOTIFY_DELAY, 0, 550, 0, NULL},
+        {0, 0, 250, 0, NULL},
+        {NOTIFY_FAILURE | NOTIFY_DELAY, 0, 250, 0, NULL},
+        {NOTIFY_SUCCESS, 0, 250, 0, "Action: relayed"},
+        {0, 0, 451, 5 * HOUR, NULL},
+        {0, ENVELOPE_TRUSTED, 451, 5 * HOUR, "Action: delayed"},
+        {NOTIFY_FAILURE, ENVELOPE_TRUSTED, 451, 5 * HOUR, NULL},
+        {NOTIFY_DELAY, 0, 451, 5 * HOUR, "Action: delayed"},
+        {NOTIFY_NEVER, ENVELOPE_TRUSTED, 451, 5 * HOUR, NULL},
+        {NOTIFY_SUCCESS, 0, 451, 101 * HOUR, NULL},
+        {NOTIFY_FAILURE, 0, 451, 101 * HOUR, "Action: failed"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        static struct content c;
+        const struct mail x = {.from = "alice@example.org",
+                               .to = {"dave@far.example"},
+                               .notify = rows[i].notify,
+                               .flags = rows[i].flags,
+                               .age_s = rows[i].age_s};
+        (void)mail(&x);
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, rows[i].code, "words");
+        if (rows[i].action) {
+            report(&c);
+            has(&c, rows[i].action);
+        }
+        nothing_for(&deliver);
+        (void)listed(QUEUE_VERB_REMOVE, QUEUE_FILTER_ALL, "");
+    }
+}
+
+static void e7_server_nobody_is_told_without_a_reverse_path(void **state)
+{
+    (void)state;
+    uint64_t id = mail(&(struct mail){.to = {"dave@far.example"}, .notify = NOTIFY_SUCCESS});
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 250, "ok");
+    disk_has(id, SPOOL_DELIVERED, 1);
+    nothing_for(&deliver);
+}
+
+static void e7_server_ret_is_for_failures(void **state)
+{
+    (void)state;
+    static struct content c;
+    static const struct {
+        uint32_t flags;
+        size_t size;
+        bool full;
+    } rows[] = {{0, 3000, true},
+                {0, 60000, false},
+                {ENVELOPE_RET_HDRS, 3000, false},
+                {ENVELOPE_RET_FULL, 60000, true},
+                {ENVELOPE_RET_FULL, 290000, false},
+                {ENVELOPE_RET_FULL | ENVELOPE_REQUIRETLS, 3000, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        (void)mail(&(struct mail){
+            .from = "alice@example.org", .to = {"dave@far.example"}, .flags = rows[i].flags, .size = rows[i].size});
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 550, "no");
+        report(&c);
+        has(&c, rows[i].full ? "Content-Type: message/rfc822\r\n" : "Content-Type: text/rfc822-headers\r\n");
+        has(&c, "Subject: the original");
+        assert_int_equal(strstr(c.text, "xxxxxxxxxxxxxxxx") != NULL, rows[i].full);
+        /* RFC 8689 section 5 */
+        assert_int_equal(c.flags & ENVELOPE_REQUIRETLS, rows[i].flags & ENVELOPE_REQUIRETLS);
+    }
+}
+
+static void e7_server_who_became_others_is_answered_by_the_queue(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"team@example.org"},
+                           .kind = RECIPIENT_NOTICE,
+                           .index = DSN_EXPANDED,
+                           .notify = NOTIFY_SUCCESS,
+                           .orcpt = "rfc822;team@example.org"};
+    uint64_t id = mail(&x);
+    report(&c);
+    has(&c, "Original-Recipient: rfc822; team@example.org\r\nFinal-Recipient: rfc822; team@example.org\r\nAction: "
+            "expanded\r\n"
+            "Status: 2.0.0\r\n");
+    disk_has(id, SPOOL_DELIVERED, 1);
+    /* Found on the disk, too, by a queue that nobody tells of it. */
+    struct mail list = x;
+    list.index = DSN_DELIVERED;
+    queue_kill();
+    id = mail_commit(&list, false, &places[0]);
+    queue_start();
+    report(&c);
+    has(&c, "Action: delivered");
+    disk_has(id, SPOOL_DELIVERED, 1);
+    queue_kill();
+    queue_start();
+    nothing_for(&deliver);
+}
+
+/* What was delivered and its report are one group: after a crash both are there or none. */
+static void e7_server_a_success_and_its_report_are_one(void **state)
+{
+    (void)state;
+    static struct content c;
+    queue_kill();
+    atomic_store(fault, 0);
+    queue_start();
+    const struct mail x = {.from = "alice@example.org", .to = {"dave@far.example"}, .notify = NOTIFY_SUCCESS};
+    uint64_t id = mail(&x);
+    struct ipc_job j = job_from(&sender);
+    atomic_store(fault, 1);
+    usleep(20000);
+    answer(&sender, &j, 250, "ok");
+    nothing_for(&deliver);
+    atomic_store(fault, 0);
+    report(&c);
+    has(&c, "Action: relayed");
+    disk_has(id, SPOOL_DELIVERED, disk(id).outcomes[SPOOL_DELIVERED]);
+    queue_kill();
+    queue_start();
+    nothing_for(&sender);
+    nothing_for(&deliver);
+}
+
+static void e6_server_international_reports(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"d\xc3\xb6rte@far.example"},
+                           .flags = ENVELOPE_SMTPUTF8,
+                           .orcpt = "utf-8;d\xc3\xb6rte@alias.example"};
+    (void)mail(&x);
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 550, "no");
+    report(&c);
+    has(&c, "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n");
+    has(&c, "Original-Recipient: utf-8; d\xc3\xb6rte@alias.example\r\nFinal-Recipient: utf-8; "
+            "d\xc3\xb6rte@far.example\r\n");
+    has(&c, "Content-Type: message/global\r\n");
+    assert_int_equal(c.flags & (ENVELOPE_SMTPUTF8 | ENVELOPE_BODY_8BIT), ENVELOPE_SMTPUTF8 | ENVELOPE_BODY_8BIT);
+    /* SMTPUTF8 was declared, and nothing needs it */
+    (void)mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}, .flags = ENVELOPE_SMTPUTF8});
+    j = job_from(&sender);
+    answer(&sender, &j, 550, "no");
+    report(&c);
+    has(&c, "Content-Type: message/delivery-status\r\n");
+    assert_int_equal(c.flags & ENVELOPE_SMTPUTF8, 0);
+}
+
+static void e8_server_by_return_gives_up_in_time(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {
+        .from = "alice@example.org", .to = {"dave@far.example"}, .flags = ENVELOPE_BY_RETURN, .deliver_in_s = 4};
+    uint64_t id = mail(&x);
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(id, SPOOL_DEFERRED, 1);
+    assert_in_range(item(id).next_s, os_wall_s() - 5, os_wall_s() + 4);
+    queue_kill();
+    queue_start();
+    report(&c);
+    has(&c, "Action: failed\r\nStatus: 5.4.7\r\n");
+    has(&c, "later");
+    nothing_for(&sender);
+    /* What comes too late is not sent at all. */
+    (void)mail(&(struct mail){
+        .from = "alice@example.org", .to = {"dave@far.example"}, .flags = ENVELOPE_BY_RETURN, .deliver_in_s = -1});
+    report(&c);
+    has(&c, "Status: 5.4.7");
+    nothing_for(&sender);
+    /* In time is in time. */
+    (void)mail(&(struct mail){
+        .from = "alice@example.org", .to = {"bob@example.org"}, .flags = ENVELOPE_BY_RETURN, .deliver_in_s = 100});
+    j = job_from(&deliver);
+    answer(&deliver, &j, 250, "ok");
+    nothing_for(&deliver);
+}
+
+static void e8_server_by_notify_tells_once_and_goes_on(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"dave@far.example", "eve@other.example"},
+                           .flags = ENVELOPE_BY_NOTIFY,
+                           .deliver_in_s = 2};
+    uint64_t id = mail(&x);
+    for (int i = 0; i < 2; i++) {
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 451, "later");
+    }
+    report(&c);
+    has(&c, "Final-Recipient: rfc822; dave@far.example\r\nAction: delayed\r\nStatus: 4.4.7\r\n");
+    has(&c, "Final-Recipient: rfc822; eve@other.example\r\nAction: delayed\r\n");
+    disk_has(id, SPOOL_BY_TOLD, 1);
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            queue_kill();
+        else
+            queue_drain();
+        queue_start();
+        pump(1200);
+        nothing_for(&deliver);
+    }
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    (void)job_from(&sender);
+    (void)job_from(&sender);
+}
+
+static void e8_server_a_trace_names_each_host(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"dave@far.example"},
+                           .flags = ENVELOPE_BY_NOTIFY | ENVELOPE_BY_TRACE,
+                           .deliver_in_s = 1000};
+    (void)mail(&x);
+    struct ipc_job j = job_from(&sender);
+    result_dsn(&sender, &j, RESULT_DSN_PASSED, j.recipients);
+    job_done(&sender, &j);
+    report(&c);
+    has(&c, "Action: relayed\r\nStatus: 2.0.0\r\nRemote-MTA: dns; mx.far.example\r\n");
+    struct mail never = x;
+    never.notify = NOTIFY_NEVER;
+    (void)mail(&never);
+    j = job_from(&sender);
+    answer(&sender, &j, 250, "ok");
+    nothing_for(&deliver);
+}
+
+static void e8_server_future_release_waits_through_restarts(void **state)
+{
+    (void)state;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"dave@far.example"},
+                           .release_in_s = 1000,
+                           .age_s = 101 * HOUR,
+                           .flags = ENVELOPE_TRUSTED};
+    uint64_t id = mail(&x);
+    for (int i = 0; i < 3; i++) {
+        nothing_for(&sender);
+        struct ipc_queue_item waits = item(id);
+        assert_int_equal(waits.state, QUEUE_ITEM_DEFERRED);
+        assert_in_range(waits.next_s, os_wall_s() + 900, os_wall_s() + 1000);
+        assert_true(slice_starts(waits.reason, SLICE("held until ")));
+        if (i == 0)
+            queue_kill();
+        else
+            queue_drain();
+        queue_start();
+    }
+    /* Held and released by an admin it still waits; asked to be tried now it goes, and its age is counted from its release. */
+    assert_int_equal(listed(QUEUE_VERB_HOLD, QUEUE_FILTER_ALL, ""), 1);
+    assert_int_equal(item(id).state, QUEUE_ITEM_HELD);
+    assert_int_equal(listed(QUEUE_VERB_RELEASE, QUEUE_FILTER_ALL, ""), 1);
+    nothing_for(&sender);
+    assert_int_equal(item(id).state, QUEUE_ITEM_DEFERRED);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    nothing_for(&deliver);
+    (void)mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}, .release_in_s = 2});
+    nothing_for(&sender);
+    (void)job_from(&sender);
+}
+
+static void e8_server_priority_is_kept(void **state)
+{
+    (void)state;
+    uint64_t low =
+        mail(&(struct mail){.from = "a@b.example", .to = {"dave@far.example"}, .priority = -5, .flags = ENVELOPE_HELD});
+    uint64_t plain = mail(&(struct mail){.from = "a@b.example", .to = {"dave@far.example"}, .flags = ENVELOPE_HELD});
+    uint64_t high =
+        mail(&(struct mail){.from = "a@b.example", .to = {"dave@far.example"}, .priority = 5, .flags = ENVELOPE_HELD});
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(listed(QUEUE_VERB_RELEASE, QUEUE_FILTER_ALL, ""), 3);
+        assert_int_equal(job_from(&sender).id, high);
+        assert_int_equal(job_from(&sender).id, plain);
+        assert_int_equal(job_from(&sender).id, low);
+        assert_int_equal(listed(QUEUE_VERB_HOLD, QUEUE_FILTER_ALL, ""), 3);
+        if (i == 0)
+            queue_drain();
+        else
+            queue_kill();
+        sender.process = 0;
+        queue_start();
+    }
+}
+
+static void b3_mail_is_found_by_its_tag(void **state)
+{
+    (void)state;
+    const struct mail x = {.from = "a@b.example", .to = {"dave@far.example"}, .tag = "job/1", .flags = ENVELOPE_HELD};
+    struct mail y = x;
+    y.tag = "job/2";
+    uint64_t a = mail(&x);
+    (void)mail(&y);
+    (void)mail(&remote);
+    (void)job_from(&sender);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_TAG, "job/1"), 1);
+        assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_TAG, "job/"), 0);
+        assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_TAG, ""), 0);
+        assert_int_equal(item(a).state, QUEUE_ITEM_HELD);
+        assert_true(item(a).reason.len > 0);
+        if (i == 0)
+            queue_kill();
+        else
+            queue_drain();
+        queue_start();
+    }
+    assert_int_equal(listed(QUEUE_VERB_RELEASE, QUEUE_FILTER_TAG, "job/1"), 1);
+    struct ipc_job j = job_from(&sender);
+    while (j.id != a)
+        j = job_from(&sender);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_TAG, "job/1"), 1);
+    answer(&sender, &j, 250, "ok");
+    disk_has(a, SPOOL_DELIVERED, 1);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_TAG, "job/1"), 0);
+    assert_int_equal(listed(QUEUE_VERB_REMOVE, QUEUE_FILTER_TAG, "job/2"), 1);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_TAG, "job/2"), 0);
+}
+
+static void an_order_is_answered_when_it_is_on_disk(void **state)
+{
+    (void)state;
+    static const enum queue_verb verbs[] = {QUEUE_VERB_HOLD, QUEUE_VERB_RELEASE, QUEUE_VERB_REMOVE};
+    static const enum spool_outcome_kind kinds[] = {SPOOL_HELD, SPOOL_RELEASED, SPOOL_REMOVED};
+    queue_kill();
+    atomic_store(fault, 0);
+    queue_start();
+    uint64_t id = mail(&remote);
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(id, SPOOL_DEFERRED, 1);
+    for (size_t i = 0; i < 3; i++) {
+        struct ipc_message m = {.type = IPC_queue_request};
+        m.u.queue_request = (struct ipc_queue_request){.token = 40 + i, .verb = (uint8_t)verbs[i]};
+        atomic_store(fault, 1);
+        usleep(20000);
+        send_to(&console, m);
+        settle(); /* other questions are answered meanwhile */
+        nothing_for(&console);
+        atomic_store(fault, 0);
+        struct ipc_queue_end end = next(&console, IPC_queue_end)->u.queue_end;
+        assert_int_equal(end.token, 40 + i);
+        assert_int_equal(end.count, 1);
+        assert_true(disk(id).outcomes[kinds[i]] >= 1);
+        if (verbs[i] == QUEUE_VERB_RELEASE) {
+            j = job_from(&sender);
+            answer(&sender, &j, 451, "later");
+            disk_has(id, SPOOL_DEFERRED, 2);
+        }
+    }
+    queue_kill();
+    queue_start();
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+}
+
+static struct ipc_answer_etrn etrn(const char *domain)
+{
+    struct ipc_message m = {.type = IPC_etrn};
+    m.u.etrn = (struct ipc_etrn){.token = 9, .domain = slice_str(domain)};
+    send_to(&receiver, m);
+    struct ipc_answer_etrn a = next(&receiver, IPC_answer_etrn)->u.answer_etrn;
+    assert_int_equal(a.token, 9);
+    return a;
+}
+
+static void e15_server_etrn_starts_what_waits(void **state)
+{
+    (void)state;
+    static const char *const to[] = {"x@gate.example", "x@sub.gate.example", "x@notgate.example", "x@far.example"};
+    for (size_t i = 0; i < 4; i++) {
+        (void)mail(&(struct mail){.from = "a@b.example", .to = {to[i]}});
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 451, "later");
+    }
+    (void)mail(&(struct mail){.from = "a@b.example", .to = {"x@gate.example"}, .release_in_s = 1000});
+    (void)mail(&(struct mail){.from = "a@b.example", .to = {"x@gate.example"}, .flags = ENVELOPE_HELD});
+    nothing_for(&sender);
+    assert_int_equal(etrn("far.example").status, ETRN_NOT_OURS);
+    assert_int_equal(etrn("#queue").status, ETRN_NOT_OURS);
+    assert_int_equal(etrn("@").status, ETRN_NOT_OURS);
+    assert_int_equal(etrn("").status, ETRN_NOT_OURS);
+    assert_int_equal(etrn("quiet.example").status, ETRN_NOTHING_WAITS);
+    nothing_for(&sender);
+    struct ipc_answer_etrn a = etrn("GATE.example");
+    assert_int_equal(a.status, ETRN_STARTED);
+    assert_int_equal(a.count, 1);
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    nothing_for(&sender);
+    assert_int_equal(etrn("@gate.example").count, 2);
+    (void)job_from(&sender);
+    (void)job_from(&sender);
+    nothing_for(&sender);
+}
+
+static void g7_server_alarm_holds_and_tells(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {
+        .from = "bob@example.org", .to = {"dave@far.example"}, .login = "bob@example.org", .flags = ENVELOPE_TRUSTED};
+    uint64_t id = mail(&x), other = mail(&remote);
+    for (int i = 0; i < 2; i++) {
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 451, "later");
+    }
+    disk_has(other, SPOOL_DEFERRED, 1);
+    struct ipc_message m = {.type = IPC_user_alarm};
+    m.u.user_alarm = (struct ipc_user_alarm){SLICE("bob@example.org"), 101, 102, os_wall_s()};
+    send_to(&receiver, m);
+    struct ipc_job j = job_from(&deliver);
+    read_job(&j, &c);
+    assert_true(c.null_path);
+    assert_string_equal(c.to, "postmaster@example.org");
+    has(&c, "bob@example.org has sent 101 messages to 102 recipients");
+    answer(&deliver, &j, 250, "ok");
+    disk_has(id, SPOOL_HELD, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(item(id).state, QUEUE_ITEM_HELD);
+        assert_true(slice_find(item(id).reason, SLICE("bob@example.org has sent too much")) >= 0);
+        assert_int_equal(item(other).state, QUEUE_ITEM_DEFERRED);
+        queue_kill();
+        queue_start();
+    }
+    assert_int_equal(listed(QUEUE_VERB_RELEASE, QUEUE_FILTER_FROM, "bob@example.org"), 1);
+    assert_int_equal(job_from(&sender).id, id);
+}
+
 int main(void)
 {
     /* What the queue does it does as an ordinary user. */
@@ -1273,6 +1837,23 @@ int main(void)
         TEST(a_changed_route_moves_waiting_mail_and_keeps_its_schedule),
         TEST(a_failing_disk_delays_outcomes_and_loses_none),
         TEST(long_waiting_mail_moves_and_its_segment_is_free),
+        TEST(e7_server_success_is_told_by_who_delivers_last),
+        TEST(e7_server_one_report_for_all_that_ends_together),
+        TEST(e7_server_notify_decides),
+        TEST(e7_server_nobody_is_told_without_a_reverse_path),
+        TEST(e7_server_ret_is_for_failures),
+        TEST(e7_server_who_became_others_is_answered_by_the_queue),
+        TEST(e7_server_a_success_and_its_report_are_one),
+        TEST(e6_server_international_reports),
+        TEST(e8_server_by_return_gives_up_in_time),
+        TEST(e8_server_by_notify_tells_once_and_goes_on),
+        TEST(e8_server_a_trace_names_each_host),
+        TEST(e8_server_future_release_waits_through_restarts),
+        TEST(e8_server_priority_is_kept),
+        TEST(b3_mail_is_found_by_its_tag),
+        TEST(an_order_is_answered_when_it_is_on_disk),
+        TEST(e15_server_etrn_starts_what_waits),
+        TEST(g7_server_alarm_holds_and_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,15 +135,18 @@ static void outcome_apply(struct queue *q, uint32_t message, const struct spool_
     case SPOOL_RELEASED:
         q->changes++;
         m->flags = (uint8_t)(o->kind == SPOOL_HELD ? m->flags | SCHED_HELD : m->flags & ~SCHED_HELD);
-        for (part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
-            if (o->kind == SPOOL_HELD)
-                sched_part_hold(q->sched, part);
-            else
-                sched_part_release(q->sched, part);
-        }
+        for (part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message)
+            queue_outcome_hold_part(q, part, o->kind == SPOOL_HELD, o->text);
+        if (o->kind == SPOOL_RELEASED)
+            queue_wish_hold_back(q, message);
         break;
     case SPOOL_WARNED:
         m->flags |= SCHED_WARNED;
+        break;
+    case SPOOL_BY_TOLD:
+        m->flags |= SCHED_WARNED;
+        if (m->extra)
+            queue_wish(q, message)->flags |= WISH_BY_DONE;
         break;
     }
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* Bounces and delay warnings. Never one for a null reverse-path: a bounce that cannot be delivered goes to the postmaster, and what cannot be
+/* Delivery reports (RFC 3461 section 6). Never one for a null reverse-path: a bounce that cannot be delivered goes to the postmaster, and what cannot be
  * delivered there is logged (RFC 5321 section 6.1: no loops). */
 #include "proc/queue/state.h"
 
 #define REPORT_MAX (1u * 1024 * 1024)
 #define FULL_MAX 51200u
+#define RET_FULL_MAX (256u * 1024) /* when the sender asked for all of it */
 #define HEADER_MAX 65536u
 /* In one report, so that it fits into a record group on the smallest disk. */
 #define RECIPIENTS_MAX 50u
@@ -21,14 +22,31 @@ struct making {
     struct dsn_recipient *recipients;
     size_t count;
     slice to;
-    bool delay;
+    int64_t begin_s; /* from when it is tried */
+    bool delay, by;  /* by: the time to deliver by is over */
+    bool failed;     /* a failure is among what is told */
 };
 
-static bool wanted(const struct recipient *r, const struct envelope *e, bool delay)
+/* RFC 3461 section 4.1, RFC 2852 section 4. Without NOTIFY a failure is told to everybody, a delay only to who sends through us. */
+static bool wanted(const struct making *k, const struct recipient *r, enum dsn_action action)
 {
-    if (r->notify)
-        return (r->notify & (delay ? NOTIFY_DELAY : NOTIFY_FAILURE)) != 0;
-    return !delay || (e->flags & ENVELOPE_TRUSTED);
+    const struct envelope *e = k->envelope;
+    switch (action) {
+    case DSN_FAILED:
+        return !r->notify || r->notify & NOTIFY_FAILURE;
+    case DSN_DELAYED:
+        if (k->by)
+            return !(r->notify & NOTIFY_NEVER);
+        return r->notify ? r->notify & NOTIFY_DELAY : e->flags & ENVELOPE_TRUSTED;
+    case DSN_RELAYED:
+        if (e->flags & ENVELOPE_BY_TRACE && !(r->notify & NOTIFY_NEVER))
+            return true;
+        break;
+    case DSN_DELIVERED:
+    case DSN_EXPANDED:
+        break;
+    }
+    return r->notify & NOTIFY_SUCCESS;
 }
 
 static enum err resolve_begin(struct queue *q, struct address address, struct resolve **r_r)
@@ -63,6 +81,15 @@ static enum err resolve(struct queue *q, slice to, struct envelope *envelope)
     return envelope->recipient_count ? ERR_OK : ERR_NOTFOUND;
 }
 
+/* RFC 3461 section 4.3: RET speaks of failures only; RFC 8689 section 5: of mail that needs TLS nothing but the header. */
+static bool full_wanted(const struct making *k)
+{
+    uint32_t flags = k->envelope->flags;
+    if (!k->failed || flags & (ENVELOPE_RET_HDRS | ENVELOPE_REQUIRETLS))
+        return false;
+    return k->original->facts.size <= (flags & ENVELOPE_RET_FULL ? RET_FULL_MAX : FULL_MAX);
+}
+
 static enum err original_text(const struct making *k, bool *full_r, slice *text_r)
 {
     struct spool_entry *entry = k->entry;
@@ -72,12 +99,34 @@ static enum err original_text(const struct making *k, bool *full_r, slice *text_
         *text_r = SLICE_NONE;
         return ERR_OK;
     }
-    bool full = f->size <= FULL_MAX;
-    size_t max = full ? FULL_MAX : f->header_len < HEADER_MAX ? f->header_len : HEADER_MAX;
+    bool full = full_wanted(k);
+    size_t max = full ? RET_FULL_MAX : f->header_len < HEADER_MAX ? f->header_len : HEADER_MAX;
     enum err e = spool_entry_content(entry, 0, max, text_r);
     if (e == ERR_OK)
         *full_r = full;
     return e;
+}
+
+static bool is_ascii(slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] >= 0x80)
+            return false;
+    }
+    return true;
+}
+
+/* RFC 6533 section 4: only a sender who has SMTPUTF8 gets the international forms, and only when they are needed. */
+static bool is_international(const struct making *k)
+{
+    if (!(k->envelope->flags & ENVELOPE_SMTPUTF8))
+        return false;
+    bool ascii = is_ascii(k->to) && !k->original->facts.eight_bit_header;
+    for (size_t i = 0; ascii && i < k->count; i++) {
+        const struct recipient *r = k->recipients[i].recipient;
+        ascii = is_ascii(r->address) && is_ascii(r->orcpt);
+    }
+    return !ascii;
 }
 
 static enum err print(struct queue *q, const struct making *k, uint64_t id, buf *body)
@@ -97,11 +146,13 @@ static enum err print(struct queue *q, const struct making *k, uint64_t id, buf 
         .report_id = id,
         .arrival_s = k->original->arrival_s,
         .now_s = os_wall_s(),
+        .deliver_by_s = k->envelope->deliver_by_s,
         .count = k->count,
         .recipients = k->recipients,
         .original = original,
         .original_full = full,
         .original_8bit = k->original->facts.eight_bit,
+        .international = is_international(k),
     };
     dsn_print(body, &report);
     return buf_ok(body) ? ERR_OK : ERR_LIMIT;
@@ -120,27 +171,35 @@ static bool is_double(const struct making *k)
     return k->envelope->reverse_path.len == 0;
 }
 
-static enum err report(struct queue *q, const struct making *k, uint64_t id)
+enum err queue_report_submit(struct queue *q, struct spool_head head, slice to, slice body)
 {
-    struct envelope envelope = {.flags = ENVELOPE_BOUNCE};
-    enum err e = resolve(q, k->to, &envelope);
+    struct envelope envelope = head.envelopes[0];
+    enum err e = resolve(q, to, &envelope);
     if (e != ERR_OK)
         return e;
+    head.arrival_s = os_wall_s();
+    head.facts = facts_of(body);
+    envelope.flags |= ENVELOPE_BOUNCE | (head.facts.eight_bit ? ENVELOPE_BODY_8BIT : 0u) |
+                      (head.facts.eight_bit_header || !is_ascii(to) ? ENVELOPE_SMTPUTF8 : 0u);
+    head.origin.client_ip = head.origin.protocol = SLICE("local");
+    head.envelope_count = 1;
+    head.envelopes = &envelope;
+    return queue_batch_report(q, &head, body);
+}
+
+static enum err report(struct queue *q, const struct making *k, uint64_t id)
+{
     buf body;
     buf_init(&body, REPORT_MAX);
-    e = print(q, k, id, &body);
+    enum err e = print(q, k, id, &body);
     if (e == ERR_OK) {
-        struct spool_head head = {
-            .id = id,
-            .arrival_s = os_wall_s(),
-            .facts = facts_of(buf_slice(&body)),
-            .origin = {.client_ip = SLICE("local"),
-                       .protocol = SLICE("local"),
-                       .helo = is_double(k) ? DOUBLE_BOUNCE : SLICE_NONE},
-            .envelope_count = 1,
-            .envelopes = &envelope,
-        };
-        e = queue_batch_report(q, &head, buf_slice(&body));
+        /* RFC 8689 section 5: what was to be protected on its way there is to be on its way back. RFC 6533 section 4.1: the global forms need SMTPUTF8. RFC 6710: a report is as urgent as what it is about. */
+        const struct envelope envelope = {.priority = k->envelope->priority,
+                                          .flags = (k->envelope->flags & ENVELOPE_REQUIRETLS) |
+                                                   (is_international(k) ? ENVELOPE_SMTPUTF8 : 0u)};
+        const struct spool_head head = {
+            .id = id, .origin = {.helo = is_double(k) ? DOUBLE_BOUNCE : SLICE_NONE}, .envelopes = &envelope};
+        e = queue_report_submit(q, head, k->to, buf_slice(&body));
     }
     buf_deinit(&body);
     return e;
@@ -150,7 +209,9 @@ static void log_report(const struct making *k, uint64_t id, enum err e)
 {
     char from[QUEUE_ID_TEXT_MAX], to[QUEUE_ID_TEXT_MAX];
     size_t n = queue_id_write(from, k->original->id), m = queue_id_write(to, id);
-    const char *what = k->delay ? "sender delay notification" : "sender non-delivery notification";
+    const char *what = k->delay    ? "sender delay notification"
+                       : k->failed ? "sender non-delivery notification"
+                                   : "sender delivery status notification";
     if (e == ERR_OK)
         log_line(LOG_INFO, "%.*s: %s: %.*s", (int)n, from, what, (int)m, to);
     else
@@ -164,7 +225,7 @@ static bool addressee(struct queue *q, struct making *k)
         k->to = k->envelope->reverse_path;
         return true;
     }
-    if (k->delay || !(k->envelope->flags & ENVELOPE_BOUNCE) || slice_equal(k->original->origin.helo, DOUBLE_BOUNCE))
+    if (!k->failed || !(k->envelope->flags & ENVELOPE_BOUNCE) || slice_equal(k->original->origin.helo, DOUBLE_BOUNCE))
         return false;
     k->to = q->conf->route.postmaster;
     for (size_t i = 0; i < k->count; i++) {
@@ -187,7 +248,7 @@ static enum err report_send(struct queue *q, struct making *k)
     if (!addressee(q, k)) {
         char id[QUEUE_ID_TEXT_MAX];
         size_t n = queue_id_write(id, k->original->id);
-        if (!k->delay)
+        if (k->failed)
             log_line(LOG_WARNING, "%.*s: undeliverable without a reverse-path to tell: dropped", (int)n, id);
         return ERR_OK;
     }
@@ -197,10 +258,31 @@ static enum err report_send(struct queue *q, struct making *k)
     return hopeless(e) ? ERR_OK : e;
 }
 
+/* A report for nobody's delivery says what has become of the address. */
+static struct dsn_recipient told(const struct queue *q, const struct making *k, const struct report_recipient *x,
+                                 const struct recipient *r)
+{
+    struct dsn_recipient d = {
+        .recipient = r,
+        .action = x->action,
+        .verdict = x->verdict,
+        .remote_host = x->host,
+        .last_attempt_s = os_wall_s(),
+        .retry_until_s = k->begin_s + q->conf->queue.give_up_s,
+    };
+    if (r->kind != RECIPIENT_NOTICE)
+        return d;
+    d.action = (enum dsn_action)r->index;
+    d.verdict = status_verdict_text(STATUS_DELIVERED, d.action == DSN_EXPANDED ? SLICE("Sent on to several addresses")
+                                                                               : SLICE("Taken by the mailing list"));
+    return d;
+}
+
 /* The next members of this envelope, from *at on; false when there are none. */
 static bool gather(struct queue *q, struct making *k, struct report_recipient *recipients, size_t count, size_t *at)
 {
     k->count = k->member_count = 0;
+    k->failed = false;
     for (; *at < count && k->member_count < RECIPIENTS_MAX; ++*at) {
         const struct envelope *envelope;
         struct report_recipient *x = &recipients[*at];
@@ -208,27 +290,28 @@ static bool gather(struct queue *q, struct making *k, struct report_recipient *r
         if (!r || envelope != k->envelope)
             continue;
         k->members[k->member_count++] = x;
-        if (!wanted(r, envelope, k->delay))
+        struct dsn_recipient d = told(q, k, x, r);
+        if (!wanted(k, r, d.action))
             continue;
-        k->recipients[k->count++] = (struct dsn_recipient){
-            .recipient = r,
-            .action = k->delay ? DSN_DELAYED : DSN_FAILED,
-            .verdict = x->verdict,
-            .remote_host = x->host,
-            .last_attempt_s = os_wall_s(),
-            .retry_until_s = k->original->arrival_s + q->conf->queue.give_up_s,
-        };
+        k->recipients[k->count++] = d;
+        k->failed = k->failed || d.action == DSN_FAILED;
     }
     return k->member_count > 0;
+}
+
+static void outcome_add(struct queue *q, uint64_t id, struct report_recipient *x)
+{
+    queue_outcome_add(q, id, x->recipient, x->action == DSN_FAILED ? SPOOL_FAILED : SPOOL_DELIVERED, &x->verdict);
+    x->done = true;
 }
 
 static void members_done(struct queue *q, const struct making *k)
 {
     for (size_t i = 0; i < k->member_count; i++) {
-        struct report_recipient *x = k->members[i];
-        if (!k->delay)
-            queue_outcome_add(q, k->original->id, x->recipient, SPOOL_FAILED, &x->verdict);
-        x->done = true;
+        if (k->delay)
+            k->members[i]->done = true;
+        else
+            outcome_add(q, k->original->id, k->members[i]);
     }
 }
 
@@ -259,12 +342,15 @@ static enum err original_open(struct queue *q, struct making *k, const struct sc
 }
 
 /* ERR_OK: all that can be done was tried. */
-static enum err make(struct queue *q, uint32_t message, bool delay, struct report_recipient *recipients, size_t count)
+static enum err make(struct queue *q, uint32_t message, struct making k, struct report_recipient *recipients,
+                     size_t count)
 {
     const struct sched_message *m = sched_message(q->sched, message);
     struct dsn_recipient dsn[RECIPIENTS_MAX];
     struct report_recipient *members[RECIPIENTS_MAX];
-    struct making k = {.recipients = dsn, .members = members, .delay = delay};
+    k.recipients = dsn;
+    k.members = members;
+    k.begin_s = queue_wish_begin_s(q, message);
     enum err e = original_open(q, &k, m);
     if (e != ERR_OK) {
         char id[QUEUE_ID_TEXT_MAX];
@@ -277,21 +363,25 @@ static enum err make(struct queue *q, uint32_t message, bool delay, struct repor
     return ERR_OK;
 }
 
-void queue_report_failed(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count)
+void queue_report_ended(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count)
 {
-    if (!hopeless(make(q, message, false, recipients, count)))
-        return;
-    /* What cannot be read can neither be delivered nor be told of: the log has it, and its segment is kept. */
+    enum err e = make(q, message, (struct making){.delay = false}, recipients, count);
     uint64_t id = sched_message(q->sched, message)->id;
     for (size_t i = 0; i < count; i++) {
-        queue_outcome_add(q, id, recipients[i].recipient, SPOOL_FAILED, &recipients[i].verdict);
-        recipients[i].done = true;
+        if (recipients[i].done)
+            continue;
+        /* What was delivered is not delivered again for the sake of its report. What cannot be read can neither be delivered nor be told of: the log has it, and its segment
+         * is kept. */
+        if (recipients[i].action != DSN_FAILED || hopeless(e)) {
+            queue_batch_unit(q);
+            outcome_add(q, id, &recipients[i]);
+        }
     }
 }
 
-bool queue_report_delay(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count)
+bool queue_report_delay(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count, bool by)
 {
-    bool done = hopeless(make(q, message, true, recipients, count));
+    bool done = hopeless(make(q, message, (struct making){.delay = true, .by = by}, recipients, count));
     for (size_t i = 0; i < count && !done; i++)
         done = recipients[i].done;
     return done;

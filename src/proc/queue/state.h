@@ -27,12 +27,30 @@ struct segment {
         freed; /* 1: handed back to its writer; higher by one for each checkpoint that named it since. Its new epoch ends this */
 };
 
+enum wish_flags {
+    WISH_SUCCESS = 1,   /* a recipient with NOTIFY=SUCCESS */
+    WISH_TRACE = 2,     /* DELIVERBY with trace */
+    WISH_BY_RETURN = 4, /* at deliver_by_s it fails; else it is reported as delayed */
+    WISH_BY_DONE = 8,   /* deliver_by_s is over, and what it asks is done */
+    WISH_TAG = 16,
+};
+
+/* What few messages ask for: see wish.c. */
+struct wish {
+    uint32_t release_s;    /* unix time, 0 none */
+    uint32_t message;      /* tells the live from the free: not the first field */
+    uint32_t deliver_by_s; /* unix time, 0 none */
+    uint32_t tag;          /* queue_wish_tag of it; 0: look at the head */
+    uint8_t flags;         /* enum wish_flags */
+};
+
 /* One recipient's result, kept until its job is done. */
 struct result {
     uint32_t recipient;
     uint16_t code;
     uint8_t enhanced[3];
     bool remote;
+    uint8_t dsn;      /* enum result_dsn, of a 2xx */
     slice text, host; /* in the job's arena */
 };
 
@@ -110,6 +128,8 @@ struct queue {
     bool settled, recovered;
     uint32_t limits_count; /* HELLO: what to scan of owned segments */
     struct spool_scan_limit *limits;
+    struct slab wishes;
+    int64_t wish_due_s;  /* when the next time to be delivered by is over; INT64_MAX none */
     uint32_t sweep_part; /* cursor of the sweep over parts; 0 not running */
     bool sweep_wanted;
     int64_t sweep_last_s;
@@ -127,6 +147,7 @@ struct queue {
         route_stamp; /* hash of the configuration's files: the destinations in a checkpoint hold only with the same one */
     struct pending_outcome *pending; /* recovery: outcomes whose message has not been read yet */
     struct listing *listings;
+    struct alarm *alarms; /* to be told */
 };
 
 /* segments.c */
@@ -157,6 +178,26 @@ void queue_intake_message_done(struct queue *q, uint32_t message);
 /* What needs no process (discard, or a route that is gone), after sched made it ready. True when it was handled here. */
 bool queue_intake_handled_here(struct queue *q, uint32_t part);
 
+/* wish.c */
+struct wish queue_wish_read(const struct spool_head *head);
+/* Kept with the message; nothing when nothing is asked. */
+must_check enum err queue_wish_set(struct queue *q, uint32_t message, struct wish wish);
+/* NULL for nearly all. Until the next queue_wish_set. */
+struct wish *queue_wish(const struct queue *q, uint32_t message);
+void queue_wish_drop(struct queue *q, uint32_t message);
+/* Iteration over all, from 0; NULL at the end. */
+struct wish *queue_wish_next(const struct queue *q, uint32_t *cursor);
+uint32_t queue_wish_tag(slice tag);
+/* Is it not to be tried yet? */
+bool queue_wish_waits(const struct queue *q, uint32_t message, int64_t now_s);
+/* Lets its parts wait for the time before which they are not tried. */
+void queue_wish_hold_back(struct queue *q, uint32_t message);
+/* From when its age counts: its arrival or its release. */
+int64_t queue_wish_begin_s(const struct queue *q, uint32_t message);
+bool queue_wish_by_passed(const struct queue *q, uint32_t message, int64_t now_s);
+/* Looks after those whose time to be delivered by is over. */
+void queue_wish_step(struct queue *q, int64_t now_s);
+
 /* dispatch.c */
 void queue_dispatch(struct queue *q);
 void queue_dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc_result *r);
@@ -164,6 +205,8 @@ void queue_dispatch_job_end(struct queue *q, struct hub_peer *p, uint64_t number
 /* HELLO: the peer has this job from the queue before us. Its parts are leased once recovery has found them. */
 void queue_dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_lease *l);
 void queue_dispatch_leases_take(struct queue *q);
+/* Jobs that ended while their results could not be taken. */
+void queue_dispatch_ended_take(struct queue *q);
 void queue_dispatch_destination_down(struct queue *q, const struct ipc_destination_down *d);
 /* The process is dead: its jobs come back. */
 void queue_dispatch_peer_dead(struct queue *q, const struct hub_peer *p);
@@ -176,21 +219,34 @@ void queue_outcome_add(struct queue *q, uint64_t id, uint32_t recipient, enum sp
 /* The part waits; bounce it if it has waited too long, warn if long enough. True when it was ended. */
 bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdict *last, slice host);
 void queue_outcome_removed(struct queue *q, uint32_t part);
-void queue_outcome_hold(struct queue *q, uint32_t message, bool hold);
+/* reason: why it is held, or empty. */
+void queue_outcome_hold(struct queue *q, uint32_t message, bool hold, slice reason);
+/* The same of one part, without a record. */
+void queue_outcome_hold_part(struct queue *q, uint32_t part, bool hold, slice reason);
 void queue_outcome_delivered(struct queue *q, uint32_t part);
+/* Nobody's part: only a report is due. */
+void queue_outcome_notice(struct queue *q, uint32_t part);
+/* The time to deliver by is over: what the sender wants then (RFC 2852 section 4). */
+void queue_outcome_by_passed(struct queue *q, uint32_t message);
+/* Mail that would be returned instead of being tried again: true when it was. */
+bool queue_outcome_too_late(struct queue *q, uint32_t part);
 void queue_outcome_sweep(struct queue *q);
 
-/* report.c: bounces and warnings */
+/* report.c: delivery reports, to whom and about what */
 struct report_recipient {
     uint32_t recipient;
+    enum dsn_action action;
     struct verdict verdict;
     slice host;
     bool done; /* out: its outcome is in the batch, with the report if there is to be one */
 };
-/* Bounces: adds reports, and the outcomes that cause them, to the batch. What is not done after it could not be told now and must be tried again. */
-void queue_report_failed(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count);
-/* A delay warning; false when it must be tried again later. */
-bool queue_report_delay(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count);
+/* What has come to its end: adds reports to those who want them, and the outcomes that cause them, to the batch. A failure that is not done after it could not be told now and must be
+ * tried again; a success is always done. */
+void queue_report_ended(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count);
+/* A delay warning; false when it must be tried again later. by: because a time to deliver by is over. */
+bool queue_report_delay(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count, bool by);
+/* Mail of our own, from the null reverse-path, into the batch. The resolved recipients of `to` become the envelope's. ERR_NOTFOUND: nobody has that address. */
+must_check enum err queue_report_submit(struct queue *q, struct spool_head head, slice to, slice body);
 
 /* batch.c */
 /* What is added until the next call of this belongs to one record group: a report with its outcomes. Call it before each thing that can stand for itself. */
@@ -225,10 +281,21 @@ uint64_t queue_checkpoint_route_stamp(const struct conf *conf);
 void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
 void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token);
 void queue_control_peer_down(struct queue *q, const struct hub_peer *p);
+/* RFC 1985 */
+void queue_control_etrn(struct queue *q, struct hub_peer *p, const struct ipc_etrn *e);
+/* All queued mail of this login comes to rest. */
+void queue_control_hold_login(struct queue *q, slice login, slice reason);
 void queue_control_step(struct queue *q);
 bool queue_control_busy(const struct queue *q);
 
+/* alarm.c: a login has sent more than it may in an hour. */
+void queue_alarm(struct queue *q, const struct ipc_user_alarm *a);
+/* Those that could not be told yet. */
+void queue_alarm_step(struct queue *q);
+
 /* A new queue id for mail of our own; 0 when the range is used up for the moment. */
 uint64_t queue_number(struct queue *q);
+/* Is there one? Asks for more when few are left. */
+bool queue_numbers_left(struct queue *q);
 
 #endif

@@ -98,6 +98,11 @@ void ask_name(struct session *s)
     ipc_hub_send(r->child.hub, lookup, &m);
 }
 
+void ask_cancel_name(struct session *s)
+{
+    ask_free(s->r, &s->asked_name);
+}
+
 void ask_cancel(struct session *s)
 {
     ask_free(s->r, &s->asked);

@@ -8,19 +8,10 @@
 #define HEADER_MAX (64u << 10) /* a longer header is not mended */
 #define MENDED_MAX (200u << 10)
 
-static struct message_origin origin_of(const struct session *s)
-{
-    return (struct message_origin){.client_name = session_name(s),
-                                   .client_ip = session_ip(s),
-                                   .helo = session_helo(s),
-                                   .protocol = session_protocol(s),
-                                   .login = s->route.login};
-}
-
 static enum err append_prefix(struct session *s, struct part *p)
 {
     const struct transaction *t = s->transaction;
-    struct received_facts f = {.origin = origin_of(s),
+    struct received_facts f = {.origin = peer_origin(s),
                                .hostname = s->r->conf->route.hostname,
                                .tls = net_tls_text(s->net),
                                .rcpt = t->rcpt_count == 1 ? t->rcpt : SLICE_NONE,

@@ -69,6 +69,19 @@ static void take_reset(struct session *s, const struct smtp_server_event *e)
         s->wait = WAIT_NONE;
     }
     transaction_abort(s);
+    peer_forget(s);
+}
+
+static void take_xclient(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "XCLIENT";
+    peer_xclient(s, e->peer);
+}
+
+static void take_xforward(struct session *s, const struct smtp_server_event *e)
+{
+    s->verb = "XFORWARD";
+    peer_xforward(s, e->peer);
 }
 
 static void take_starttls(struct session *s, const struct smtp_server_event *e)
@@ -129,7 +142,16 @@ static void take_refused(struct session *s, const struct smtp_server_event *e)
     /* the recipient in hand is the last that was taken, not the one too many */
     slice to = s->transaction && !at_rcpt ? s->transaction->rcpt : SLICE_NONE;
     const char *verb = at_rcpt ? "RCPT" : s->transaction ? "END-OF-MESSAGE" : "MAIL";
-    log_reject(s, verb, &v, to);
+    if (s->transaction) {
+        log_reject(s, verb, &v, to);
+        return;
+    }
+    /* MAIL with a SIZE that is too big: there is no transaction to tell whose it was */
+    char path[1024];
+    buf from;
+    buf_init_fixed(&from, path, sizeof(path));
+    address_print(&from, e->path);
+    log_reject_from(s, verb, &v, buf_slice(&from));
 }
 
 static void take_close(struct session *s, const struct smtp_server_event *e)
@@ -153,6 +175,8 @@ static void (*const takers[])(struct session *s, const struct smtp_server_event 
     [SMTP_SERVER_VRFY] = take_vrfy,
     [SMTP_SERVER_EXPN] = take_expn,
     [SMTP_SERVER_ETRN] = take_etrn,
+    [SMTP_SERVER_XCLIENT] = take_xclient,
+    [SMTP_SERVER_XFORWARD] = take_xforward,
     [SMTP_SERVER_REFUSED] = take_refused,
     [SMTP_SERVER_CLOSE] = take_close,
 };

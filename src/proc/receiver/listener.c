@@ -58,7 +58,7 @@ static void accepted(void *ctx, int fd, const struct socket_address *peer)
     const struct listener *l = ctx;
     struct receiver *r = l->r;
     if (l->conf && l->conf->proxy) {
-        os_close(&fd);
+        proxied_accept(l, fd, peer);
         return;
     }
     slice ip = slice_of(peer->ip, peer->ip_len);

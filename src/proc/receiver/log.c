@@ -105,7 +105,7 @@ void log_disconnect(struct session *s, slice why)
              SLICE_ARG(buf_slice(&b)));
 }
 
-void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to)
+static void log_line_of_reject(struct session *s, const char *verb, const struct verdict *v, slice from, slice to)
 {
     char memory[640];
     buf b;
@@ -118,10 +118,20 @@ void log_reject(struct session *s, const char *verb, const struct verdict *v, sl
         buf_append(&b, to);
         buf_append(&b, SLICE(">:"));
     }
-    slice from = s->transaction ? s->transaction->reverse_path : SLICE_NONE, protocol = session_protocol(s);
+    slice protocol = session_protocol(s);
     log_line(LOG_INFO, "NOQUEUE: reject: %s from %.*s[%.*s]: %.*s %.*s; from=<%.*s> to=<%.*s> proto=%.*s helo=<%.*s>",
              verb, SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), SLICE_ARG(buf_slice(&b)), SLICE_ARG(v->text),
              SLICE_ARG(from), SLICE_ARG(to), SLICE_ARG(protocol), SLICE_ARG(session_helo(s)));
+}
+
+void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to)
+{
+    log_line_of_reject(s, verb, v, s->transaction ? s->transaction->reverse_path : SLICE_NONE, to);
+}
+
+void log_reject_from(struct session *s, const char *verb, const struct verdict *v, slice from)
+{
+    log_line_of_reject(s, verb, v, from, SLICE_NONE);
 }
 
 static slice message_id_of(const struct part *p)
@@ -142,6 +152,11 @@ void log_message(struct session *s, const struct part *p)
                  SLICE_ARG(ip), auth_mechanism(s), SLICE_ARG(s->route.login));
     else
         log_line(LOG_INFO, "%.*s: client=%.*s[%.*s]", n, id, SLICE_ARG(name), SLICE_ARG(ip));
+    if (s->forward) {
+        struct message_origin o = peer_origin(s);
+        log_line(LOG_INFO, "%.*s: orig_client=%.*s[%.*s], orig_proto=%.*s, orig_helo=<%.*s>", n, id,
+                 SLICE_ARG(o.client_name), SLICE_ARG(o.client_ip), SLICE_ARG(o.protocol), SLICE_ARG(o.helo));
+    }
     if (p->list)
         log_line(LOG_INFO, "%.*s: list=<%.*s>", n, id, SLICE_ARG(p->list->address));
     log_line(LOG_INFO, "%.*s: message-id=%.*s", n, id, SLICE_ARG(message_id));

@@ -47,6 +47,13 @@ void name_find(struct session *s)
     s->name_known = true;
 }
 
+void name_told(struct session *s, slice name)
+{
+    ask_cancel_name(s);
+    set_name(s, name);
+    s->name_known = true;
+}
+
 void name_arrived(struct session *s, slice name)
 {
     struct name_entry *n = entry_of(s);

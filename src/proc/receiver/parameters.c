@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Parameters of MAIL that the envelope keeps. The engine has read and bounded them; what they may mean here depends on who asks. */
+/* Parameters of MAIL and RCPT that the envelope keeps. The engine has read and bounded them; what they may mean here depends on who asks. */
 #include "proc/receiver/state.h"
 
 static enum status set_schedule(struct transaction *t, const struct smtp_mail_parameters *p)
@@ -16,8 +16,6 @@ static enum status set_schedule(struct transaction *t, const struct smtp_mail_pa
 
 enum status parameters_mail(struct transaction *t, const struct smtp_mail_parameters *p)
 {
-    if (!p)
-        return STATUS_OK;
     enum status status = set_schedule(t, p);
     if (status != STATUS_OK)
         return status;
@@ -28,4 +26,11 @@ enum status parameters_mail(struct transaction *t, const struct smtp_mail_parame
     t->priority_lowered = p->priority > 0 && !t->trusted;
     t->priority = t->priority_lowered ? 0 : p->priority;
     return STATUS_OK;
+}
+
+enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p)
+{
+    t->rcpt_notify = p->notify;
+    t->rcpt_orcpt = SLICE_NONE;
+    return p->orcpt.len > 0 ? arena_copy(&t->arena, p->orcpt, &t->rcpt_orcpt) : ERR_OK;
 }

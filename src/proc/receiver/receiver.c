@@ -68,6 +68,7 @@ static void on_drain(void *ctx, int64_t limit_ms)
     }
     r->draining = true;
     listeners_stop(r);
+    proxied_close(r);
     receiver_end_if_drained(r);
 }
 
@@ -174,6 +175,7 @@ static void end(struct receiver *r)
     if (r->writer_watch)
         loop_watch_close(&r->writer_watch);
     spool_writer_close(&r->writer);
+    proxied_close(r);
     sessions_close(r);
     free(r->listeners);
     free(r->asks);
@@ -185,7 +187,8 @@ static void end(struct receiver *r)
 
 int receiver_main(const struct child_start *start)
 {
-    struct receiver r = {.start = start, .conf = start->conf};
+    struct receiver r = {.start = start, .conf = start->conf, .hurry = 100};
+    list_init(&r.proxied);
     list_init(&r.sessions);
     list_init(&r.free_sessions);
     list_init(&r.free_storings);

@@ -593,6 +593,50 @@ static void a_list_gets_a_copy_of_its_own(void **state)
     assert_int_equal(h.announced, 2);
 }
 
+static void e7_server_what_is_to_be_told_goes_with_each_recipient(void **state)
+{
+    (void)state;
+    struct client *c = client_open(MX);
+    const struct envelope *e;
+    struct landed l;
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    talk(c, "MAIL FROM:<a@b.example> RET=HDRS ENVID=QQ+2B1\r\n", "250 ");
+    talk(c, "RCPT TO:<bob@test.example> NOTIFY=SUCCESS ORCPT=rfc822;Bob@test.example\r\n", "250 ");
+    talk(c, "RCPT TO:<alice@test.example> NOTIFY=NEVER\r\n", "250 ");
+    talk(c, "RCPT TO:<BOB@test.example> NOTIFY=DELAY\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, "Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0 Ok: queued");
+    await_announced(1);
+    read_landed(&l);
+    assert_int_equal(spool_head_recipient_count(&l.head), 2);
+    const struct recipient *r = spool_head_recipient(&l.head, 0, &e);
+    assert_int_equal(r->notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+    assert_true(slice_equal(r->orcpt, SLICE("rfc822;Bob@test.example")));
+    assert_int_equal(spool_head_recipient(&l.head, 1, &e)->notify, NOTIFY_NEVER);
+    assert_true(slice_equal(e->envid, SLICE("QQ+1")));
+    assert_int_equal(e->flags & (ENVELOPE_RET_HDRS | ENVELOPE_RET_FULL), ENVELOPE_RET_HDRS);
+    close_landed(&l);
+    /* A list: its members' envelope has nothing of this; the sender's has one recipient, who is nobody. */
+    talk(c, "MAIL FROM:<a@b.example> RET=HDRS ENVID=QQ\r\n", "250 ");
+    talk(c, "RCPT TO:<team@test.example> NOTIFY=SUCCESS ORCPT=rfc822;team@test.example\r\n", "250 ");
+    talk(c, "RCPT TO:<team@test.example> NOTIFY=SUCCESS\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, "Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0 Ok: queued");
+    await_announced(3);
+    read_landed(&l);
+    assert_int_equal(spool_head_recipient_count(&l.head), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        r = spool_head_recipient(&l.head, i, &e);
+        assert_int_equal(r->notify, NOTIFY_FAILURE);
+        assert_int_equal(r->orcpt.len, 0);
+    }
+    assert_int_equal(e->envid.len, 0);
+    assert_int_equal(e->flags & (ENVELOPE_RET_HDRS | ENVELOPE_RET_FULL), 0);
+    close_landed(&l);
+    client_close(c);
+}
+
 static void users_sign_in_and_write_as_themselves(void **state)
 {
     (void)state;
@@ -962,6 +1006,7 @@ int main(void)
         IN_A_HOUSE(pipelined_commands_wait_for_lookup_in_order),
         IN_A_HOUSE(a_silent_lookup_is_a_451),
         IN_A_HOUSE(a_list_gets_a_copy_of_its_own),
+        IN_A_HOUSE(e7_server_what_is_to_be_told_goes_with_each_recipient),
         IN_A_HOUSE(users_sign_in_and_write_as_themselves),
         IN_A_HOUSE(e11_server_auth_is_the_rfcs),
         IN_A_HOUSE(e11_server_never_offers_auth_to_strangers),

@@ -110,6 +110,8 @@ static void end(struct session *s)
     transaction_abort(s);
     verify_abort(s);
     auth_forget(s);
+    peer_forget(s);
+    free(s->claimed_login);
     ask_cancel(s);
     if (s->storing)
         s->storing->session = NULL;
@@ -217,8 +219,10 @@ static void on_secured(void *ctx)
     s->wait = WAIT_NONE;
     s->wait_until_ms = INT64_MAX;
     /* implicit TLS: the engine was told when it was made, and its greeting waits */
-    if (!smtp_server_is_secured(s->smtp))
+    if (!smtp_server_is_secured(s->smtp)) {
         smtp_server_secured(s->smtp, receiver_now_ms(s->r));
+        peer_permit(s);
+    }
     auth_offer(s);
     session_resume(s);
 }
@@ -258,21 +262,36 @@ static struct session *session_new(struct receiver *r)
     return s;
 }
 
-static void set_peer(struct session *s, const struct socket_address *peer)
+void session_set_address(struct session *s, const uint8_t *ip, uint8_t ip_len)
 {
     buf b;
     buf_init_fixed(&b, s->ip_text, sizeof(s->ip_text));
-    s->route.ip_len = peer->ip_len;
-    memcpy(s->route.ip, peer->ip, sizeof(s->route.ip));
+    s->route.ip_len = ip_len;
+    memcpy(s->route.ip, ip, ip_len);
+    if (ip_len > 0)
+        address_ip_print(&b, ip, ip_len);
+    else
+        buf_append(&b, SLICE("unknown"));
+    s->ip_text_len = (uint8_t)b.len;
+    ask_cancel_name(s);
+    s->name_known = false;
+    if (ip_len > 0)
+        name_find(s);
+    else
+        name_told(s, SLICE_NONE);
+}
+
+static void set_peer(struct session *s, const struct socket_address *peer)
+{
+    buf b;
     s->route.local_socket = !s->listener->conf;
     s->route.own_only = s->listener->options.lmtp;
     if (peer->ip_len > 0) {
-        address_ip_print(&b, peer->ip, peer->ip_len);
-        s->ip_text_len = (uint8_t)b.len;
-        name_find(s);
+        session_set_address(s, peer->ip, peer->ip_len);
         return;
     }
     uint32_t uid, pid;
+    buf_init_fixed(&b, s->ip_text, sizeof(s->ip_text));
     buf_append(&b, SLICE("local"));
     s->ip_text_len = (uint8_t)b.len;
     buf_init_fixed(&b, s->name, sizeof(s->name));
@@ -302,8 +321,6 @@ static bool set_up(struct session *s, int fd)
         return false;
     if (!c || implicit)
         smtp_server_start_secured(s->smtp);
-    if (!c)
-        smtp_server_trust(s->smtp);
     if (s->listener->options.auth_plaintext_ok)
         auth_offer(s);
     return true;
@@ -333,6 +350,10 @@ void session_accept(const struct listener *l, int fd, const struct socket_addres
     r->session_count++;
     sessions_sweep_start(r);
     set_peer(s, peer);
+    peer_permit(s);
+    smtp_server_clock(s->smtp, receiver_now_ms(r), os_wall_s());
+    if (r->hurry < 100)
+        smtp_server_hurry(s->smtp, r->hurry);
     if (l->conf && l->conf->tls == CONF_TLS_IMPLICIT)
         session_start_tls(s);
     drive(s, SLICE_NONE);

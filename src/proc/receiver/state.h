@@ -16,6 +16,8 @@
 
 #define RECEIVER_NAME_MAX 256
 #define RECEIVER_ANSWER_MS 10000 /* lookup's time */
+#define RECEIVER_ARENAS_MAX                                                                                            \
+    (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
 
 struct receiver;
 struct session;
@@ -122,6 +124,7 @@ struct auth {
 };
 
 struct verify;
+struct forward;
 
 /* Of what the disconnect line tells. */
 struct session_counts {
@@ -139,6 +142,8 @@ struct session {
     struct storing *storing;
     struct auth *auth;
     struct verify *verify;
+    struct forward *forward; /* XFORWARD, until the message is taken */
+    char *claimed_login;     /* XCLIENT; route.login looks into it */
     enum session_wait wait;
     int64_t wait_until_ms;           /* INT64_MAX: somebody else keeps the time */
     int64_t active_ms;               /* something came from the client */
@@ -178,6 +183,8 @@ struct receiver {
     struct listener *listeners;
     size_t listener_count;
     bool listening;
+    uint32_t hurry;      /* percent of the timeouts: 100, or less under stress */
+    struct list proxied; /* connections without their PROXY header yet */
     struct list sessions, free_sessions, free_storings;
     size_t session_count, free_session_count, storing_count;
     struct loop_timer *sweep;
@@ -228,6 +235,14 @@ void listeners_stop(struct receiver *r);
 /* The status of a session that the shared limits refuse, with its line in the log. */
 enum status listener_limit(const struct receiver *r, enum limits_answer a, slice ip);
 
+/* proxied.c */
+/* A connection to a listener that wants a PROXY header; fd is its. */
+void proxied_accept(const struct listener *l, int fd, const struct socket_address *peer);
+/* Ends those that take too long. */
+void proxied_sweep(struct receiver *r, int64_t now_ms);
+/* Ends all. */
+void proxied_close(struct receiver *r);
+
 /* log.c: the setting behind a refusal: " ([limits] hops = 50)", or nothing */
 void log_rule(buf *b, const struct conf *conf, enum status status);
 
@@ -245,6 +260,19 @@ void session_wait(struct session *s, enum session_wait wait, int64_t for_ms);
 void session_start_tls(struct session *s);
 /* Frees what the lists of free structs have. */
 void sessions_close(struct receiver *r);
+
+/* Whom the session is with, from now on; its reverse name is looked for. ip_len 0: nobody knows. */
+void session_set_address(struct session *s, const uint8_t *ip, uint8_t ip_len);
+
+/* peer.c */
+/* What the session may do by its client's address, said to the engine: when it begins, after STARTTLS and XCLIENT. */
+void peer_permit(struct session *s);
+void peer_xclient(struct session *s, const struct smtp_peer_attributes *p);
+void peer_xforward(struct session *s, const struct smtp_peer_attributes *p);
+/* Where the message comes from, for trace and log. */
+struct message_origin peer_origin(const struct session *s);
+/* What XFORWARD told is over. */
+void peer_forget(struct session *s);
 
 /* sweep.c */
 void sessions_sweep_start(struct receiver *r);
@@ -266,6 +294,15 @@ void transaction_abort(struct session *s);
 /* parameters.c */
 /* What MAIL said joins the transaction; t->trusted is known. STATUS_OK or a refusal. */
 enum status parameters_mail(struct transaction *t, const struct smtp_mail_parameters *p);
+
+/* The same of RCPT: t->rcpt_notify, t->rcpt_orcpt. ERR_NOMEM. */
+must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p);
+
+/* international.c */
+/* The domain in A-labels; what is changed is in the arena. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM. */
+must_check enum err international_sender(struct arena *arena, struct address *path);
+/* The same for a recipient of the transaction, whose local part becomes normal where it is ours. STATUS_OK, ASCII_ONLY, BAD_PATH_RECIPIENT. */
+enum status international_recipient(struct session *s, struct address *path);
 
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
@@ -338,6 +375,7 @@ bool ask_sasl(struct session *s, struct ipc_ask_sasl *q);
 bool ask_etrn(struct session *s, slice domain);
 void ask_name(struct session *s);
 void ask_cancel(struct session *s);
+void ask_cancel_name(struct session *s);
 void ask_answer(struct receiver *r, const struct ipc_message *m);
 /* No answer will come, or not in time, to what the session waits for. */
 void ask_failed(struct session *s);
@@ -347,6 +385,8 @@ void ask_lookup_down(struct receiver *r);
 /* name.c: the clients' reverse names, kept for a while */
 void name_find(struct session *s);
 void name_arrived(struct session *s, slice name);
+/* A trusted peer says it; empty: it does not know. */
+void name_told(struct session *s, slice name);
 
 /* auth.c */
 void auth_begin(struct session *s, const struct smtp_server_event *e);
@@ -375,6 +415,8 @@ void log_connect(struct session *s);
 void log_disconnect(struct session *s, slice why);
 /* A refusal at verb; to is empty at MAIL. */
 void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to);
+/* The same at MAIL, before there is a transaction. */
+void log_reject_from(struct session *s, const char *verb, const struct verdict *v, slice from);
 void log_message(struct session *s, const struct part *p);
 
 /* The protocol of RFC 3848: "ESMTPSA" and so on. */

@@ -2,6 +2,10 @@
 /* The end of data: last checks, the commit, and what the client is told when the disk has it. */
 #include "proc/receiver/state.h"
 
+/* What the sender asked of the list's address, and not of its members (RFC 3461 section 5.2.7.1). */
+#define SENDERS_FLAGS                                                                                                  \
+    ((uint32_t)(ENVELOPE_RET_FULL | ENVELOPE_RET_HDRS | ENVELOPE_BY_NOTIFY | ENVELOPE_BY_RETURN | ENVELOPE_BY_TRACE))
+
 struct storing *storing_take(struct session *s)
 {
     struct list *l = list_pop(&s->r->free_storings);
@@ -82,18 +86,14 @@ static void commit(struct session *s, struct part *p, const struct body_facts *f
                                       .release_s = t->release_s,
                                       .deliver_by_s = p->list ? 0 : t->deliver_by_s,
                                       .priority = t->priority,
-                                      .flags = t->flags,
+                                      .flags = p->list ? t->flags & ~SENDERS_FLAGS : t->flags,
                                       .recipient_count = p->count,
                                       .recipients = p->recipients};
     const struct spool_head head = {.id = p->id,
                                     .arrival_s = t->arrival_s,
                                     .arrival_us = t->arrival_us,
                                     .facts = content_facts(t, p, facts),
-                                    .origin = {.client_name = session_name(s),
-                                               .client_ip = session_ip(s),
-                                               .helo = session_helo(s),
-                                               .protocol = session_protocol(s),
-                                               .login = s->route.login},
+                                    .origin = peer_origin(s),
                                     .envelope_count = 1,
                                     .envelopes = &envelope};
     log_message(s, p);
@@ -137,6 +137,7 @@ void store_message(struct session *s, const struct body_facts *facts)
     s->r->storing_count++;
     t->storing = NULL;
     transaction_abort(s); /* the writer has it all */
+    peer_forget(s);
     session_wait(s, WAIT_STORE, 0);
 }
 

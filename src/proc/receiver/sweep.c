@@ -3,6 +3,9 @@
 #include "proc/receiver/state.h"
 
 #define SWEEP_MS 1000
+#define STRESS_PERCENT 80 /* of the sessions, or half of the transactions' memory */
+#define RELIEF_PERCENT 60
+#define HURRY_PERCENT 10
 
 static void wait_over(struct session *s)
 {
@@ -76,13 +79,35 @@ void sessions_sweep_start(struct receiver *r)
     loop_timer_start(r->sweep, SWEEP_MS);
 }
 
+/* RFC 5321 section 4.5.3.2 asks for patience. When there is hardly room for another client we have less of it, until there is clearly room again. */
+static bool is_stressed(const struct receiver *r)
+{
+    uint64_t percent = r->hurry < 100 ? RELIEF_PERCENT : STRESS_PERCENT;
+    bool crowded =
+        r->limits.sessions > 0 && (uint64_t)limits_sessions(r->start->shared) * 100 >= percent * r->limits.sessions;
+    return crowded || r->transaction_bytes * 100 >= percent * (RECEIVER_ARENAS_MAX / 2);
+}
+
+static void hurry(struct receiver *r)
+{
+    uint32_t percent = is_stressed(r) ? HURRY_PERCENT : 100;
+    if (percent == r->hurry)
+        return;
+    r->hurry = percent;
+    log_line(LOG_WARNING, percent < 100 ? "under stress: clients have a tenth of the time" : "no longer under stress");
+    LIST_FOREACH(l, &r->sessions)
+        smtp_server_hurry(LIST_ENTRY(l, struct session, link)->smtp, percent);
+}
+
 void sessions_sweep(void *ctx)
 {
     struct receiver *r = ctx;
     int64_t now_ms = receiver_now_ms(r);
+    hurry(r);
     LIST_FOREACH(l, &r->sessions)
         sweep_one(LIST_ENTRY(l, struct session, link), now_ms);
+    proxied_sweep(r, now_ms);
     r->sweeping = false;
-    if (!list_empty(&r->sessions))
+    if (!list_empty(&r->sessions) || !list_empty(&r->proxied) || r->hurry < 100)
         sessions_sweep_start(r);
 }

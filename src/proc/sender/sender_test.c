@@ -65,6 +65,9 @@ struct house {
     unsigned result_count, done, returned, down, asked, leases, hello_ends, ready;
     char down_text[256];
     uint64_t job;
+    struct envelope envelope;   /* of the mails to come: all but addresses */
+    struct recipient recipient; /* the same of their recipients */
+    bool bounce_signed;
 };
 
 static struct house h;
@@ -279,7 +282,7 @@ static void read_conf(unsigned connections)
     close(fd);
     (void)snprintf(text, sizeof(text),
                    "hostname = \"mx.test.example\"\npostmaster = \"alice@test.example\"\n"
-                   "[queue]\nconnections_per_destination = %u\n"
+                   "[queue]\nconnections_per_destination = %u\nsigned_8bit = \"%s\"\n"
                    "[domain.\"one.example\"]\ndeliver = \"smtp:one.test:%u\"\nusers = \"any\"\n"
                    "[domain.\"two.example\"]\ndeliver = \"smtp:two.test:%u\"\nusers = \"any\"\n"
                    "[domain.\"lmtp.example\"]\ndeliver = \"lmtp:127.0.0.1:%u\"\nusers = \"any\"\n"
@@ -287,8 +290,14 @@ static void read_conf(unsigned connections)
                    "[route.\"must.example\"]\nvia = \"smtp://one.test:%u\"\ntls = \"require\"\n"
                    "[route.\"sure.example\"]\nvia = \"smtp://one.test:%u\"\ntls = \"verify\"\n"
                    "[route.\"smart.example\"]\nvia = \"smtp://alice@one.test:%u\"\ntls = \"verify\"\n"
-                   "password_file = \"%s\"\n",
-                   connections, h.port, h.port, h.port, h.dir, h.port, h.port, h.port, path);
+                   "password_file = \"%s\"\n"
+                   "[domain.\"uno.example\"]\ndeliver = \"smtp:one.test:%u\"\nusers = \"any\"\n"
+                   "[route.\"token.example\"]\nvia = \"smtp://alice@one.test:%u\"\ntls = \"verify\"\n"
+                   "token_file = \"%s\"\n"
+                   "[route.\"cert.example\"]\nvia = \"smtp://alice@one.test:%u\"\ntls = \"verify\"\n"
+                   "cert = \"%s/cert\"\nkey = \"%s/key\"\n",
+                   connections, h.bounce_signed ? "bounce" : "send", h.port, h.port, h.port, h.dir, h.port, h.port,
+                   h.port, path, h.port, h.port, path, h.port, h.dir, h.dir);
     buf messages;
     buf_init(&messages, 1 << 16);
     if (conf_parse(SLICE("test.toml"), slice_str(text), false, &messages, &h.conf) != ERR_OK)
@@ -329,9 +338,12 @@ static int prepare(void **state)
 static unsigned mail(const char *from, const char *to, const char *content, size_t filler)
 {
     struct recipient recipients[64] = {0};
-    struct envelope e = {.reverse_path = slice_str(from), .recipients = recipients};
+    struct envelope e = h.envelope;
+    e.reverse_path = slice_str(from);
+    e.recipients = recipients;
     for (slice rest = slice_str(to), one; rest.len > 0;) {
         (void)slice_cut(rest, ' ', &one, &rest);
+        recipients[e.recipient_count] = h.recipient;
         recipients[e.recipient_count++].address = one;
     }
     struct spool_message *m;
@@ -906,6 +918,276 @@ static void a_login_that_is_refused_defers(void **state)
     assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
 }
 
+/* --- extensions --- */
+
+#define EIGHT_BIT                                                                                                      \
+    "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "        \
+    "8bit\r\n\r\n\xc3\xa9\r\n"
+#define SIGNED "DKIM-Signature: v=1; a=rsa-sha256; d=test.example; s=x; h=from; bh=; b=\r\n" EIGHT_BIT
+
+static unsigned send_content(const char *content)
+{
+    unsigned m = mail("s@test.example", "a@one.example", content, 0);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done == 1);
+    return code_of(job, 0);
+}
+
+static void e2_client_converts_for_a_host_of_seven_bits(void **state)
+{
+    (void)state;
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    assert_int_equal(send_content(EIGHT_BIT), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "=C3=A9"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "quoted-printable"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "\xc3\xa9"), 0);
+    assert_int_equal(server_heard(&h.servers[FIRST], "BODY="), 0);
+}
+
+static void e2_client_converts_nothing_for_a_host_with_8bitmime(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-8BITMIME\r\n";
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    assert_int_equal(send_content(EIGHT_BIT), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "\r\n\xc3\xa9\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], " BODY=8BITMIME\r\n"), 1);
+}
+
+static void e2_client_signed_mail_goes_as_it_is(void **state)
+{
+    (void)state;
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    assert_int_equal(send_content(SIGNED), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "\r\n\xc3\xa9\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "BODY="), 0);
+}
+
+static void e2_client_signed_mail_is_bounced_by_choice(void **state)
+{
+    (void)state;
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    h.bounce_signed = true;
+    assert_int_equal(send_content(SIGNED), 554);
+    assert_false(h.results[0].remote);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
+/* A body in a file of its own, converted as it leaves: size declared and sent are one. */
+static void e2_client_converts_a_large_message(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-SIZE 100000000\r\n";
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    unsigned m = mail("s@test.example", "a@one.example", EIGHT_BIT, 12000);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(job, 0), 250);
+    char size[64];
+    (void)snprintf(size, sizeof(size), "SIZE=%llu\r\n", (unsigned long long)h.servers[FIRST].bytes);
+    assert_int_equal(server_heard(&h.servers[FIRST], size), 1);
+    assert_in_range(h.servers[FIRST].bytes, 12000000, 14000000);
+}
+
+static void e5_client_binary_content_becomes_base64_for_others(void **state)
+{
+    (void)state;
+    h.envelope.flags = ENVELOPE_BODY_BINARY;
+    h.servers[FIRST].ehlo = "250-8BITMIME\r\n250-CHUNKING\r\n";
+    assert_int_equal(send_content("Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: image/x\r\n"
+                                  "Content-Transfer-Encoding: binary\r\n\r\na\nb\x01"),
+                     250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "YQpiAQ=="), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "BODY="), 0);
+    assert_int_equal(server_heard(&h.servers[FIRST], "BDAT"), 0);
+}
+
+static void dsn_of(const char *ehlo, uint8_t wanted)
+{
+    h.servers[FIRST].ehlo = ehlo;
+    h.envelope.envid = SLICE("x y");
+    h.recipient.notify = NOTIFY_SUCCESS;
+    h.recipient.orcpt = SLICE("rfc822;o@test.example");
+    assert_int_equal(send_one("a@one.example"), 250);
+    assert_int_equal(h.results[0].dsn, wanted);
+    bool passed = wanted == RESULT_DSN_PASSED;
+    assert_int_equal(server_heard(&h.servers[FIRST], " ENVID=x+20y\r\n"), passed);
+    assert_int_equal(server_heard(&h.servers[FIRST], " NOTIFY=SUCCESS ORCPT=rfc822;o@test.example\r\n"), passed);
+}
+
+static void e7_client_tells_that_dsn_was_passed_on(void **state)
+{
+    (void)state;
+    dsn_of("250-DSN\r\n", RESULT_DSN_PASSED);
+}
+
+static void e7_client_tells_that_the_next_hop_has_no_dsn(void **state)
+{
+    (void)state;
+    dsn_of("", RESULT_DSN_RELAYED);
+}
+
+static void e8_client_a_time_that_is_over_is_permanent(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-DELIVERBY\r\n";
+    h.envelope.flags = ENVELOPE_BY_RETURN;
+    h.envelope.deliver_by_s = os_wall_s() - 5;
+    assert_int_equal(send_one("a@one.example"), 554);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
+static void e9_client_requiretls_over_verified_tls(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-REQUIRETLS\r\n";
+    h.envelope.flags = ENVELOPE_REQUIRETLS;
+    assert_int_equal(send_one("a@one.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL FROM:<s@test.example> REQUIRETLS\r\n"), 1);
+}
+
+static void requiretls_refused(const char *ehlo)
+{
+    h.servers[FIRST].ehlo = h.servers[SECOND].ehlo = ehlo;
+    h.envelope.flags = ENVELOPE_REQUIRETLS;
+    assert_int_equal(send_one("a@two.example"), 550);
+    assert_string_equal(h.results[0].text, "The next host does not promise REQUIRETLS");
+    for (int i = FIRST; i <= SECOND; i++) { /* the other one was asked, too */
+        assert_int_equal(h.servers[i].connections, 1);
+        assert_int_equal(server_heard(&h.servers[i], "MAIL"), 0);
+    }
+}
+
+static void e9_client_requiretls_never_in_the_clear(void **state)
+{
+    (void)state;
+    requiretls_refused("250-REQUIRETLS\r\n");
+}
+
+/* The certificate is for one.test; for other mail that does not matter. */
+static void e9_client_requiretls_needs_the_right_name(void **state)
+{
+    (void)state;
+    h.servers[SECOND].tls = server_tls("one.test", h.dir);
+    certificate("one.test");
+    requiretls_refused("250-STARTTLS\r\n250-REQUIRETLS\r\n");
+}
+
+static void e10_client_obeys_rcptmax_and_mailmax(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-LIMITS RCPTMAX=2 MAILMAX=2\r\n";
+    unsigned m = easy("a@one.example b@one.example c@one.example d@one.example e@one.example");
+    start_with(1);
+    uint64_t job = give(m, 5);
+    WAIT(h.done == 1);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(code_of(job, i), 250);
+    assert_int_equal(h.servers[FIRST].messages, 3);
+    assert_int_equal(h.servers[FIRST].connections, 2);
+    WAIT(server_heard(&h.servers[FIRST], "QUIT") >= 1);
+}
+
+static void e10_client_obeys_rcptdomainmax(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-LIMITS RCPTDOMAINMAX=1\r\n";
+    unsigned m = easy("a@one.example b@uno.example c@ONE.example d@uno.example");
+    start_with(1);
+    uint64_t job = give(m, 4);
+    WAIT(h.done == 1);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(code_of(job, i), 250);
+    assert_int_equal(h.servers[FIRST].messages, 2);
+    assert_int_equal(h.servers[FIRST].connections, 2);
+}
+
+static void e11_client_a_token_goes_as_oauthbearer(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH PLAIN XOAUTH2 OAUTHBEARER\r\n";
+    assert_int_equal(send_one("a@token.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "AUTH OAUTHBEARER "), 1);
+}
+
+/* RFC 7628 section 3.2.3: the error is told as a challenge, which is answered, and then refused. */
+static void e11_client_a_token_that_is_refused_defers(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH OAUTHBEARER\r\n";
+    h.servers[FIRST].rules[0] = (struct rule){"AUTH", "334 eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=\r\n", 0, 0};
+    h.servers[FIRST].rules[1] = (struct rule){"AQ==", "535 5.7.8 token is old\r\n", 0, 0};
+    unsigned m = easy("a@token.example");
+    start();
+    give(m, 1);
+    WAIT(h.returned == 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "AQ==\r\n"), 1);
+    assert_non_null(strstr(h.down_text, "token is old"));
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
+static void e11_client_a_certificate_signs_in_as_external(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH PLAIN EXTERNAL\r\n";
+    assert_int_equal(send_one("a@cert.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "AUTH EXTERNAL =\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL FROM:<s@test.example> AUTH=<>\r\n"), 1);
+}
+
+/* SCRAM: whoever says 235 without the proof does not have the password, and gets no mail. */
+static void threat_hostile_server_takes_a_login_without_its_proof(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH PLAIN SCRAM-SHA-256\r\n";
+    unsigned m = easy("a@smart.example");
+    start();
+    give(m, 1);
+    WAIT(h.returned == 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "AUTH SCRAM-SHA-256 "), 1);
+    assert_non_null(strstr(h.down_text, "without having proved"));
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
+static void threat_hostile_server_challenges_without_end(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH SCRAM-SHA-256 LOGIN\r\n";
+    h.servers[FIRST].rules[0] = (struct rule){"", "220 hi\r\n", 0, 0};
+    h.servers[FIRST].rules[1] = (struct rule){"AUTH", "334 cj14LHM9eCxpPTk5OTk5OTk5OTk=\r\n", 0, 0};
+    unsigned m = easy("a@smart.example");
+    start();
+    give(m, 1);
+    WAIT(h.returned == 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+    assert_int_equal(server_heard(&h.servers[FIRST], "\r\n*\r\n"), 1);
+}
+
+/* A stall at each step, one host after the other; the mails behind it go on. */
+static void threat_hostile_server_stalls_in_each_phase(void **state)
+{
+    (void)state;
+    h.timeout_percent = 1;
+    h.servers[FIRST].rules[0] = (struct rule){"EHLO", SAY_NOTHING, 1, 0};
+    h.servers[FIRST].rules[1] = (struct rule){"MAIL FROM:<mail@", SAY_NOTHING, 0, 0};
+    h.servers[FIRST].rules[2] = (struct rule){"RCPT TO:<rcpt@", SAY_DRIP, 0, 0};
+    h.servers[FIRST].rules[3] = (struct rule){".", SAY_NOTHING, 5, 0};
+    unsigned by_mail = mail("mail@test.example", "a@one.example", BODY, 0), by_rcpt = easy("rcpt@one.example");
+    unsigned good = easy("a@one.example");
+    start_with(5);
+    give(by_mail, 1);
+    give(by_rcpt, 1);
+    for (int i = 0; i < 12; i++)
+        give(good, 1);
+    WAIT(h.done + h.returned == 14);
+    unsigned taken = 0;
+    for (unsigned i = 0; i < h.result_count; i++)
+        taken += h.results[i].code == 250;
+    assert_true(taken >= 10);
+}
+
 /* --- where to --- */
 
 static void mx_answer(uint8_t status, const char *ip, const char *to, unsigned code)
@@ -1070,6 +1352,26 @@ int main(void)
         TEST(a_host_that_ends_a_used_session_gets_the_mail_on_a_new_one),
         TEST(silence_after_the_dot_goes_to_no_second_host),
         TEST(hostile_words_arrive_harmless),
+        TEST(e2_client_converts_for_a_host_of_seven_bits),
+        TEST(e2_client_converts_nothing_for_a_host_with_8bitmime),
+        TEST(e2_client_signed_mail_goes_as_it_is),
+        TEST(e2_client_signed_mail_is_bounced_by_choice),
+        TEST(e2_client_converts_a_large_message),
+        TEST(e5_client_binary_content_becomes_base64_for_others),
+        TEST(e7_client_tells_that_dsn_was_passed_on),
+        TEST(e7_client_tells_that_the_next_hop_has_no_dsn),
+        TEST(e8_client_a_time_that_is_over_is_permanent),
+        TEST(e9_client_requiretls_over_verified_tls),
+        TEST(e9_client_requiretls_never_in_the_clear),
+        TEST(e9_client_requiretls_needs_the_right_name),
+        TEST(e10_client_obeys_rcptmax_and_mailmax),
+        TEST(e10_client_obeys_rcptdomainmax),
+        TEST(e11_client_a_token_goes_as_oauthbearer),
+        TEST(e11_client_a_token_that_is_refused_defers),
+        TEST(e11_client_a_certificate_signs_in_as_external),
+        TEST(threat_hostile_server_takes_a_login_without_its_proof),
+        TEST(threat_hostile_server_challenges_without_end),
+        TEST(threat_hostile_server_stalls_in_each_phase),
         TEST(lmtp_has_a_reply_a_recipient),
         TEST(lmtp_over_a_unix_socket),
         TEST(lmtp_that_dies_between_its_replies),
