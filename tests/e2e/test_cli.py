@@ -121,7 +121,7 @@ def test_check_refuses(serve, text, word):
 
 
 @pytest.mark.parametrize("text", [
-    '[auth]\nvia = "dovecot:/run/dovecot/auth-client"\n', '[domain."example.org"]\ndkim = ["s:/k"]\n',
+    '[domain."example.org"]\ndkim = ["s:/k"]\n',
     '[filter]\nmilters = ["unix:/run/rspamd/milter.sock"]\n', '[domain."example.org"]\nusers = "verify"\n',
     '[sender."@example.org"]\nvia = "smtp://127.0.0.1:25"\n', '[access]\nblock = { clients = ["192.0.2.1"] }\n'])
 def test_check_says_not_yet(serve, text):
