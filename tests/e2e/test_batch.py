@@ -252,7 +252,7 @@ def test_b4_other_ends_of_a_bad_job(serve, what):
 # --- B5 ---
 
 def test_b5_one_report_to_each_administrator(serve):
-    server = serve(allowed({"administrators": ["alice@example.org", "bob"]}))
+    server = serve(allowed({"administrators": ["alice@example.org", "bob@example.org"]}))
     path = server.file("job", "HELO x\n" + mail("one") + mail("no", to="nobody@example.org") + "FROB\n")
     server.command("batch", path, expect=65)
     for user, count in (("alice", 1), ("bob", 2)):

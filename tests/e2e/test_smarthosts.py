@@ -20,6 +20,7 @@ def through(serve, net, authority, via, **route):
                    "route": {"*": {"via": via, "tls": "verify", **route}}},
                   inside=net, start=False, env={"SSL_CERT_FILE": authority.cert})
     thurn.file("password", PASSWORD + "\n", 0o600)
+    thurn.file("token", dovecot.token(LOGIN) + "\n", 0o600)
     return thurn.start()
 
 
@@ -47,14 +48,15 @@ def host(net, dns, work, build, closing, authority, root):
     return make
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"])
 def test_e11_client_postfix(serve, host, net, work, closing, authority, row, mechanism):
     sasl = closing(dovecot.Dovecot(os.path.join(work, "dovecot"), users=[(LOGIN, PASSWORD)], mechanisms=mechanism.lower()))
     peer = host(smtpd_sasl_auth_enable="yes", smtpd_sasl_type="dovecot", smtpd_sasl_path=sasl.auth, smtpd_tls_auth_only="yes",
                 smtpd_relay_restrictions="permit_sasl_authenticated, reject",
                 smtpd_recipient_restrictions="permit_sasl_authenticated, reject")
     it = row("Postfix", interop.OUT)
-    thurn = through(serve, net, authority, f"smtp://{LOGIN}@peer.example.com:25", password_file="{dir}/password")
+    secret = {"token_file": "{dir}/token"} if "OAUTH" in mechanism else {"password_file": "{dir}/password"}
+    thurn = through(serve, net, authority, f"smtp://{LOGIN}@peer.example.com:25", **secret)
     it.ran(f'{" ".join(peer.command)}, via = "smtp://{LOGIN}@peer.example.com:25"')
     sent = hand_over(thurn)
     raw = wait.until(lambda: mailbox.maildir(peer.maildir("bob")), lambda: thurn.log() + peer.log()[-4000:] + sasl.log())[0]
@@ -79,6 +81,34 @@ def test_e11_client_postfix_certificate(serve, host, net, authority, row):
     received = " ".join(mailbox.parsed(raw).get_all("Received")[0].split())
     it.shows("client certificate, asked for and verified", 'Client CN "mail.example.org"' in received
              and "(verified OK)" in received, received)
+    same_body(it, raw, sent)
+    thurn.queue_empty()
+
+
+EXTERNAL = """\
+begin authenticators
+by_certificate:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = $tls_in_certificate_verified
+  server_param2 = ${certextract{subject,CN}{$tls_in_peercert}}
+  server_condition = ${if eq{$auth2}{mail.example.org}}
+  server_set_id = $auth2
+"""
+
+
+def test_e11_client_exim_external(serve, net, dns, work, build, closing, authority, row, root):
+    dns(RECORDS)
+    peer = closing(servers.start("Exim", build, work, net, authority, ca=authority.cert, more=EXTERNAL))
+    it = row("Exim", interop.OUT)
+    cert, key = authority.issue("mail.example.org")
+    thurn = through(serve, net, authority, "smtp://mail.example.org@peer.example.com:25", cert=cert, key=key)
+    it.ran(f'{" ".join(peer.command)}, via = "smtp://mail.example.org@peer.example.com:25" with cert and key')
+    sent = hand_over(thurn)
+    raw = wait.until(lambda: mailbox.maildir(peer.maildir("bob")), lambda: thurn.log() + peer.log()[-6000:])[0]
+    received = " ".join(mailbox.parsed(raw).get_all("Received")[0].split())
+    it.shows("STARTTLS", "with esmtpsa" in received, received)
+    it.shows("AUTH EXTERNAL by a certificate", "A=by_certificate:mail.example.org" in peer.log(), peer.log)
     same_body(it, raw, sent)
     thurn.queue_empty()
 

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: ISC
 """A Dovecot of our own, from a folder: LMTP into Maildirs, and its auth socket (users from a passwd file)."""
 
+import base64
+import hmac
+import json
 import os
 import subprocess
+import time
 
 from . import account, wait
+
+KEY = b"a key that only this test and its Dovecot have"
 
 CONFIG = """\
 base_dir = {folder}/run
@@ -40,13 +46,35 @@ service stats {{
 }}
 passdb {{
   driver = passwd-file
+  mechanisms = plain login scram-sha-1 scram-sha-256
   args = scheme=PLAIN username_format=%u {folder}/users
+}}
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {folder}/oauth2.conf
 }}
 userdb {{
   driver = passwd-file
   args = username_format=%n {folder}/boxes
 }}
 """
+OAUTH = """\
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={folder}/keys/
+username_attribute = email
+"""
+
+
+def token(login):
+    """An access token for this login: a JWT signed with KEY (RFC 7515, HS256)."""
+    def part(octets):
+        return base64.urlsafe_b64encode(octets).rstrip(b"=")
+
+    now = int(time.time())
+    signed = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(
+        {"sub": login, "email": login, "iat": now - 10, "nbf": now - 10, "exp": now + 3600}).encode())
+    return (signed + b"." + part(hmac.digest(KEY, signed, "sha256"))).decode()
 
 
 class Dovecot:
@@ -61,6 +89,10 @@ class Dovecot:
         self._write("users", "".join(f"{login}:{{PLAIN}}{password}\n" for login, password in users))
         self._write("boxes", "".join(f"{box}::{who.pw_uid}:{who.pw_gid}::{folder}/mail/{box}\n" for box in boxes))
         self._write("dovecot.conf", CONFIG.format(folder=folder, mechanisms=mechanisms))
+        keys = os.path.join(folder, "keys", "default", "HS256")
+        os.makedirs(keys)
+        self._write(os.path.join(keys, "default"), base64.b64encode(KEY).decode())
+        self._write("oauth2.conf", OAUTH.format(folder=folder))
         self.command = ["dovecot", "-F", "-c", os.path.join(folder, "dovecot.conf")]
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                                         stdout=open(os.path.join(folder, "out"), "wb"), start_new_session=True)

@@ -31,7 +31,7 @@ def _postfix(work, net, authority, main):
     return peer
 
 
-def _exim(build, work, net, authority):
+def _exim(build, work, net, authority, ca=None, more=""):
     cert, key = authority.issue(NAME)
     folder = _open_folder(os.path.join(work, "exim-tls"))
     pair = []
@@ -43,14 +43,15 @@ def _exim(build, work, net, authority):
     routers = ("here:\n  driver = accept\n  domains = example.com\n  local_parts = bob : carol : gr\u00fcn\n  transport = file\n"
                "there:\n  driver = dnslookup\n  domains = ! example.com\n  transport = out\n")
     return exim.Exim(build, os.path.join(work, "exim"), HOST, 25, routers, inside=net, name=NAME, tls=pair, debug=True,
-                     main="smtputf8_advertise_hosts = *")
+                     more=more,
+                     main="smtputf8_advertise_hosts = *" + (f"\ntls_try_verify_hosts = *\ntls_verify_certificates = {ca}" if ca else ""))
 
 
 def start(kind, build, work, net, authority, **main):
     if kind == "Postfix":
         return _postfix(work, net, authority, main)
     if kind == "Exim":
-        return _exim(build, work, net, authority)
+        return _exim(build, work, net, authority, **main)
     folder = os.path.join(work, kind.lower())
     os.mkdir(folder)
     if kind == "OpenSMTPD":
