@@ -107,6 +107,19 @@ enum queue_filter {
 enum queue_item_state { QUEUE_ITEM_ACTIVE, QUEUE_ITEM_DEFERRED, QUEUE_ITEM_HELD };
 /* What an ETRN sets off (RFC 1985 section 5.3): nothing waits there 251; deliveries begin, of so many messages 253; not a destination of ours, or not to be asked for 459; cannot be done now 458. */
 enum etrn_status { ETRN_NOTHING_WAITS, ETRN_STARTED, ETRN_NOT_OURS, ETRN_UNABLE };
+enum sasl_ask {
+    SASL_ASK_INITIAL = 1 /* the response is an initial one */,
+    SASL_ASK_SECURED = 2,
+    SASL_ASK_PLUS_OFFERED = 4
+};
+enum sasl_answer {
+    SASL_ANSWER_NO,
+    SASL_ANSWER_YES,
+    SASL_ANSWER_TEMPORARY,
+    SASL_ANSWER_CHALLENGE,
+    SASL_ANSWER_MALFORMED,
+    SASL_ANSWER_LOCKED /* not looked at: too many have failed */
+};
 enum lookup_status { LOOKUP_FOUND, LOOKUP_NONE /* NXDOMAIN or no data */, LOOKUP_TEMPORARY, LOOKUP_NULL_MX };
 
 #endif

@@ -23,6 +23,7 @@ int cmd_server_run(const struct cmd_server *server);
 
 int cmd_serve(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
+int cmd_batch(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_dev(int argc, char **argv);

@@ -108,6 +108,8 @@ static int open_store(struct user_request *r, bool create)
     buf_printf(&b, "%.*s/accounts.db", SLICE_ARG(r->conf->state_dir));
     buf_init_fixed(&why, memory, sizeof memory);
     enum err e = store_open(buf_slice(&b), create, &r->store, &why);
+    if (e == ERR_OK)
+        store_hash_with(r->store, r->conf->auth.argon2id ? STORE_HASH_ARGON2ID : STORE_HASH_YESCRYPT);
     if (e == ERR_OK || (e == ERR_NOTFOUND && !create))
         return 0;
     command_say("accounts \"%.*s\": %.*s", SLICE_ARG(buf_slice(&b)), SLICE_ARG(buf_slice(&why)));

@@ -17,6 +17,7 @@ static void read_document(struct reader *r)
     read_basics(r);
     read_queue(r);
     read_tls(r);
+    read_auth(r);
     read_trust(r);
     read_listen(r);
     read_domains(r);
@@ -25,6 +26,7 @@ static void read_document(struct reader *r)
     read_routes(r);
     read_relay(r);
     read_send_as(r);
+    read_batch(r);
     if (!r->m.failed && !r->alone)
         check_whole(r);
 }

@@ -27,6 +27,19 @@ struct conf_tls {
     slice cert, key;
 };
 
+enum conf_auth_via { CONF_AUTH_STORE, CONF_AUTH_FILE, CONF_AUTH_DOVECOT };
+
+struct conf_auth {
+    enum conf_auth_via via;
+    slice path; /* of the file, or of Dovecot's socket */
+    bool argon2id;
+    bool plaintext_on_loopback;
+    slice client_ca; /* empty: no certificate is asked for */
+    slice introspection, introspection_id, introspection_secret_file, introspection_ca; /* URL empty: there is none */
+    slice jwt_key, jwt_issuer, jwt_audience;
+    slice claim;
+};
+
 struct conf_queue {
     slice dir;
     const int64_t *retry_s; /* ascending use; the last repeats */
@@ -64,6 +77,22 @@ struct conf_trust {
     struct conf_peers proxy, xclient, xforward;
 };
 
+enum conf_bad_job { CONF_BAD_JOB_HOLD, CONF_BAD_JOB_DELETE, CONF_BAD_JOB_DEAD_LETTER };
+
+#define CONF_BATCH_ADMINISTRATORS_MAX 4
+
+/* [batch]: thurn batch. */
+struct conf_batch {
+    slice folder;       /* watched, and drop box of users; empty: none */
+    const slice *allow; /* users, and "@group" */
+    size_t allow_count;
+    const slice *administrators;
+    size_t administrator_count;
+    uint32_t error_limit; /* 0: none */
+    enum conf_bad_job bad_job;
+    slice dead_letter; /* folder */
+};
+
 /* A file that the configuration was made from, to see when it changes. */
 struct conf_source {
     slice path;
@@ -75,7 +104,9 @@ struct conf {
     slice path;
     slice state_dir, user;
     struct conf_queue queue;
+    struct conf_auth auth;
     struct conf_limits limits;
+    struct conf_batch batch;
     struct conf_trust trust;
     struct conf_listener *listeners;
     size_t listener_count;

@@ -159,7 +159,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->limits.user_messages_per_hour, 500);
     assert_int_equal(c->limits.user_recipients_per_hour, 2000);
     assert_true(c->limits.user_alarm);
-    assert_int_equal(c->limits.tarpit_ms, 1000);
+    assert_int_equal(c->limits.tarpit_ms, 0);
     assert_int_equal(c->limits.command_timeout_ms, 300000); /* RFC 5321 section 4.5.3.2.7 */
     assert_int_equal(c->limits.data_timeout_ms, 180000);    /* section 4.5.3.2.5 */
     assert_int_equal(c->limits.min_rate, 256);
@@ -181,6 +181,8 @@ static void test_values(void **state)
         "[tls]\ncert = \"@@/cert\"\nkey = \"@@/key\"\n[tls.\"Other.example\"]\ncert = \"@@/cert\"\nkey = \"@@/key\"\n"
         "[listen]\nmx = [\"*:25\", \"[::1]:2525 tls\", \"unix:/run/mx\"]\nsubmission = [\"*:465 tls\", "
         "\"127.0.0.1:587\"]\n"
+        "[auth]\nvia = \"dovecot:/run/dovecot/auth-client\"\nhash = \"argon2id\"\nplaintext_on_loopback = true\n"
+        "client_ca = \"@@/cert\"\njwt_key = \"@@/cert\"\njwt_audience = \"mail\"\n"
         "[limits]\nmax_size = 1000\npregreet = \"5s\"\nvrfy = \"any\"\nexpn = \"authenticated\"\n"
         "bare_newline = \"reject\"\nstrict_paths = true\n"
         "[domain.\"Example.org\"]\ndeliver = \"maildir:/m/{domain}/{user}\"\n"
@@ -220,6 +222,11 @@ static void test_values(void **state)
     assert_int_equal(c->listeners[1].tls, CONF_TLS_IMPLICIT);
     assert_true(slice_equal(c->listeners[2].unix_path, SLICE("/run/mx")));
     assert_int_equal(c->listeners[3].role, CONF_LISTEN_SUBMISSION);
+    assert_int_equal(c->auth.via, CONF_AUTH_DOVECOT);
+    assert_true(slice_equal(c->auth.path, SLICE("/run/dovecot/auth-client")));
+    assert_true(c->auth.argon2id && c->auth.plaintext_on_loopback);
+    assert_true(slice_equal(c->auth.jwt_audience, SLICE("mail")) && c->auth.jwt_issuer.len == 0);
+    assert_true(slice_equal(c->auth.claim, SLICE("email")));
     assert_int_equal(c->limits.max_size, 1000);
     assert_int_equal(c->limits.pregreet_ms, 5000);
     assert_int_equal(c->limits.vrfy, CONF_QUERY_ANY);

@@ -8,11 +8,13 @@
 #ifndef CONF_DRAFT_H
 #define CONF_DRAFT_H
 
+#include "conf/conf.h"
 #include "conf/toml_tree.h"
 
 struct draft_top {
     const struct toml_node *hostname, *origin, *postmaster, *state_dir, *user;
-    const struct toml_node *queue, *listen, *tls, *domain, *address, *list, *route, *relay, *send_as, *trust, *limits;
+    const struct toml_node *queue, *listen, *tls, *domain, *address, *list, *route, *relay, *send_as, *trust, *limits,
+        *auth, *batch;
 };
 
 struct draft_queue {
@@ -32,6 +34,13 @@ struct draft_trust {
 
 struct draft_tls {
     const struct toml_node *cert, *key;
+};
+
+struct draft_auth {
+    const struct toml_node *via, *client_ca, *introspection, *introspection_id, *introspection_secret_file,
+        *introspection_ca, *jwt_key, *jwt_issuer, *jwt_audience, *claim;
+    uint32_t hash;
+    bool plaintext_on_loopback;
 };
 
 struct draft_domain {
@@ -54,6 +63,12 @@ struct draft_route {
 
 struct draft_relay {
     const struct toml_node *allow, *network;
+};
+
+struct draft_batch {
+    const struct toml_node *folder, *allow, *administrators, *dead_letter;
+    uint32_t error_limit;
+    enum conf_bad_job bad_job;
 };
 
 struct draft_network {

@@ -89,6 +89,23 @@ static void add_peers(struct facts *f, const struct conf_peers *peers, const cha
         facts_add(f, facts_text(f, "%.*s %s", SLICE_ARG(peers->networks[i].text), what), SLICE_NONE);
 }
 
+static void add_auth(struct facts *f, const struct conf *c)
+{
+    static const char *const vias[] = {
+        [CONF_AUTH_STORE] = "accounts", [CONF_AUTH_FILE] = "file", [CONF_AUTH_DOVECOT] = "Dovecot at"};
+    const struct conf_auth *a = &c->auth;
+    facts_add(f, SLICE("who knows passwords"), facts_text(f, "%s %.*s", vias[a->via], SLICE_ARG(a->path)));
+    facts_add(f, SLICE("new passwords are hashed with"), a->argon2id ? SLICE("argon2id") : SLICE("yescrypt"));
+    facts_add(f, SLICE("logins without TLS on loopback"), a->plaintext_on_loopback ? SLICE("yes") : SLICE("no"));
+    facts_add(f, SLICE("certificates of clients"), a->client_ca);
+    facts_add(f, SLICE("introspection of tokens"),
+              facts_text(f, "%.*s as %.*s, %.*s, %.*s", SLICE_ARG(a->introspection), SLICE_ARG(a->introspection_id),
+                         SLICE_ARG(a->introspection_secret_file), SLICE_ARG(a->introspection_ca)));
+    facts_add(f, SLICE("tokens"),
+              facts_text(f, "keys %.*s, issuer %.*s, audience %.*s, claim %.*s", SLICE_ARG(a->jwt_key),
+                         SLICE_ARG(a->jwt_issuer), SLICE_ARG(a->jwt_audience), SLICE_ARG(a->claim)));
+}
+
 static slice number_text(struct facts *f, const struct option *o, const char *target)
 {
     uint32_t count;
@@ -146,6 +163,7 @@ void facts_init(struct facts *f, const struct conf *conf)
     arena_init(&f->arena, FACTS_ARENA_MAX);
     add_host(f, conf);
     add_listeners(f, conf);
+    add_auth(f, conf);
     facts_add_domains(f, conf);
     facts_add_routes(f, conf);
     add_peers(f, &conf->trust.proxy, "may speak for others by PROXY");

@@ -52,6 +52,7 @@ enum section_id {
     SECTION_LISTEN,
     SECTION_TRUST,
     SECTION_TLS,
+    SECTION_AUTH,
     SECTION_DOMAIN,
     SECTION_ADDRESS,
     SECTION_LIST,
@@ -60,6 +61,7 @@ enum section_id {
     SECTION_NETWORK,
     SECTION_SEND_AS,
     SECTION_LIMITS,
+    SECTION_BATCH,
     SECTION_COUNT
 };
 

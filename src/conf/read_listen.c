@@ -69,7 +69,13 @@ static void check_tls(struct reader *r, const struct toml_node *node, struct con
         return;
     }
     bool local = listener->unix_path.len > 0 || is_loopback(listener->host);
-    if (listener->role == CONF_LISTEN_SUBMISSION && listener->tls == CONF_TLS_NONE && !local)
+    if (listener->role == CONF_LISTEN_SUBMISSION && listener->tls == CONF_TLS_NONE && local &&
+        !r->conf->auth.plaintext_on_loopback)
+        messages_error(
+            &r->m, node->place,
+            "submission on \"%.*s\" needs \"tls\" or \"starttls\", or plaintext_on_loopback = true in [auth]",
+            SLICE_ARG(listener->text));
+    else if (listener->role == CONF_LISTEN_SUBMISSION && listener->tls == CONF_TLS_NONE && !local)
         messages_error(&r->m, node->place,
                        "submission on \"%.*s\" needs \"tls\" or \"starttls\": passwords do not travel in the clear",
                        SLICE_ARG(listener->text));

@@ -29,6 +29,8 @@ struct reader {
 /* An array in the arena; at want of memory an empty one that is remembered. */
 void *reader_array(struct reader *r, size_t count, size_t size);
 slice reader_lower(struct reader *r, slice text);
+/* A local part in Unicode's normal form C; what is no UTF-8 stays. */
+slice reader_normal(struct reader *r, slice local);
 /* A name's A-labels in lower case ("münchen.example" is xn--mnchen-3ya.example), as all are stored; empty when it has none. */
 slice reader_ascii(struct reader *r, slice name);
 slice reader_join(struct reader *r, slice a, const char *between, slice b);
@@ -66,6 +68,7 @@ void read_basics(struct reader *r);
 void read_queue(struct reader *r);
 void read_tls(struct reader *r);
 void read_trust(struct reader *r);
+void read_auth(struct reader *r);
 void read_listen(struct reader *r);
 void read_domains(struct reader *r);
 void read_addresses(struct reader *r);
@@ -73,6 +76,7 @@ void read_lists(struct reader *r);
 void read_routes(struct reader *r);
 void read_relay(struct reader *r);
 void read_send_as(struct reader *r);
+void read_batch(struct reader *r);
 void check_whole(struct reader *r);
 
 /* read_network.c: "10.1.2.0/24" or an address. False with an error. */

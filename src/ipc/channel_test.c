@@ -43,8 +43,8 @@ static void see(void *ctx, const struct ipc_message *m)
         s->bytes += m->u.announce.head.len;
         s->sum += m->u.announce.id;
     }
-    if (m->type == IPC_ask_login)
-        s->bytes += m->u.ask_login.password.len;
+    if (m->type == IPC_ask_sasl)
+        s->bytes += m->u.ask_sasl.response.len;
     if (m->type == IPC_peer) {
         char byte = (char)m->u.peer.process;
         assert_true(m->fd >= 0);
@@ -179,7 +179,7 @@ static void the_largest_frame_passes(void **state)
     assert_non_null(text);
     open_pair(PROCESS_RECEIVER, PROCESS_LOOKUP);
     for (int i = 0; i < 2; i++) {
-        struct ipc_message m = {.type = IPC_ask_login, .fd = -1, .u.ask_login = {.password = {text, size}}};
+        struct ipc_message m = {.type = IPC_ask_sasl, .fd = -1, .u.ask_sasl = {.response = {text, size}}};
         ipc_channel_send(a, &m);
     }
     for (int turns = 0; turns < 10000 && s.count < 2; turns++) {

@@ -136,10 +136,10 @@ static void only_passwords_are_secret_and_only_peer_takes_a_descriptor(void **st
 {
     (void)state;
     for (unsigned t = 0; t < IPC_TYPE_COUNT; t++) {
-        assert_int_equal(ipc_message_secret((enum ipc_type)t), t == IPC_ask_login);
+        assert_int_equal(ipc_message_secret((enum ipc_type)t), t == IPC_ask_sasl || t == IPC_answer_sasl);
         assert_int_equal(ipc_message_takes_fd((enum ipc_type)t), t == IPC_peer);
     }
-    assert_string_equal(ipc_message_name(IPC_ask_login), "ask_login");
+    assert_string_equal(ipc_message_name(IPC_ask_sasl), "ask_sasl");
     assert_string_equal(process_kind_name(PROCESS_LOOKUP), "lookup");
 }
 

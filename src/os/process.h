@@ -13,6 +13,10 @@ struct os_user {
 /* ERR_NOTFOUND, ERR_IO (the name service failed: temporary). */
 must_check enum err os_user_by_name(slice name, struct arena *arena, struct os_user *user_r);
 must_check enum err os_user_by_uid(uint32_t uid, struct arena *arena, struct os_user *user_r);
+/* By the user's own group or by membership; a group that is not there has no members. ERR_IO as above. */
+must_check enum err os_user_in_group(const struct os_user *user, slice group, bool *member_r);
+/* Is this the user's own group: named like the user, with nobody else in it? */
+must_check enum err os_group_is_private(const struct os_user *user, uint32_t gid, bool *private_r);
 uint32_t os_uid(void);
 
 enum process_caps { PROCESS_NO_CAPS, PROCESS_SETUID_CAPS /* CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN not */ };

@@ -6,6 +6,9 @@
 #define SASL_SASL_H
 
 #include "sasl/client.h"
+#include "sasl/dovecot.h"
 #include "sasl/prepare.h"
+#include "sasl/server.h"
+#include "sasl/token.h"
 
 #endif

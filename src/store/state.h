@@ -10,6 +10,7 @@
 
 #define STORE_ADDRESS_MAX 320u
 #define STORE_NAME_MAX 256u
+#define STORE_SECRET_SIZE 32
 
 enum store_statement {
     STORE_ADD,
@@ -18,6 +19,8 @@ enum store_statement {
     STORE_FIND,
     STORE_NEXT,
     STORE_HASH,
+    STORE_SCRAM,
+    STORE_SCRAM_ADD,
     STORE_STATEMENT_COUNT
 };
 
@@ -25,11 +28,15 @@ struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
     buf text;
+    enum store_hash hash;
+    uint8_t secret[STORE_SECRET_SIZE]; /* of this database: what salts of accounts that are not there come from */
 };
 
 /* SQLite's result code as enum err. */
 enum err store_err(int code);
 /* The statement, prepared when it is used for the first time, reset and without values. */
 must_check enum err store_statement(struct store *s, enum store_statement which, sqlite3_stmt **statement_r);
+/* As value 1, in lower case: so addresses are stored. ERR_LIMIT: there can be no such one. */
+must_check enum err store_bind_address(sqlite3_stmt *statement, slice address);
 
 #endif

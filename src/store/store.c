@@ -2,26 +2,42 @@
 #include "store/store.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/state.h"
 
 #define BUSY_MS 5000
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define PATH_MAX_BYTES 4096
 #define TEXT_MAX (2 * (STORE_ADDRESS_MAX + STORE_NAME_MAX))
 
-static const char schema[] = "CREATE TABLE IF NOT EXISTS account ("
-                             " address TEXT PRIMARY KEY, full_name TEXT NOT NULL, password TEXT NOT NULL,"
-                             " created_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-                             "PRAGMA user_version = 1;";
+/* What brings a database of version i to version i + 1; user_version tells which it is. */
+static const char *const steps[SCHEMA_VERSION] = {
+    "CREATE TABLE IF NOT EXISTS account ("
+    " address TEXT PRIMARY KEY, full_name TEXT NOT NULL, password TEXT NOT NULL,"
+    " created_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 1;",
+    "ALTER TABLE account ADD COLUMN scram_salt BLOB;"
+    "ALTER TABLE account ADD COLUMN scram_iterations INTEGER;"
+    "ALTER TABLE account ADD COLUMN scram_sha256 BLOB;"
+    "ALTER TABLE account ADD COLUMN scram_sha1 BLOB;"
+    "CREATE TABLE secret (value BLOB NOT NULL) STRICT;"
+    "INSERT INTO secret (value) VALUES (randomblob(32));"
+    "PRAGMA user_version = 2;",
+};
 
 static const char *const texts[STORE_STATEMENT_COUNT] = {
-    [STORE_ADD] = "INSERT INTO account (address, full_name, password, created_s) VALUES (?1, ?2, ?3, ?4)",
-    [STORE_PASSWORD] = "UPDATE account SET password = ?2 WHERE address = ?1",
+    [STORE_ADD] = "INSERT INTO account (address, full_name, password, created_s, scram_salt, scram_iterations,"
+                  " scram_sha256, scram_sha1) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [STORE_PASSWORD] = "UPDATE account SET password = ?2, scram_salt = ?3, scram_iterations = ?4,"
+                       " scram_sha256 = ?5, scram_sha1 = ?6 WHERE address = ?1",
     [STORE_REMOVE] = "DELETE FROM account WHERE address = ?1",
     [STORE_FIND] = "SELECT address, full_name, created_s FROM account WHERE address = ?1",
     [STORE_NEXT] = "SELECT address, full_name, created_s FROM account WHERE address > ?1 ORDER BY address LIMIT 1",
-    [STORE_HASH] = "SELECT password FROM account WHERE address = ?1",
+    [STORE_HASH] = "SELECT password, scram_salt FROM account WHERE address = ?1",
+    [STORE_SCRAM] = "SELECT scram_salt, scram_iterations, scram_sha256, scram_sha1 FROM account WHERE address = ?1",
+    [STORE_SCRAM_ADD] = "UPDATE account SET scram_salt = ?3, scram_iterations = ?4, scram_sha256 = ?5,"
+                        " scram_sha1 = ?6 WHERE address = ?1 AND password = ?2",
 };
 
 enum err store_err(int code)
@@ -87,11 +103,44 @@ static enum err read_version(struct store *s, int *version_r)
     return store_err(code);
 }
 
+static enum err execute(struct store *s, const char *text)
+{
+    return store_err(sqlite3_exec(s->db, text, NULL, NULL, NULL));
+}
+
+/* Another process may be at the same: the version counts as it is under the lock. */
+static enum err bring_up(struct store *s)
+{
+    int version = 0;
+    enum err e = execute(s, "BEGIN IMMEDIATE");
+    if (e != ERR_OK)
+        return e;
+    e = read_version(s, &version);
+    for (; e == ERR_OK && version < SCHEMA_VERSION; version++)
+        e = execute(s, steps[version]);
+    if (e == ERR_OK)
+        return execute(s, "COMMIT");
+    (void)!execute(s, "ROLLBACK");
+    return e;
+}
+
+static enum err read_secret(struct store *s)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(s->db, "SELECT value FROM secret", -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    bool there = code == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == sizeof s->secret;
+    if (there)
+        memcpy(s->secret, sqlite3_column_blob(statement, 0), sizeof s->secret);
+    (void)sqlite3_finalize(statement);
+    return there ? ERR_OK : code == SQLITE_ROW || code == SQLITE_DONE ? ERR_CORRUPT : store_err(code);
+}
+
 static enum err set_up(struct store *s, buf *why)
 {
     int version = 0;
-    enum err e =
-        store_err(sqlite3_exec(s->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL, NULL));
+    enum err e = execute(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     if (e == ERR_OK)
         e = read_version(s, &version);
     if (e == ERR_OK && version > SCHEMA_VERSION) {
@@ -99,7 +148,9 @@ static enum err set_up(struct store *s, buf *why)
         return ERR_UNSUPPORTED;
     }
     if (e == ERR_OK && version < SCHEMA_VERSION)
-        e = store_err(sqlite3_exec(s->db, schema, NULL, NULL, NULL));
+        e = bring_up(s);
+    if (e == ERR_OK)
+        e = read_secret(s);
     if (e != ERR_OK)
         buf_append(why, slice_str(sqlite3_errmsg(s->db)));
     return e;
@@ -144,6 +195,12 @@ void store_close(struct store **s)
         (void)sqlite3_finalize((*s)->statements[i]);
     (void)sqlite3_close((*s)->db);
     buf_deinit(&(*s)->text);
+    explicit_bzero((*s)->secret, sizeof(*s)->secret);
     free(*s);
     *s = NULL;
+}
+
+void store_hash_with(struct store *s, enum store_hash hash)
+{
+    s->hash = hash;
 }

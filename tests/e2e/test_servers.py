@@ -27,9 +27,9 @@ def both(serve, net, dns, authority, work, build, closing, root):
     return make
 
 
-def send(talk, sender, recipient, octets, args=" BODY=8BITMIME"):
+def send(talk, sender, recipient, octets, args=" BODY=8BITMIME", notify=""):
     talk.ehlo()
-    for line in (f"MAIL FROM:<{sender}>{args}", f"RCPT TO:<{recipient}>"):
+    for line in (f"MAIL FROM:<{sender}>{args}", f"RCPT TO:<{recipient}>{notify}"):
         talk.cmd(line, 250)
     talk.cmd("DATA", 354)
     talk.send(re.sub(rb"(?m)^\.", b"..", octets) + b".\r\n")
@@ -46,19 +46,23 @@ def received(raw):
     return " ".join(mailbox.parsed(raw).get_all("Received")[0].split())
 
 
-def session(peer):
-    """What was said, line by line, in the last session that the peer's own log tells of: commands and replies alone."""
-    lines = re.findall(r"(?m)(?:>>>|<<<|SMTP[|<>]{2}|(?:postfix/smtpd?\S+ [<>] \S+:)) ?(?!.*\[)([ -~]+?)\r?$", peer.log())
+def sessions(peer):
+    """What was said, line by line, in each session that the peer's own log tells of: commands and replies alone."""
+    lines = re.findall(r"(?m)(?:>>>|<<<|SMTP[|+<>]{2}|(?:postfix/smtpd?\S+ [<>] \S+:)) ?(?!.*\[)([ -~]+?)\r?$", peer.log())
     lines = [line for line in lines if re.match(r"\d{3}[ -]|(?i:EHLO|STARTTLS|MAIL|RCPT|DATA$|BDAT|QUIT)", line)]
     starts = [n for n, line in enumerate(lines) if re.match(r"220[ -].*ESMTP", line)]
-    return lines[starts[-1]:]
+    return [lines[a:b] for a, b in zip(starts, [*starts[1:], len(lines)])]
+
+
+def session(peer):
+    return sessions(peer)[-1]
 
 
 def shows_extensions(it, lines, words):
     """A claim for each word that one of the two put to use in these lines."""
     text = "\n".join(lines)
     used = {"STARTTLS": r"^STARTTLS\n220", "SIZE": r"^MAIL .* SIZE=\d+", "8BITMIME": r"^MAIL .* BODY=8BITMIME",
-            "PIPELINING": r"^RCPT .*\n(DATA|BDAT|RCPT)", "CHUNKING": r"^BDAT \d+", "DSN": r"^RCPT .* NOTIFY=",
+            "PIPELINING": r"^(MAIL .*\nRCPT|RCPT .*\n(DATA|BDAT|RCPT))", "CHUNKING": r"^BDAT \d+", "DSN": r"^RCPT .* NOTIFY=SUCCESS",
             "SMTPUTF8": r"^MAIL .* SMTPUTF8"}
     for word in words.split():
         it.shows(word, re.search(used[word], text, re.M | re.I), text)
@@ -71,7 +75,7 @@ def same_body(it, raw, sent):
 
 TO_PEER = {"Postfix": "STARTTLS SIZE 8BITMIME", "Exim": "STARTTLS SIZE 8BITMIME", "OpenSMTPD": "SIZE 8BITMIME",
            "Sendmail": "STARTTLS SIZE 8BITMIME"}
-FROM_PEER = {"Postfix": "STARTTLS SIZE 8BITMIME PIPELINING", "Exim": "STARTTLS SIZE PIPELINING", "OpenSMTPD": "STARTTLS",
+FROM_PEER = {"Postfix": "STARTTLS SIZE 8BITMIME PIPELINING", "Exim": "STARTTLS SIZE PIPELINING CHUNKING", "OpenSMTPD": "STARTTLS",
              "Sendmail": "STARTTLS SIZE 8BITMIME PIPELINING"}
 
 
@@ -108,4 +112,44 @@ def test_s15_server_previous_hop(both, net, row, kind):
     assert "with ESMTPS id" in received(raw), received(raw)
     shows_extensions(it, session(peer), FROM_PEER[kind])
     same_body(it, raw, sent)
+    thurn.queue_empty()
+
+
+WIDE = "gr\u00fcn"
+
+
+def wide_letter(sender, recipient):
+    return (f"From: Gr\u00fcn <{sender}>\r\nTo: <{recipient}>\r\nSubject: Gr\u00fc\u00dfe\r\nMIME-Version: 1.0\r\n"
+            "Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <wide@test.example>\r\n"
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u00fc\u00dfe\r\n").encode()
+
+
+@pytest.mark.parametrize("kind", ["Postfix", "Exim"])
+def test_e6_client_smtputf8(both, row, kind):
+    peer, thurn = both(kind)
+    it = row(kind, interop.OUT)
+    it.ran(f"{' '.join(peer.command)}, the MX of example.com")
+    sender, recipient = "alice@example.org", f"{WIDE}@example.com"
+    with thurn.dial() as talk:
+        send(talk, sender, recipient, wide_letter(sender, recipient), " BODY=8BITMIME SMTPUTF8")
+    raw = first(peer.maildir(WIDE), lambda: thurn.log() + peer.log()[-4000:])
+    shows_extensions(it, session(peer), "SMTPUTF8")
+    it.shows("recipient and header in UTF-8 as they were", f"Subject: Gr\u00fc\u00dfe\n".encode() in mailbox.unix(raw), repr(raw))
+    thurn.queue_empty()
+
+
+@pytest.mark.parametrize("kind", ["Postfix", "Exim"])
+def test_e6_server_smtputf8(both, net, row, kind):
+    peer, thurn = both(kind, {"domain": {"example.org": {"users": ["alice", "bob", WIDE]}}})
+    it = row(kind, interop.IN)
+    it.ran(f"{' '.join(peer.command)}, Thurn the MX of example.org")
+    sender, recipient = BOB, f"{WIDE}@example.org"
+    with net.entered():
+        talk = Dialogue(servers.HOST, 25)
+    with talk:
+        send(talk, sender, recipient, wide_letter(sender, recipient), " BODY=8BITMIME SMTPUTF8")
+    raw = first(thurn.maildir(WIDE), lambda: peer.log()[-4000:] + thurn.log())
+    shows_extensions(it, session(peer), "SMTPUTF8")
+    it.shows("recipient and header in UTF-8 as they were", f"Subject: Gr\u00fc\u00dfe\n".encode() in mailbox.unix(raw), repr(raw))
+    assert "with UTF8SMTPS id" in received(raw), received(raw)
     thurn.queue_empty()

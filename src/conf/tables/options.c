@@ -10,6 +10,8 @@
 #define SIZE_MAX_BYTES ((int64_t)1 << 50)
 
 static const char *const query_words[] = {"none", "authenticated", "any", NULL};
+static const char *const hash_words[] = {"yescrypt", "argon2id", NULL};
+static const char *const bad_job_words[] = {"hold", "delete", "dead-letter", NULL};
 static const char *const newline_words[] = {"normalize", "reject", NULL};
 
 static const struct option top[] = {
@@ -34,7 +36,8 @@ static const struct option top[] = {
     {.name = "relay", .type = OPTION_TABLE, .offset = AT(draft_top, relay)},
     {.name = "send_as", .type = OPTION_TABLE, .offset = AT(draft_top, send_as)},
     {.name = "limits", .type = OPTION_TABLE, .offset = AT(draft_top, limits)},
-    {.name = "auth", .type = OPTION_LATER},
+    {.name = "auth", .type = OPTION_TABLE, .offset = AT(draft_top, auth)},
+    {.name = "batch", .type = OPTION_TABLE, .offset = AT(draft_top, batch)},
     {.name = "sender", .type = OPTION_LATER},
     {.name = "access", .type = OPTION_LATER},
     {.name = "filter", .type = OPTION_LATER},
@@ -86,6 +89,35 @@ static const struct option trust[] = {
 static const struct option tls[] = {
     {"cert", OPTION_PATH, AT(draft_tls, cert), .doc = "Certificate and its chain, PEM."},
     {"key", OPTION_PATH, AT(draft_tls, key), .doc = "Private key, PEM; best readable by root only."},
+};
+
+static const struct option auth[] = {
+    {"via", OPTION_STRING, AT(draft_auth, via),
+     .doc = "Who knows passwords: the accounts of `thurn user` when absent; \"file:PATH\", lines of LOGIN:HASH with "
+            "hashes of crypt(3) "
+            "or argon2id; \"dovecot:PATH\", the auth-client socket of Dovecot."},
+    {"hash", OPTION_WORD, AT(draft_auth, hash), .fallback = "yescrypt", .words = hash_words,
+     .doc = "What `thurn user` hashes new passwords with: yescrypt, argon2id."},
+    {"plaintext_on_loopback", OPTION_BOOL, AT(draft_auth, plaintext_on_loopback), .fallback = "false",
+     .doc = "Take logins without TLS on submission listeners whose address is loopback."},
+    {"client_ca", OPTION_PATH, AT(draft_auth, client_ca),
+     .doc = "Certificate authorities, PEM: submission asks clients for a certificate, and EXTERNAL signs in the mail "
+            "address (rfc822Name) of one of theirs."},
+    {"introspection", OPTION_STRING, AT(draft_auth, introspection),
+     .doc = "https URL that tells whose an OAuth token is (RFC 7662); OAUTHBEARER and XOAUTH2 are offered."},
+    {"introspection_id", OPTION_STRING, AT(draft_auth, introspection_id), .doc = "Our name at introspection."},
+    {"introspection_secret_file", OPTION_PATH, AT(draft_auth, introspection_secret_file),
+     .doc = "File with our secret at introspection; best readable by root only."},
+    {"introspection_ca", OPTION_PATH, AT(draft_auth, introspection_ca),
+     .doc = "Certificate authorities for introspection, PEM; the system's when absent."},
+    {"jwt_key", OPTION_PATH, AT(draft_auth, jwt_key),
+     .doc = "Public keys, PEM (RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), that OAuth tokens are signed with; "
+            "OAUTHBEARER and XOAUTH2 are offered."},
+    {"jwt_issuer", OPTION_STRING, AT(draft_auth, jwt_issuer),
+     .doc = "\"iss\" that a token must have; any when absent."},
+    {"jwt_audience", OPTION_STRING, AT(draft_auth, jwt_audience),
+     .doc = "\"aud\" that a token must have. Required with jwt_key: a token for another service is none for us."},
+    {"claim", OPTION_STRING, AT(draft_auth, claim), .fallback = "email", .doc = "Claim of a token that is the login."},
 };
 
 static const struct option domain[] = {
@@ -184,7 +216,7 @@ static const struct option limits[] = {
      .doc = "Received fields above which a message is taken for a loop; 0 is no limit."},
     {"pregreet", OPTION_MILLISECONDS, AT(conf_limits, pregreet_ms), 0, 60, "0s",
      .doc = "How long to wait for clients that speak before the greeting; \"0s\" is not at all."},
-    {"tarpit", OPTION_MILLISECONDS, AT(conf_limits, tarpit_ms), 0, 30, "1s",
+    {"tarpit", OPTION_MILLISECONDS, AT(conf_limits, tarpit_ms), 0, 30, "0s",
      .doc = "How much longer each reply takes from a session's eleventh error on, up to 5 times this; \"0s\" is not at "
             "all."},
     {"command_timeout", OPTION_MILLISECONDS, AT(conf_limits, command_timeout_ms), 1, 3600, "5m",
@@ -207,6 +239,21 @@ static const struct option limits[] = {
      .doc = "Refuse MAIL FROM: a@b without brackets."},
 };
 
+static const struct option batch[] = {
+    {"folder", OPTION_PATH, AT(draft_batch, folder),
+     .doc = "Folder that `thurn batch --watch` takes jobs from, and where `thurn batch` puts those of ordinary users."},
+    {"allow", OPTION_STRINGS, AT(draft_batch, allow), .fallback = "[\"root\"]",
+     .doc = "Who may submit jobs: names of system users, and \"@GROUP\"."},
+    {"administrators", OPTION_STRINGS, AT(draft_batch, administrators), .fallback = "[]",
+     .doc = "Up to four addresses that get a report of each job."},
+    {"error_limit", OPTION_COUNT, AT(draft_batch, error_limit), 0, 1000000, "5",
+     .doc = "Lines of a job that are not understood at which the rest of it is given up (see bad_job); 0 is no limit."},
+    {"bad_job", OPTION_WORD, AT(draft_batch, bad_job), .fallback = "hold", .words = bad_job_words,
+     .doc = "What becomes of the rest of a job that cannot be run to its end: hold, delete, dead-letter."},
+    {"dead_letter", OPTION_PATH, AT(draft_batch, dead_letter),
+     .doc = "Folder of dead letters; STATE_DIR/batch/dead when absent."},
+};
+
 const struct section option_sections[SECTION_COUNT] = {
     [SECTION_TOP] = {"", NULL, ROWS(top), .doc = "The host"},
     [SECTION_QUEUE] = {"queue", NULL, ROWS(queue), .doc = "The queue of undelivered mail"},
@@ -215,6 +262,7 @@ const struct section option_sections[SECTION_COUNT] = {
     [SECTION_TLS] = {"tls", NULL, ROWS(tls),
                      "Certificate of this host; [tls.\"NAME\"] is another one, by the name that a client asks for",
                      true},
+    [SECTION_AUTH] = {"auth", NULL, ROWS(auth), .doc = "How users sign in"},
     [SECTION_DOMAIN] = {"domain", "example.org", ROWS(domain), .doc = "A domain of ours"},
     [SECTION_ADDRESS] = {"address", "tickets@example.org", ROWS(address),
                          .doc = "One address that is delivered elsewhere"},
@@ -228,4 +276,5 @@ const struct section option_sections[SECTION_COUNT] = {
         {"send_as", NULL, NULL, 0,
          .doc = "More addresses for a login: \"alice@example.org\" = [\"*@example.net\", \"info@example.org\"]"},
     [SECTION_LIMITS] = {"limits", NULL, ROWS(limits), .doc = "Limits"},
+    [SECTION_BATCH] = {"batch", NULL, ROWS(batch), .doc = "Files of SMTP commands: thurn-batch(1)"},
 };

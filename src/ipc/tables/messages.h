@@ -50,8 +50,16 @@
 /* questions to lookup; answer: 0 no, 1 yes, 2 not known (temporary) */
 #define FIELDS_ask_user(F) F(u64, token) F(u8, users_kind) F(bytes, name)
 #define FIELDS_answer_user(F) F(u64, token) F(u8, answer) F(bytes, full_name)
-#define FIELDS_ask_login(F) F(u64, token) F(bytes, login) F(secret, password)
-#define FIELDS_answer_login(F) F(u64, token) F(u8, answer) F(bytes, login)
+/* A message of a client who signs in. exchange: the login under way, a number that the receiver never uses again. mechanism: with the first one, then empty. flags: enum sasl_ask.
+ * identities: of the client's certificate, each with an LF behind it. ip: 4 or 16 bytes, or none */
+#define FIELDS_ask_sasl(F)                                                                                             \
+    F(u64, token)                                                                                                      \
+    F(u64, exchange) F(bytes, mechanism) F(u8, flags) F(secret, response) F(bytes, binding) F(bytes, identities) F(bytes, ip)
+/* status: enum sasl_answer. login: as far as it is known. challenge: with SASL_ANSWER_CHALLENGE */
+#define FIELDS_answer_sasl(F) F(u64, token) F(u8, status) F(bytes, login) F(secret, challenge)
+#define FIELDS_sasl_gone(F) F(u64, exchange)
+/* Mechanisms that can be offered to who is there already, -PLUS and EXTERNAL included: "PLAIN LOGIN" */
+#define FIELDS_sasl_offer(F) F(bytes, mechanisms)
 #define FIELDS_ask_mx(F) F(u64, token) F(bytes, domain)
 #define FIELDS_ask_host(F) F(u64, token) F(bytes, name)
 /* status: enum lookup_status. hosts: per host u16 preference, u16 name length, name, u16 address count, per address u8 length (4, 16) and bytes */
@@ -100,8 +108,10 @@ MESSAGE(job_returned, M_SENDER | M_DELIVER, M_QUEUE)
 MESSAGE(destination_down, M_SENDER, M_QUEUE)
 MESSAGE(ask_user, M_RECEIVER, M_LOOKUP)
 MESSAGE(answer_user, M_LOOKUP, M_RECEIVER)
-MESSAGE(ask_login, M_RECEIVER, M_LOOKUP)
-MESSAGE(answer_login, M_LOOKUP, M_RECEIVER)
+MESSAGE(ask_sasl, M_RECEIVER, M_LOOKUP)
+MESSAGE(answer_sasl, M_LOOKUP, M_RECEIVER)
+MESSAGE(sasl_gone, M_RECEIVER, M_LOOKUP)
+MESSAGE(sasl_offer, M_LOOKUP, M_RECEIVER)
 MESSAGE(ask_mx, M_SENDER, M_LOOKUP)
 MESSAGE(ask_host, M_SENDER, M_LOOKUP)
 MESSAGE(answer_mx, M_LOOKUP, M_SENDER)

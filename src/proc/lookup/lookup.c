@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/lookup/lookup.h"
 
-#include "proc/lookup/state.h"
+#include "proc/lookup/logins.h"
 
 #define EXIT_UNAVAILABLE 69
 
@@ -13,9 +13,10 @@ static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *
     if (m->type == IPC_ask_user)
         accounts_ask_user(l->accounts, (struct asker){p->process, m->u.ask_user.token},
                           (enum users_kind)m->u.ask_user.users_kind, m->u.ask_user.name);
-    else if (m->type == IPC_ask_login)
-        accounts_ask_login(l->accounts, (struct asker){p->process, m->u.ask_login.token}, m->u.ask_login.login,
-                           m->u.ask_login.password);
+    else if (m->type == IPC_ask_sasl)
+        logins_ask(l->logins, p->process, &m->u.ask_sasl);
+    else if (m->type == IPC_sasl_gone)
+        logins_gone(l->logins, p->process, m->u.sasl_gone.exchange);
     else if (m->type == IPC_ask_mx)
         mx_ask(l, (struct asker){p->process, m->u.ask_mx.token}, m->u.ask_mx.domain, true);
     else if (m->type == IPC_ask_host)
@@ -32,17 +33,37 @@ static void on_drain(void *ctx, int64_t limit_ms)
     child_stop(&l->child, 0);
 }
 
-static const struct ipc_hub_ops hub_ops = {.message = on_message, .drain = on_drain};
+static void on_peer_up(void *ctx, struct hub_peer *p)
+{
+    struct lookup *l = ctx;
+    if (p->kind == PROCESS_RECEIVER && l->logins)
+        logins_offer(l->logins, p);
+}
+
+static void on_peer_down(void *ctx, struct hub_peer *p, bool dead)
+{
+    struct lookup *l = ctx;
+    (void)dead;
+    if (p->kind == PROCESS_RECEIVER && l->logins)
+        logins_process_gone(l->logins, p->process);
+}
+
+static const struct ipc_hub_ops hub_ops = {
+    .peer_up = on_peer_up, .peer_down = on_peer_down, .message = on_message, .drain = on_drain};
 
 static enum err begin(struct lookup *l)
 {
-    enum err e = child_confine(&l->child, PROCESS_NO_CAPS);
+    enum err e = logins_open(l, &l->logins); /* keys and secrets may be root's */
+    if (e == ERR_OK)
+        e = child_confine(&l->child, PROCESS_NO_CAPS);
     if (e == ERR_OK)
         e = loop_timer_open(l->child.loop, lookup_tick, l, &l->tick);
     if (e == ERR_OK)
         e = dns_open(l->child.loop, &l->dns);
     if (e == ERR_OK)
         e = accounts_open(l, &l->accounts);
+    if (e == ERR_OK)
+        e = logins_start(l->logins);
     return e;
 }
 
@@ -68,6 +89,7 @@ int lookup_main(const struct child_start *start)
     }
     child_ready(&l.child);
     int status = child_run(&l.child);
+    logins_close(&l.logins);
     accounts_close(&l.accounts);
     dns_close(&l.dns);
     release_jobs(&l);

@@ -12,11 +12,13 @@
 #define LOOKUP_JOBS_MAX 2000u
 
 struct accounts;
+struct logins;
 
 struct lookup {
     struct child child;
     struct dns *dns;
     struct accounts *accounts;
+    struct logins *logins;
     struct list jobs;
     size_t job_count;
     struct loop_timer *tick; /* runs while there are jobs */
@@ -60,6 +62,5 @@ void name_ask(struct lookup *l, struct asker asker, slice ip);
 must_check enum err accounts_open(struct lookup *l, struct accounts **accounts_r);
 void accounts_close(struct accounts **a);
 void accounts_ask_user(struct accounts *a, struct asker asker, enum users_kind kind, slice name);
-void accounts_ask_login(struct accounts *a, struct asker asker, slice login, slice password);
 
 #endif

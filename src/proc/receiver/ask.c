@@ -64,13 +64,14 @@ bool ask_user(struct session *s, enum users_kind kind, slice name)
     return true;
 }
 
-bool ask_login(struct session *s, slice login, slice password)
+bool ask_sasl(struct session *s, struct ipc_ask_sasl *q)
 {
     struct receiver *r = s->r;
     struct hub_peer *lookup = ipc_hub_find(r->child.hub, PROCESS_LOOKUP);
     if (!lookup || (s->asked = ask_new(s, false)) == 0)
         return false;
-    struct ipc_message m = {.type = IPC_ask_login, .fd = -1, .u.ask_login = {token_of(r, s->asked), login, password}};
+    q->token = token_of(r, s->asked);
+    struct ipc_message m = {.type = IPC_ask_sasl, .fd = -1, .u.ask_sasl = *q};
     ipc_hub_send(r->child.hub, lookup, &m);
     return true;
 }
@@ -129,8 +130,8 @@ static uint64_t answer_token(const struct ipc_message *m)
     switch (m->type) {
     case IPC_answer_user:
         return m->u.answer_user.token;
-    case IPC_answer_login:
-        return m->u.answer_login.token;
+    case IPC_answer_sasl:
+        return m->u.answer_sasl.token;
     case IPC_answer_etrn:
         return m->u.answer_etrn.token;
     default:
@@ -153,8 +154,8 @@ void ask_answer(struct receiver *r, const struct ipc_message *m)
     }
     if (m->type == IPC_answer_user)
         user_answered(s, answer_of(m->u.answer_user.answer), m->u.answer_user.full_name);
-    else if (m->type == IPC_answer_login && s->wait == WAIT_LOGIN)
-        auth_answered(s, m->u.answer_login.answer, m->u.answer_login.login);
+    else if (m->type == IPC_answer_sasl && s->wait == WAIT_LOGIN)
+        auth_answered(s, &m->u.answer_sasl);
     else if (m->type == IPC_answer_etrn && s->wait == WAIT_ETRN)
         etrn_answered(s, m->u.answer_etrn.status, m->u.answer_etrn.count);
     session_resume(s);
@@ -164,7 +165,7 @@ void ask_failed(struct session *s)
 {
     ask_free(s->r, &s->asked);
     if (s->wait == WAIT_LOGIN)
-        auth_answered(s, 2, SLICE_NONE);
+        auth_failed(s);
     else if (s->wait == WAIT_ETRN)
         etrn_answered(s, ETRN_UNABLE, 0);
     else

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* Signing in: PLAIN and LOGIN. No secret is kept here: a password goes from the engine's buffer, which it wipes, to lookup. Whoever gives a wrong one waits, longer each time,
- * and hears the same words whether the user exists or not. */
+/* Signing in. The mechanisms run in lookup: what the client says goes there as it is, out of the engine's buffer, which wipes it, and what comes back is a challenge or an end. Whoever is wrong waits, longer each time,
+ * and hears the same words whether the user exists or not. Only submission listeners come here: on any other the engine is told of no mechanism. */
 #include "proc/receiver/state.h"
 
 #define PENALTY_MS 1000
 #define PENALTY_DOUBLINGS_MAX 4
+#define IDENTITIES_MAX 8192
 
 static slice user_of(const struct session *s)
 {
@@ -16,13 +17,14 @@ static slice client_ip(const struct session *s)
     return slice_of(s->route.ip, s->route.ip_len);
 }
 
-static const char *mechanism_of(const struct session *s)
+const char *auth_mechanism(const struct session *s)
 {
-    return s->auth->step == AUTH_PLAIN ? "PLAIN" : "LOGIN";
+    return s->auth && s->auth->mechanism[0] ? s->auth->mechanism
+                                            : "XCLIENT"; /* nobody else gives a login without one */
 }
 
 /* Locking knows no case. */
-static slice lower_user(const struct session *s, char memory[RECEIVER_NAME_MAX])
+static slice lower_user(const struct session *s, char memory[AUTH_LOGIN_MAX])
 {
     for (size_t i = 0; i < s->auth->user_len; i++)
         memory[i] = ascii_lower(s->auth->user[i]);
@@ -32,19 +34,19 @@ static slice lower_user(const struct session *s, char memory[RECEIVER_NAME_MAX])
 static void fail(struct session *s)
 {
     struct receiver *r = s->r;
-    char memory[RECEIVER_NAME_MAX];
+    char memory[AUTH_LOGIN_MAX];
     limits_auth_failed(r->start->shared, client_ip(s), lower_user(s, memory), os_wall_s());
     uint32_t doublings = s->auth->failures < PENALTY_DOUBLINGS_MAX ? s->auth->failures : PENALTY_DOUBLINGS_MAX;
     s->auth->failures++;
     log_line(LOG_WARNING, "%.*s[%.*s]: SASL %s authentication failed: sasl_username=%.*s", SLICE_ARG(session_name(s)),
-             SLICE_ARG(session_ip(s)), mechanism_of(s), SLICE_ARG(user_of(s)));
+             SLICE_ARG(session_ip(s)), auth_mechanism(s), SLICE_ARG(user_of(s)));
     session_wait(s, WAIT_LOGIN_FAILED, (int64_t)PENALTY_MS << doublings);
 }
 
 static bool is_locked(struct session *s)
 {
     const struct receiver *r = s->r;
-    char memory[RECEIVER_NAME_MAX];
+    char memory[AUTH_LOGIN_MAX];
     return limits_auth_locked(r->start->shared, &r->limits, client_ip(s), lower_user(s, memory), os_wall_s());
 }
 
@@ -52,109 +54,121 @@ static void refuse_locked(struct session *s)
 {
     log_line(LOG_WARNING,
              "%.*s[%.*s]: SASL %s authentication refused: [limits] auth_failures = %u is reached: sasl_username=%.*s",
-             SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), mechanism_of(s), s->r->limits.auth_failures,
+             SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), auth_mechanism(s), s->r->limits.auth_failures,
              SLICE_ARG(user_of(s)));
     session_answer_status(s, STATUS_AUTH_LOCKED);
 }
 
-static void check(struct session *s, slice password)
+static void take_user(struct session *s, slice user)
 {
-    if (is_locked(s))
-        refuse_locked(s);
-    else if (ask_login(s, user_of(s), password))
-        session_wait(s, WAIT_LOGIN, RECEIVER_ANSWER_MS);
-    else
-        session_answer_status(s, STATUS_AUTH_TEMPORARY);
-}
-
-static bool take_user(struct session *s, slice user)
-{
-    if (user.len == 0 || user.len >= sizeof(s->auth->user))
-        return false;
+    if (user.len == 0 || user.len > sizeof(s->auth->user))
+        return;
     memcpy(s->auth->user, user.ptr, user.len);
     s->auth->user_len = (uint16_t)user.len;
-    return true;
 }
 
-static void take_plain(struct session *s, slice response)
+/* An exchange of which lookup may still know: the client has cancelled it, or is gone. */
+static void drop_exchange(struct session *s)
 {
-    struct sasl_plain p;
-    if (sasl_plain_decode(response, &p) != ERR_OK || !take_user(s, p.authcid))
-        session_answer_status(s, STATUS_AUTH_BAD_BASE64);
-    else if (p.authzid.len > 0 && !slice_equal_nocase(p.authzid, p.authcid))
-        fail(s); /* nobody acts for somebody else here */
-    else
-        check(s, p.password);
-}
-
-static void challenge(struct session *s, slice text)
-{
-    smtp_server_challenge(s->smtp, receiver_now_ms(s->r), text);
-}
-
-static void take_login_user(struct session *s, slice user)
-{
-    if (!take_user(s, user)) {
-        session_answer_status(s, STATUS_AUTH_BAD_BASE64);
+    struct receiver *r = s->r;
+    struct hub_peer *lookup = ipc_hub_find(r->child.hub, PROCESS_LOOKUP);
+    if (!s->auth || s->auth->exchange == 0)
         return;
+    struct ipc_message m = {.type = IPC_sasl_gone, .fd = -1, .u.sasl_gone = {s->auth->exchange}};
+    if (lookup)
+        ipc_hub_send(r->child.hub, lookup, &m);
+    s->auth->exchange = 0;
+}
+
+static void ask(struct session *s, slice mechanism, uint8_t flags, slice response)
+{
+    char memory[IDENTITIES_MAX];
+    uint8_t binding[TLS_BINDING_SIZE];
+    struct ipc_ask_sasl q = {
+        .exchange = s->auth->exchange, .mechanism = mechanism, .flags = flags, .response = response};
+    buf identities;
+    buf_init_fixed(&identities, memory, sizeof(memory));
+    if (mechanism.len > 0) {
+        bool bound = net_tls_binding(s->net, binding);
+        q.binding = bound ? slice_of(binding, sizeof(binding)) : SLICE_NONE;
+        q.flags |= (uint8_t)((smtp_server_is_secured(s->smtp) ? SASL_ASK_SECURED : 0) |
+                             (s->auth->plus_offered ? SASL_ASK_PLUS_OFFERED : 0));
+        net_tls_client_mails(s->net, &identities);
+        q.identities = buf_ok(&identities) ? buf_slice(&identities) : SLICE_NONE;
+        q.ip = client_ip(s);
     }
-    s->auth->step = AUTH_LOGIN_PASSWORD;
-    challenge(s, SLICE("Password:"));
+    if (ask_sasl(s, &q)) {
+        session_wait(s, WAIT_LOGIN, RECEIVER_ANSWER_MS);
+    } else {
+        s->auth->exchange = 0;
+        session_answer_status(s, STATUS_AUTH_TEMPORARY);
+    }
+    explicit_bzero(binding, sizeof(binding));
 }
 
 void auth_begin(struct session *s, const struct smtp_server_event *e)
 {
-    if (!s->auth)
-        s->auth = calloc(1, sizeof(*s->auth));
-    if (!s->auth) {
+    struct auth *a = s->auth;
+    if (!a || e->mechanism.len >= sizeof(a->mechanism)) {
         session_answer_status(s, STATUS_AUTH_TEMPORARY);
         return;
     }
-    bool plain = slice_equal(e->mechanism, SLICE("PLAIN"));
-    s->auth->step = plain ? AUTH_PLAIN : AUTH_LOGIN_USER;
-    s->auth->user_len = 0;
-    if (e->initial)
-        auth_response(s, e->text);
-    else
-        challenge(s, plain ? SLICE_NONE : SLICE("Username:"));
+    drop_exchange(s);
+    memcpy(a->mechanism, e->mechanism.ptr, e->mechanism.len);
+    a->mechanism[e->mechanism.len] = 0;
+    a->user_len = 0;
+    a->exchange = ++s->r->last_exchange;
+    ask(s, e->mechanism, e->initial ? SASL_ASK_INITIAL : 0, e->text);
 }
 
 void auth_response(struct session *s, slice response)
 {
-    switch (s->auth->step) {
-    case AUTH_PLAIN:
-        take_plain(s, response);
-        break;
-    case AUTH_LOGIN_USER:
-        take_login_user(s, response);
-        break;
-    case AUTH_LOGIN_PASSWORD:
-        check(s, response);
-        break;
-    }
+    ask(s, SLICE_NONE, 0, response);
 }
 
-void auth_answered(struct session *s, unsigned answer, slice login)
+static void sign_in(struct session *s, slice login)
 {
     struct auth *a = s->auth;
-    /* many sessions may have asked before the first was wrong: who guesses at once learns no more than who guesses in turn */
-    if (answer <= 1 && is_locked(s)) {
-        refuse_locked(s);
-        return;
-    }
-    if (answer == 0) {
-        fail(s);
-        return;
-    }
-    if (answer != 1 || login.len == 0 || login.len > sizeof(a->login)) {
+    if (login.len == 0 || login.len > sizeof(a->login)) {
         session_answer_status(s, STATUS_AUTH_TEMPORARY);
         return;
     }
-    memcpy(a->login, login.ptr, login.len);
+    for (size_t i = 0; i < login.len; i++)
+        a->login[i] = ascii_lower(login.ptr[i]);
     a->login_len = (uint16_t)login.len;
     s->route.login = slice_of(a->login, a->login_len);
     s->counts.auth_ok++;
     session_answer_status(s, STATUS_AUTH_OK);
+}
+
+void auth_answered(struct session *s, const struct ipc_answer_sasl *answer)
+{
+    take_user(s, answer->login);
+    if (answer->status == SASL_ANSWER_CHALLENGE) {
+        s->wait = WAIT_NONE;
+        s->wait_until_ms = INT64_MAX;
+        smtp_server_challenge(s->smtp, receiver_now_ms(s->r), answer->challenge);
+        return;
+    }
+    s->auth->exchange = 0;
+    /* many sessions may have asked before the first was wrong: who guesses at once learns no more than who guesses in turn */
+    bool decided = answer->status == SASL_ANSWER_YES || answer->status == SASL_ANSWER_NO;
+    if (answer->status == SASL_ANSWER_LOCKED || (decided && is_locked(s)))
+        refuse_locked(s);
+    else if (answer->status == SASL_ANSWER_YES)
+        sign_in(s, answer->login);
+    else if (answer->status == SASL_ANSWER_NO)
+        fail(s);
+    else if (answer->status == SASL_ANSWER_MALFORMED)
+        session_answer_status(s, STATUS_AUTH_BAD_BASE64);
+    else
+        session_answer_status(s, STATUS_AUTH_TEMPORARY);
+}
+
+void auth_failed(struct session *s)
+{
+    drop_exchange(s);
+    session_answer_status(s, STATUS_AUTH_TEMPORARY);
 }
 
 void auth_penalty_over(struct session *s)
@@ -164,7 +178,57 @@ void auth_penalty_over(struct session *s)
 
 void auth_forget(struct session *s)
 {
+    drop_exchange(s);
     s->route.login = SLICE_NONE;
+    if (!s->auth)
+        return;
+    smtp_server_mechanisms(s->smtp, SLICE_NONE);
     free(s->auth);
     s->auth = NULL;
+}
+
+void auth_offer_set(struct receiver *r, slice of_dovecot)
+{
+    const struct conf_auth *c = &r->conf->auth;
+    buf b;
+    buf_init_fixed(&b, r->offer, sizeof(r->offer));
+    if (c->via == CONF_AUTH_STORE)
+        buf_append(&b, SLICE("SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 "));
+    if (c->jwt_key.len > 0 || c->introspection.len > 0)
+        buf_append(&b, SLICE("OAUTHBEARER XOAUTH2 "));
+    if (c->client_ca.len > 0)
+        buf_append(&b, SLICE("EXTERNAL "));
+    buf_append(&b, c->via == CONF_AUTH_DOVECOT ? of_dovecot : SLICE("PLAIN LOGIN"));
+    r->offer_len = buf_ok(&b) ? b.len : 0;
+}
+
+/* RFC 5802 section 6: -PLUS is offered when there is a binding, and EXTERNAL when there is somebody (RFC 4422 appendix A). */
+void auth_offer(struct session *s)
+{
+    struct receiver *r = s->r;
+    const struct conf_listener *c = s->listener->conf;
+    char memory[IDENTITIES_MAX];
+    uint8_t binding[TLS_BINDING_SIZE];
+    buf words, identities;
+    if (!c || c->role != CONF_LISTEN_SUBMISSION)
+        return;
+    if (!s->auth)
+        s->auth = calloc(1, sizeof(*s->auth));
+    if (!s->auth)
+        return;
+    buf_init_fixed(&words, s->auth->offer, sizeof(s->auth->offer));
+    buf_init_fixed(&identities, memory, sizeof(memory));
+    net_tls_client_mails(s->net, &identities);
+    bool bound = net_tls_binding(s->net, binding);
+    explicit_bzero(binding, sizeof(binding));
+    for (slice word, rest = slice_of(r->offer, r->offer_len); rest.len > 0;) {
+        (void)slice_cut(rest, ' ', &word, &rest);
+        bool plus = slice_ends_nocase(word, SLICE("-PLUS"));
+        if (word.len == 0 || (plus && !bound) || (slice_equal(word, SLICE("EXTERNAL")) && identities.len == 0))
+            continue;
+        s->auth->plus_offered = s->auth->plus_offered || plus;
+        buf_append(&words, words.len > 0 ? SLICE(" ") : SLICE_NONE);
+        buf_append(&words, word);
+    }
+    smtp_server_mechanisms(s->smtp, buf_slice(&words));
 }

@@ -96,9 +96,10 @@ static struct smtp_server_options options_of(const struct receiver *r, const str
     o.lmtp = c->role == CONF_LISTEN_LMTP;
     o.starttls = r->tls && (c->role == CONF_LISTEN_MX ? c->tls != CONF_TLS_IMPLICIT : c->tls == CONF_TLS_STARTTLS);
     if (c->role == CONF_LISTEN_SUBMISSION) {
-        o.auth_mechanisms = SLICE("PLAIN LOGIN");
+        o.auth_mechanisms = SLICE("PLAIN LOGIN"); /* before TLS, where none of them is taken; then see auth_offer */
         o.auth_required = true;
-        o.auth_plaintext_ok = c->tls == CONF_TLS_NONE && is_loopback(fd);
+        o.auth_plaintext_ok = r->conf->auth.plaintext_on_loopback && c->tls != CONF_TLS_IMPLICIT &&
+                              (c->unix_path.len > 0 || is_loopback(fd));
     }
     return o;
 }

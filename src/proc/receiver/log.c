@@ -149,11 +149,7 @@ void log_message(struct session *s, const struct part *p)
     slice name = session_name(s), ip = session_ip(s), message_id = message_id_of(p);
     if (s->route.login.len > 0)
         log_line(LOG_INFO, "%.*s: client=%.*s[%.*s], sasl_method=%s, sasl_username=%.*s", n, id, SLICE_ARG(name),
-                 SLICE_ARG(ip),
-                 !s->auth                      ? "XCLIENT"
-                 : s->auth->step == AUTH_PLAIN ? "PLAIN"
-                                               : "LOGIN",
-                 SLICE_ARG(s->route.login));
+                 SLICE_ARG(ip), auth_mechanism(s), SLICE_ARG(s->route.login));
     else
         log_line(LOG_INFO, "%.*s: client=%.*s[%.*s]", n, id, SLICE_ARG(name), SLICE_ARG(ip));
     if (s->forward) {

@@ -41,10 +41,14 @@ static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *
             spool_writer_recycle(r->writer, m->u.segment_free.segment, m->u.segment_free.epoch);
         break;
     case IPC_answer_user:
-    case IPC_answer_login:
+    case IPC_answer_sasl:
     case IPC_answer_name:
     case IPC_answer_etrn:
         ask_answer(r, m);
+        break;
+    case IPC_sasl_offer:
+        if (p == ipc_hub_find(r->child.hub, PROCESS_LOOKUP))
+            auth_offer_set(r, m->u.sasl_offer.mechanisms);
         break;
     default:
         break;
@@ -119,6 +123,10 @@ static enum err load_keys(struct receiver *r)
     buf why;
     buf_init_fixed(&why, text, sizeof(text));
     enum err e = tls_server_open(pairs, c->tls_count, r->start->ticket_key, &r->tls, &why);
+    if (e == ERR_OK && c->auth.client_ca.len > 0)
+        e = tls_server_open(pairs, c->tls_count, SLICE_NONE, &r->tls_asking, &why);
+    if (e == ERR_OK && r->tls_asking)
+        e = tls_server_ask_clients(r->tls_asking, c->auth.client_ca, &why);
     if (e != ERR_OK)
         log_line(LOG_ERROR, "no TLS: %.*s", SLICE_ARG(buf_slice(&why)));
     free(pairs);
@@ -149,6 +157,7 @@ static enum err begin(struct receiver *r)
                                        .auth_failures = l->auth_failures,
                                        .user_messages = l->user_messages_per_hour,
                                        .user_recipients = l->user_recipients_per_hour};
+    auth_offer_set(r, SLICE("PLAIN LOGIN"));
     enum err e = child_confine(&r->child, PROCESS_NO_CAPS);
     if (e == ERR_OK)
         e = route_index_open(&r->conf->route, r->start->hash_key, &r->routes);
@@ -173,6 +182,7 @@ static void end(struct receiver *r)
     free(r->names);
     route_index_close(&r->routes);
     tls_server_close(&r->tls);
+    tls_server_close(&r->tls_asking);
 }
 
 int receiver_main(const struct child_start *start)

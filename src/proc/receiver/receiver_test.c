@@ -42,6 +42,7 @@ struct house {
     uint32_t committed; /* as the last HELLO said */
     buf head;           /* the last one announced */
     struct ipc_announce last;
+    unsigned exchanges_gone;
 };
 
 static struct house h;
@@ -51,6 +52,8 @@ static const char configuration[] = "hostname = \"mx.test.example\"\n"
                                     "[listen]\n"
                                     "mx = [\"127.0.0.1:2525\"]\n"
                                     "submission = [\"127.0.0.1:2587\"]\n"
+                                    "[auth]\n"
+                                    "plaintext_on_loopback = true\n"
                                     "[domain.\"test.example\"]\n"
                                     "deliver = \"maildir:/var/mail/{user}\"\n"
                                     "users = [\"Alice Example <alice>\", \"bob\"]\n"
@@ -106,9 +109,28 @@ static void hold_login(uint64_t token)
 {
     h.held[h.held_count++] = token;
     for (uint32_t i = 0; h.held_count == h.hold && i < h.hold; i++) {
-        struct ipc_message a = {.type = IPC_answer_login, .fd = -1, .u.answer_login = {h.held[i], 0, SLICE_NONE}};
+        struct ipc_message a = {.type = IPC_answer_sasl,
+                                .fd = -1,
+                                .u.answer_sasl = {h.held[i], SASL_ANSWER_NO, SLICE("alice@test.example"), SLICE_NONE}};
         send_to(h.lookup, &a);
     }
+}
+
+/* As much of PLAIN and LOGIN as the tests need; a mechanism that is not one of them is malformed at once. */
+static struct ipc_answer_sasl sasl_answer(const struct ipc_ask_sasl *m)
+{
+    struct ipc_answer_sasl a = {m->token, SASL_ANSWER_CHALLENGE, SLICE("alice@test.example"), SLICE_NONE};
+    if (slice_equal(m->mechanism, SLICE("LOGIN"))) {
+        a.challenge = SLICE("Username:");
+    } else if (m->mechanism.len == 0 && slice_equal(m->response, SLICE("alice@test.example"))) {
+        a.challenge = SLICE("Password:");
+    } else if (m->mechanism.len == 0 || (slice_equal(m->mechanism, SLICE("PLAIN")) && m->response.len > 0)) {
+        slice password = slice_skip(m->response, m->response.len > 6 ? m->response.len - 6 : 0);
+        a.status = slice_equal(password, SLICE("sesame")) ? SASL_ANSWER_YES : SASL_ANSWER_NO;
+    } else {
+        a.status = SASL_ANSWER_MALFORMED;
+    }
+    return a;
 }
 
 static void on_lookup(void *ctx, const struct ipc_message *m)
@@ -117,18 +139,21 @@ static void on_lookup(void *ctx, const struct ipc_message *m)
     struct ipc_message a = {.fd = -1};
     if (h.mute)
         return;
-    if (m->type == IPC_ask_login && h.held_count < h.hold) {
-        hold_login(m->u.ask_login.token);
+    if (m->type == IPC_sasl_gone) {
+        h.exchanges_gone++;
+        return;
+    }
+    if (m->type == IPC_ask_sasl && h.held_count < h.hold) {
+        hold_login(m->u.ask_sasl.token);
         return;
     }
     if (m->type == IPC_ask_user) {
         a.type = IPC_answer_user;
         bool known = slice_equal(m->u.ask_user.name, SLICE("carol@acc.example"));
         a.u.answer_user = (struct ipc_answer_user){m->u.ask_user.token, known, SLICE("Carol Example")};
-    } else if (m->type == IPC_ask_login) {
-        a.type = IPC_answer_login;
-        bool ok = slice_equal(m->u.ask_login.password, SLICE("sesame"));
-        a.u.answer_login = (struct ipc_answer_login){m->u.ask_login.token, ok, SLICE("alice@test.example")};
+    } else if (m->type == IPC_ask_sasl) {
+        a.type = IPC_answer_sasl;
+        a.u.answer_sasl = sasl_answer(&m->u.ask_sasl);
     } else if (m->type == IPC_ask_name) {
         a.type = IPC_answer_name;
         a.u.answer_name = (struct ipc_answer_name){m->u.ask_name.token, SLICE("client.test.example")};
@@ -568,6 +593,50 @@ static void a_list_gets_a_copy_of_its_own(void **state)
     assert_int_equal(h.announced, 2);
 }
 
+static void e7_server_what_is_to_be_told_goes_with_each_recipient(void **state)
+{
+    (void)state;
+    struct client *c = client_open(MX);
+    const struct envelope *e;
+    struct landed l;
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    talk(c, "MAIL FROM:<a@b.example> RET=HDRS ENVID=QQ+2B1\r\n", "250 ");
+    talk(c, "RCPT TO:<bob@test.example> NOTIFY=SUCCESS ORCPT=rfc822;Bob@test.example\r\n", "250 ");
+    talk(c, "RCPT TO:<alice@test.example> NOTIFY=NEVER\r\n", "250 ");
+    talk(c, "RCPT TO:<BOB@test.example> NOTIFY=DELAY\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, "Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0 Ok: queued");
+    await_announced(1);
+    read_landed(&l);
+    assert_int_equal(spool_head_recipient_count(&l.head), 2);
+    const struct recipient *r = spool_head_recipient(&l.head, 0, &e);
+    assert_int_equal(r->notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+    assert_true(slice_equal(r->orcpt, SLICE("rfc822;Bob@test.example")));
+    assert_int_equal(spool_head_recipient(&l.head, 1, &e)->notify, NOTIFY_NEVER);
+    assert_true(slice_equal(e->envid, SLICE("QQ+1")));
+    assert_int_equal(e->flags & (ENVELOPE_RET_HDRS | ENVELOPE_RET_FULL), ENVELOPE_RET_HDRS);
+    close_landed(&l);
+    /* A list: its members' envelope has nothing of this; the sender's has one recipient, who is nobody. */
+    talk(c, "MAIL FROM:<a@b.example> RET=HDRS ENVID=QQ\r\n", "250 ");
+    talk(c, "RCPT TO:<team@test.example> NOTIFY=SUCCESS ORCPT=rfc822;team@test.example\r\n", "250 ");
+    talk(c, "RCPT TO:<team@test.example> NOTIFY=SUCCESS\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, "Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0 Ok: queued");
+    await_announced(3);
+    read_landed(&l);
+    assert_int_equal(spool_head_recipient_count(&l.head), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        r = spool_head_recipient(&l.head, i, &e);
+        assert_int_equal(r->notify, NOTIFY_FAILURE);
+        assert_int_equal(r->orcpt.len, 0);
+    }
+    assert_int_equal(e->envid.len, 0);
+    assert_int_equal(e->flags & (ENVELOPE_RET_HDRS | ENVELOPE_RET_FULL), 0);
+    close_landed(&l);
+    client_close(c);
+}
+
 static void users_sign_in_and_write_as_themselves(void **state)
 {
     (void)state;
@@ -603,6 +672,53 @@ static void users_sign_in_and_write_as_themselves(void **state)
     assert_true(slice_equal(l.head.origin.login, SLICE("alice@test.example")));
     assert_true((l.head.envelopes[0].flags & ENVELOPE_TRUSTED) != 0);
     close_landed(&l);
+}
+
+static void await_gone(unsigned count)
+{
+    for (int i = 0; i < PATIENCE_MS && h.exchanges_gone < count; i++)
+        pump(-1, 1);
+    assert_int_equal(h.exchanges_gone, count);
+}
+
+/* RFC 4954 section 4: "=" is an empty initial response, and none of PLAIN; "*" cancels; once is enough, and never amid a message. */
+static void e11_server_auth_is_the_rfcs(void **state)
+{
+    (void)state;
+    struct client *c = client_open(SUBMISSION);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    talk(c, "AUTH PLAIN =\r\n", "501 5.5.2");
+    talk(c, "AUTH GSSAPI\r\n", "504 5.5.4");
+    talk(c, "AUTH SCRAM-SHA-256-PLUS\r\n", "504 5.5.4"); /* there is no channel to bind to */
+    talk(c, "AUTH EXTERNAL =\r\n", "504 5.5.4");         /* nor a certificate */
+    talk(c, "AUTH SCRAM-SHA-256 biws\r\n", "501 5.5.2");
+    talk(c, "AUTH PLAIN !!\r\n", "501 5.5.2");
+    talk(c, "AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
+    talk(c, "*\r\n", "501 5.7.0");
+    talk(c, "AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
+    await_gone(1);
+    talk(c, "YWxpY2VAdGVzdC5leGFtcGxl\r\n", "334 UGFzc3dvcmQ6\r\n");
+    talk(c, "c2VzYW1l\r\n", "235 2.7.0");
+    talk(c, "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQBzZXNhbWU=\r\n", "503 5.5.1");
+    client_close(c);
+    c = client_open(SUBMISSION);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    talk(c, "AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
+    client_close(c);
+    await_gone(2); /* lookup keeps nothing for a client that has gone */
+}
+
+static void e11_server_never_offers_auth_to_strangers(void **state)
+{
+    (void)state;
+    struct client *c = client_open(MX);
+    EXPECT(c, "220 ");
+    client_say(c, "EHLO c.example\r\n");
+    assert_null(strstr(client_reply(c), "AUTH"));
+    talk(c, "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQBzZXNhbWU=\r\n", "502 5.5.1");
+    client_close(c);
 }
 
 static void guessing_passwords_locks(void **state)
@@ -890,7 +1006,10 @@ int main(void)
         IN_A_HOUSE(pipelined_commands_wait_for_lookup_in_order),
         IN_A_HOUSE(a_silent_lookup_is_a_451),
         IN_A_HOUSE(a_list_gets_a_copy_of_its_own),
+        IN_A_HOUSE(e7_server_what_is_to_be_told_goes_with_each_recipient),
         IN_A_HOUSE(users_sign_in_and_write_as_themselves),
+        IN_A_HOUSE(e11_server_auth_is_the_rfcs),
+        IN_A_HOUSE(e11_server_never_offers_auth_to_strangers),
         IN_A_HOUSE(guessing_passwords_locks),
         IN_A_HOUSE(guessing_in_parallel_locks_as_well),
         IN_A_HOUSE(a_header_too_long_to_judge_is_refused),

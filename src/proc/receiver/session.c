@@ -44,7 +44,9 @@ void session_start_tls(struct session *s)
 {
     write_output(s);
     session_wait(s, WAIT_HANDSHAKE, HANDSHAKE_MS);
-    s->broken = s->broken || net_start_tls_server(s->net, s->r->tls) != ERR_OK;
+    const struct conf_listener *c = s->listener->conf;
+    bool asks = s->r->tls_asking && c && c->role == CONF_LISTEN_SUBMISSION;
+    s->broken = s->broken || net_start_tls_server(s->net, asks ? s->r->tls_asking : s->r->tls) != ERR_OK;
 }
 
 /* Neither events nor input are for the engine now. */
@@ -221,6 +223,7 @@ static void on_secured(void *ctx)
         smtp_server_secured(s->smtp, receiver_now_ms(s->r));
         peer_permit(s);
     }
+    auth_offer(s);
     session_resume(s);
 }
 
@@ -318,6 +321,8 @@ static bool set_up(struct session *s, int fd)
         return false;
     if (!c || implicit)
         smtp_server_start_secured(s->smtp);
+    if (s->listener->options.auth_plaintext_ok)
+        auth_offer(s);
     return true;
 }
 

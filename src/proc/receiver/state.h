@@ -108,14 +108,19 @@ enum session_wait {
     WAIT_SLOW    /* thurn dev's slow@ */
 };
 
-enum auth_step { AUTH_PLAIN, AUTH_LOGIN_USER, AUTH_LOGIN_PASSWORD };
+#define AUTH_LOGIN_MAX 320
+#define AUTH_OFFER_MAX 256
 
+/* Of sessions on submission listeners. */
 struct auth {
-    enum auth_step step;
+    uint64_t exchange; /* under way in lookup; 0 none */
     uint32_t failures;
+    bool plus_offered; /* a -PLUS is in offer */
     uint16_t user_len, login_len;
-    char user[RECEIVER_NAME_MAX];  /* as whom the client wants to sign in */
-    char login[RECEIVER_NAME_MAX]; /* as whom it is signed in */
+    char mechanism[24];         /* of the last AUTH */
+    char user[AUTH_LOGIN_MAX];  /* as whom the client wants to sign in */
+    char login[AUTH_LOGIN_MAX]; /* as whom it is signed in */
+    char offer[AUTH_OFFER_MAX]; /* what the engine offers */
 };
 
 struct verify;
@@ -167,6 +172,11 @@ struct receiver {
     const struct conf *conf;
     struct route_index *routes;
     struct tls_server *tls; /* NULL without [tls] */
+    struct tls_server
+        *tls_asking; /* the same, and it asks for a certificate: of submission; NULL without [auth] client_ca */
+    uint64_t last_exchange;
+    size_t offer_len;
+    char offer[AUTH_OFFER_MAX]; /* mechanisms, those included that not every session is offered */
     struct limits_config limits;
     struct spool_writer *writer;
     struct loop_watch *writer_watch;
@@ -288,6 +298,12 @@ enum status parameters_mail(struct transaction *t, const struct smtp_mail_parame
 /* The same of RCPT: t->rcpt_notify, t->rcpt_orcpt. ERR_NOMEM. */
 must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p);
 
+/* international.c */
+/* The domain in A-labels; what is changed is in the arena. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM. */
+must_check enum err international_sender(struct arena *arena, struct address *path);
+/* The same for a recipient of the transaction, whose local part becomes normal where it is ours. STATUS_OK, ASCII_ONLY, BAD_PATH_RECIPIENT. */
+enum status international_recipient(struct session *s, struct address *path);
+
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
 enum status rate_admits(const struct session *s, uint32_t recipients);
@@ -353,7 +369,8 @@ uint64_t numbers_draw(struct receiver *r);
 /* ask.c */
 /* False when lookup cannot be asked now; else the caller waits, for RECEIVER_ANSWER_MS at the most. */
 bool ask_user(struct session *s, enum users_kind kind, slice name);
-bool ask_login(struct session *s, slice login, slice password);
+/* Its token is filled in. */
+bool ask_sasl(struct session *s, struct ipc_ask_sasl *q);
 /* The same of the queue. */
 bool ask_etrn(struct session *s, slice domain);
 void ask_name(struct session *s);
@@ -374,11 +391,19 @@ void name_told(struct session *s, slice name);
 /* auth.c */
 void auth_begin(struct session *s, const struct smtp_server_event *e);
 void auth_response(struct session *s, slice response);
-void auth_answered(struct session *s, unsigned answer, slice login);
+void auth_answered(struct session *s, const struct ipc_answer_sasl *answer);
+/* No answer will come. */
+void auth_failed(struct session *s);
 /* The penalty of a failed login is over. */
 void auth_penalty_over(struct session *s);
 /* Forgets login and all (STARTTLS, end). */
 void auth_forget(struct session *s);
+/* Tells the engine what this session may use, as its channel is now: on submission listeners only. */
+void auth_offer(struct session *s);
+/* What all sessions may: from the configuration, and with Dovecot from what it has. */
+void auth_offer_set(struct receiver *r, slice of_dovecot);
+/* "PLAIN", or "none"; lives as long as the session's login. */
+const char *auth_mechanism(const struct session *s);
 
 /* verify.c */
 void verify_begin(struct session *s, slice argument, bool expand);

@@ -46,7 +46,7 @@ file:
   user = {user}
 begin retry
 * * F,1h,1s
-"""
+{more}"""
 
 
 def unpacked(build):
@@ -72,7 +72,7 @@ class Exim:
                 "  transport = out\n")
 
     def __init__(self, build, folder, host, port, routers, *, inside=None, name="exim.example.net", main="", transport="", tls=None,
-                 debug=False):
+                 debug=False, more=""):
         """tls: (certificate, key) for STARTTLS both ways, required on the way out; debug: the log has each dialogue."""
         self.host, self.port, self.inside, self.folder = host, port, inside, folder
         account.ensure(USER)
@@ -83,7 +83,7 @@ class Exim:
         self.config = os.path.join(folder, "exim.conf")
         with open(self.config, "w") as file:
             file.write(CONFIG.format(name=name, binary=self.binary, folder=folder, port=port, host=host, main=main,
-                                     routers=routers, transport=transport, user=USER,
+                                     routers=routers, transport=transport, user=USER, more=more,
                                      tls=f"tls_advertise_hosts = *\ntls_certificate = {tls[0]}\ntls_privatekey = {tls[1]}"
                                      if tls else "tls_advertise_hosts =",
                                      tls_out="hosts_require_tls = *" if tls else "hosts_avoid_tls = *"))

@@ -22,7 +22,7 @@ def _postfix(work, net, authority, main):
     box = _open_folder(os.path.join(work, "boxes"))
     nobody = int(subprocess.run(["id", "-u", "nobody"], check=True, capture_output=True).stdout)
     peer = postfix.Postfix(os.path.join(work, "postfix"), HOST, 25, inside=net, name=NAME, **{
-        "virtual_mailbox_domains": DOMAIN, "virtual_mailbox_base": box, "virtual_mailbox_maps": "inline:{ bob@example.com=bob/ }",
+        "virtual_mailbox_domains": DOMAIN, "virtual_mailbox_base": box, "virtual_mailbox_maps": "inline:{ bob@example.com=bob/ gr\u00fcn@example.com=gr\u00fcn/ }",
         "virtual_uid_maps": f"static:{nobody}", "virtual_gid_maps": "static:65534", "virtual_minimum_uid": "1",
         "mynetworks": "10.77.0.0/24", "smtpd_tls_cert_file": cert, "smtpd_tls_key_file": key,
         "smtpd_tls_security_level": "may", "smtp_tls_security_level": "encrypt", "debug_peer_list": "10.77.0.0/24",
@@ -31,7 +31,7 @@ def _postfix(work, net, authority, main):
     return peer
 
 
-def _exim(build, work, net, authority):
+def _exim(build, work, net, authority, ca=None, more=""):
     cert, key = authority.issue(NAME)
     folder = _open_folder(os.path.join(work, "exim-tls"))
     pair = []
@@ -40,16 +40,18 @@ def _exim(build, work, net, authority):
         with open(path, "rb") as source, open(pair[-1], "wb") as copy:
             copy.write(source.read())
         os.chmod(pair[-1], 0o644)
-    routers = ("here:\n  driver = accept\n  domains = example.com\n  local_parts = bob : carol\n  transport = file\n"
+    routers = ("here:\n  driver = accept\n  domains = example.com\n  local_parts = bob : carol : gr\u00fcn\n  transport = file\n"
                "there:\n  driver = dnslookup\n  domains = ! example.com\n  transport = out\n")
-    return exim.Exim(build, os.path.join(work, "exim"), HOST, 25, routers, inside=net, name=NAME, tls=pair, debug=True)
+    return exim.Exim(build, os.path.join(work, "exim"), HOST, 25, routers, inside=net, name=NAME, tls=pair, debug=True,
+                     more=more,
+                     main="smtputf8_advertise_hosts = *" + (f"\ntls_try_verify_hosts = *\ntls_verify_certificates = {ca}" if ca else ""))
 
 
 def start(kind, build, work, net, authority, **main):
     if kind == "Postfix":
         return _postfix(work, net, authority, main)
     if kind == "Exim":
-        return _exim(build, work, net, authority)
+        return _exim(build, work, net, authority, **main)
     folder = os.path.join(work, kind.lower())
     os.mkdir(folder)
     if kind == "OpenSMTPD":

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/* Inside the room only: the account store as one thread has it for itself. It is opened when it is first asked and there is one: the first `thurn user add` may come later
+ * than the server. That it cannot be opened is said once, not at each question. */
+#ifndef PROC_LOOKUP_READER_H
+#define PROC_LOOKUP_READER_H
+
+#include "store/store.h"
+
+struct reader {
+    slice path;
+    struct store *store;
+    enum store_hash hash;
+    enum err complained;
+};
+
+/* ERR_NOTFOUND: no accounts yet. */
+must_check enum err reader_store(struct reader *r, struct store **store_r);
+void reader_close(struct reader *r);
+
+#endif
