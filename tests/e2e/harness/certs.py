@@ -38,6 +38,19 @@ class Authority:
             account.give(key)
         return cert, key
 
+    def issue_client(self, mail):
+        """(certificate, key) paths of a person: the mail address is its rfc822Name."""
+        stem = os.path.join(self.folder, "client-" + mail)
+        cert, key, request, ext = (stem + end for end in (".pem", ".key", ".csr", ".ext"))
+        if not os.path.exists(cert):
+            with open(ext, "w") as file:
+                file.write(f"subjectAltName=email:{mail}\nextendedKeyUsage=clientAuth\n")
+            _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-subj", "/CN=A Person", "-keyout", key, "-out", request)
+            _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key, "-days", "30",
+                     "-extfile", ext, "-out", cert)
+        return cert, key
+
     def config(self, *names):
         """The [tls] table of a Thurn with this name."""
         cert, key = self.issue(*names)
