@@ -454,6 +454,14 @@ def test_e11_server_jwt(office, authority, work, kind):
             talk.cmd(f"MAIL FROM:<{LOGIN}>", 250)
 
 
+def test_e11_server_keys_are_checked_before_use(serve, authority):
+    thurn = serve({"tls": authority.config("mail.example.org", "127.0.0.1")}, start=False)
+    empty = thurn.file("empty.pem", "")
+    thurn.change({"auth": {"jwt_key": empty, "jwt_audience": "mail", "client_ca": empty}})
+    done = thurn.command("check", expect=78)
+    assert f"jwt_key {empty}: no public key" in done.stderr and f"client_ca {empty}: there is no certificate" in done.stderr
+
+
 def test_e11_server_plaintext_only_by_choice(serve):
     """Without TLS on loopback only by the key that says so; -PLUS has no channel to bind to."""
     thurn = serve({"listen": {"submission": ["127.0.0.1:0"]}, "auth": {"plaintext_on_loopback": True}}, start=False)

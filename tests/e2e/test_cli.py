@@ -14,7 +14,7 @@ import pytest
 from harness import account, mailbox, wait
 from harness.dialogue import Dialogue
 
-COMMANDS = ["serve", "dev", "check", "queue", "send", "user", "reload", "config"]
+COMMANDS = ["serve", "dev", "check", "queue", "send", "batch", "user", "reload", "config"]
 
 
 def run(binary, *args, stdin="", **more):
@@ -33,7 +33,7 @@ def test_help_everywhere(binary, args):
 
 
 @pytest.mark.parametrize("args", [["frobnicate"], ["queue", "frobnicate"], ["--frobnicate"], ["queue", "--frobnicate"],
-                                  ["user", "add"], ["serve", "-c"], ["queue", "show"]], ids=" ".join)
+                                  ["user", "add"], ["batch", "--test", "x"], ["serve", "-c"], ["queue", "show"]], ids=" ".join)
 def test_usage_errors(binary, args):
     done = run(binary, *args)
     assert done.returncode == 64, done.stderr
@@ -43,7 +43,8 @@ def test_usage_errors(binary, args):
 @pytest.mark.parametrize("args, word", [
     (["check", "now"], "now"), (["check", "--color=red"], "red"), (["dev", "--port", "70000"], "70000"),
     (["queue", "frobnicate"], "frobnicate"), (["queue", "hold"], "ids"), (["user", "frobnicate"], "frobnicate"),
-    (["user", "passwd"], "address"), (["send", "a", "b"], "b"), (["send"], "--to"), (["reload", "now"], "now")],
+    (["user", "passwd"], "address"), (["send", "a", "b"], "b"), (["send"], "--to"), (["batch"], "file"), (["batch", "--once", "x"], "--watch"),
+    (["batch", "--watch", "x"], "--watch"), (["batch", "x", "y"], "y"), (["reload", "now"], "now")],
     ids=lambda v: v if isinstance(v, str) else " ".join(v))
 def test_usage_errors_say_what_is_wrong(binary, args, word):
     done = run(binary, *args)

@@ -128,7 +128,7 @@ struct forward;
 
 /* Of what the disconnect line tells. */
 struct session_counts {
-    uint32_t helo, ehlo, starttls, auth, auth_ok, mail, mail_ok, rcpt, rcpt_ok, data, data_ok, query;
+    uint32_t helo, ehlo, starttls, auth, auth_ok, mail, mail_ok, rcpt, rcpt_ok, data, data_ok, query, etrn;
 };
 
 struct session {
@@ -318,6 +318,8 @@ void etrn_answered(struct session *s, unsigned answer, uint32_t count);
 /* parts.c */
 /* Recipients of one RCPT join the transaction. ERR_NOMEM. */
 must_check enum err parts_add(struct receiver *r, struct transaction *t, const struct resolve_result *result);
+/* No more RCPTs: a part whose head would be too long for the queue (SPOOL_HEAD_MAX) becomes several. ERR_NOMEM. */
+must_check enum err parts_split(struct transaction *t);
 
 /* content.c */
 void content_data(struct session *s);
