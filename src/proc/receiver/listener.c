@@ -88,6 +88,7 @@ static struct smtp_server_options options_of(const struct receiver *r, const str
                                     .command_timeout_ms = l->command_timeout_ms,
                                     .data_timeout_ms = l->data_timeout_ms,
                                     .etrn = l->etrn != CONF_QUERY_NONE,
+                                    .expn = l->expn != CONF_QUERY_NONE,
                                     .future_release_max_s = l->future_release_s,
                                     .strict_paths = l->strict_paths,
                                     .bare_newline_reject = l->bare_newline_reject};
