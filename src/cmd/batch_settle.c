@@ -80,7 +80,7 @@ enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t c
     uint64_t number = p->reports + 1, id = 0;
     buf mail;
     if (p->report > 0)
-        return batch_job_release(j);
+        return batch_job_release(j, false);
     enum err e = batch_job_purge(j, 0, number, 0);
     struct batch_record begin = {.kind = BATCH_RECORD_BEGIN, .number = {0, number}};
     if (e != ERR_OK)
@@ -99,14 +99,18 @@ enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t c
     batch_checkpoint_add(j->checkpoint, &r);
     e = batch_checkpoint_commit(j->checkpoint);
     if (e == ERR_OK)
-        e = batch_job_release(j);
+        e = batch_job_release(j, true);
     return e == ERR_OK ? purge_doubts(j) : e;
 }
 
 enum err batch_job_settle(struct batch_job *j, slice state, slice why)
 {
     struct batch_record r = {.kind = BATCH_RECORD_STATE, .number = {(uint64_t)os_wall_s()}, .text = {state, why}};
-    enum err e = batch_job_release(j);
+    enum err e = batch_job_release(j, false);
+    for (size_t i = 0; e == ERR_OK && i < j->unsure_count; i++) {
+        e = j->server->release(j->server->ctx, j->unsure[i], false);
+        e = e == ERR_NOTFOUND ? ERR_OK : e;
+    }
     if (e == ERR_OK)
         e = purge_doubts(j);
     if (e != ERR_OK)

@@ -128,7 +128,7 @@ struct forward;
 
 /* Of what the disconnect line tells. */
 struct session_counts {
-    uint32_t helo, ehlo, starttls, auth, auth_ok, mail, mail_ok, rcpt, rcpt_ok, data, data_ok, query;
+    uint32_t helo, ehlo, starttls, auth, auth_ok, mail, mail_ok, rcpt, rcpt_ok, data, data_ok, query, etrn;
 };
 
 struct session {
