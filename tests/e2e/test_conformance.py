@@ -27,8 +27,8 @@ def test_e6_received_says_utf8smtp(serve):
 
 
 def test_e8_lists_and_reports_keep_the_priority(serve, make_sink):
-    """RFC 6710: what is made of a mail is as urgent as the mail."""
-    sink = make_sink(extensions=("PIPELINING", "8BITMIME", "MT-PRIORITY"),
+    """RFC 6710: what is made of a mail is as urgent as the mail. RFC 3461 section 6: and a report asks for no report."""
+    sink = make_sink(extensions=("PIPELINING", "8BITMIME", "DSN", "MT-PRIORITY"),
                      rcpt=lambda _, address: "550 5.1.1 no such user" if "nobody" in address else None)
     thurn = serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}},
                    "relay": {"network": {"127.0.0.1/32": {"senders": ["*"]}}},
@@ -45,6 +45,9 @@ def test_e8_lists_and_reports_keep_the_priority(serve, make_sink):
     wait.until(lambda: any("MAIL FROM:<> " in m for m in mails()), thurn.log)
     said = {m.split("<")[1].split(">")[0]: m.rpartition("MT-PRIORITY=")[2].split()[0] for m in mails() if "MT-PRIORITY=" in m}
     assert said["bob@example.org"] == "-5" and said[""] == "-4", mails()
+    wait.until(lambda: any("author@example.com" in c for s in sink.sessions for c in s.commands if c.startswith("RCPT")), thurn.log)
+    bounce = [c for s in sink.sessions for c in s.commands if "MAIL FROM:<>" in c or "RCPT TO:<author@example.com>" in c]
+    assert not any("RET=" in c or ("NOTIFY=" in c and "NOTIFY=NEVER" not in c) for c in bounce), bounce
 
 
 def test_e8_a_strangers_priority_is_lowered_and_told(serve):
@@ -56,3 +59,23 @@ def test_e8_a_strangers_priority_is_lowered_and_told(serve):
         assert reply.enhanced == "2.3.6" and "0" in str(reply), talk.transcript()
         talk.cmd("RSET", 250)
         assert talk.cmd("MAIL FROM:<a@example.com> MT-PRIORITY=-5", 250).enhanced == "2.1.0"
+
+
+def test_s7_programs_files_and_lists_are_named_by_their_mailbox(serve):
+    """RFC 5321 sections 3.5.1 and 3.5.2: what VRFY and EXPN return can be written to."""
+    thurn = serve(start=False)
+    path = thurn.file("aliases", 'both: bob, "|/bin/cat"\nprogram: "|/bin/cat"\n')
+    thurn.change({"limits": {"vrfy": "any", "expn": "any"},
+                  "list": {"team@example.org": {"members": ["alice@example.org", "x@example.com"], "post": "any"}},
+                  "domain": {"example.org": {"aliases": path}}})
+    thurn.start()
+    with thurn.dial() as talk:
+        talk.ehlo()
+        assert str(talk.cmd("EXPN program", 250)).count("<program@example.org>") == 1
+        both = str(talk.cmd("EXPN both", 250))
+        assert "<both@example.org>" in both and "<bob@example.org>" in both and "cat" not in both
+        assert "<alice@example.org>" in str(talk.cmd("EXPN alice", 250))
+        assert "<team@example.org>" in str(talk.cmd("VRFY team", 250))
+        talk.cmd("MAIL FROM:<a@example.com>", 250)
+        for name in ("program", "both", "team", "bob"):
+            talk.cmd(f"RCPT TO:<{name}@example.org>", 250)
