@@ -54,14 +54,20 @@ static bool take_option(struct batch *b, int option, const char *value)
     }
 }
 
+static const char *wrong_watch_words(const struct batch *b)
+{
+    bool more = b->order.resume || b->order.file || b->order.replies || b->order.json;
+    return more ? "--watch stands alone, or with --once" : NULL;
+}
+
 static const char *wrong_words(const struct batch *b)
 {
     bool resume = b->order.resume != NULL;
-    if (b->watch && (resume || b->order.file || b->order.replies || b->order.json))
-        return "--watch stands alone, or with --once";
-    if (b->once && !b->watch)
+    if (b->watch)
+        return wrong_watch_words(b);
+    if (b->once)
         return "--once goes with --watch";
-    if (!b->watch && !resume && !b->order.file)
+    if (!resume && !b->order.file)
         return "which job? Give a file of SMTP commands, or - for standard input";
     if (resume && b->order.replies)
         return "a job that is resumed has its reply file";

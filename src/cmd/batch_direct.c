@@ -122,6 +122,26 @@ static enum err reply_path(struct direct *d)
     return e;
 }
 
+/* A name for other bytes of somebody else is no reply file, who ever put it beside the job. */
+static enum err open_replies(slice path, bool fresh, int *fd_r)
+{
+    struct os_file_stamp stamp;
+    int fd = -1;
+    enum err e = os_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0600, &fd);
+    if (e == ERR_OK)
+        e = os_fd_stamp(fd, &stamp);
+    if (e == ERR_OK && (!stamp.is_regular || stamp.links != 1 || stamp.uid != os_uid()))
+        e = ERR_PERMISSION;
+    if (e == ERR_OK && fresh)
+        e = os_ftruncate(fd, 0);
+    if (e != ERR_OK) {
+        os_close(&fd);
+        return e;
+    }
+    *fd_r = fd;
+    return ERR_OK;
+}
+
 static int begin_new(struct direct *d)
 {
     char job[BATCH_JOB_ID];
@@ -132,7 +152,7 @@ static int begin_new(struct direct *d)
         e = keep_input(d, slice_of(job, BATCH_JOB_ID));
     if (e == ERR_OK && d->reply_path.len > 0) {
         int fd = -1;
-        e = os_open(AT_FDCWD, d->reply_path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0600, &fd);
+        e = open_replies(d->reply_path, true, &fd);
         os_close(&fd);
         if (e != ERR_OK) {
             command_say("%.*s: %s", SLICE_ARG(d->reply_path), err_text(e));
@@ -269,7 +289,7 @@ static int run(struct direct *d)
     if (d->run.reply_stream)
         d->run.reply_fd = d->order->json ? -1 : STDOUT_FILENO;
     else
-        e = os_open(AT_FDCWD, replies, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0600, &d->run.reply_fd);
+        e = open_replies(replies, false, &d->run.reply_fd);
     if (e == ERR_OK)
         e = set_running(d);
     if (e == ERR_OK)

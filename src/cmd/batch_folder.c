@@ -189,26 +189,30 @@ static enum err write_reports(struct folder_job *j)
     return e;
 }
 
+/* What is beside the job, or the job itself, goes to its place. */
+static enum err put_one(struct folder_job *j, const char *suffix, int to)
+{
+    struct batch_folder *f = j->folder;
+    char memory[NAME_MAX_BYTES + 1];
+    enum batch_state state = j->checkpoint.progress.state;
+    slice name = beside(j->name, suffix, memory);
+    bool job = suffix[0] == 0;
+    enum err e = job && (state == BATCH_DELETED || state == BATCH_DEAD) ? os_unlink(f->work, name)
+                                                                        : os_rename(f->work, name, to, name);
+    if (e == ERR_NOTFOUND && !job)
+        return ERR_OK;
+    return e == ERR_OK ? os_fsync(to) : e;
+}
+
 /* The job file goes last: while it is in work/, all of this is done again. */
 static enum err put_away(struct folder_job *j)
 {
     static const char *const suffixes[] = {".replies", ".report", ".json", ""};
     struct batch_folder *f = j->folder;
     enum batch_state state = j->checkpoint.progress.state;
-    int to = state == BATCH_HELD ? f->held : f->done;
     enum err e = state == BATCH_DEAD ? batch_dead_letter(f->place, j->run.fd, j->name) : ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char memory[NAME_MAX_BYTES + 1];
-        slice name = beside(j->name, suffixes[i], memory);
-        bool job = suffixes[i][0] == 0, gone = job && (state == BATCH_DELETED || state == BATCH_DEAD);
-        e = gone ? os_unlink(f->work, name) : os_rename(f->work, name, to, name);
-        if (e == ERR_NOTFOUND && !job)
-            e = ERR_OK;
-        if (e == ERR_OK && !job)
-            e = os_fsync(to);
-    }
-    if (e == ERR_OK)
-        e = os_fsync(to);
+    for (size_t i = 0; e == ERR_OK && i < sizeof suffixes / sizeof suffixes[0]; i++)
+        e = put_one(j, suffixes[i], state == BATCH_HELD ? f->held : f->done);
     if (e == ERR_OK)
         e = os_fsync(f->work);
     return e == ERR_OK && state != BATCH_HELD ? batch_checkpoint_remove(&j->checkpoint) : e;

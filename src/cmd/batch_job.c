@@ -64,7 +64,7 @@ static enum err on_taken(void *ctx, slice sender, slice id_text)
     batch_checkpoint_add(j->checkpoint, &r);
     e = batch_checkpoint_commit(j->checkpoint);
     j->checking = false;
-    return e == ERR_OK ? batch_job_release(j) : e;
+    return e == ERR_OK ? batch_job_release(j, true) : e;
 }
 
 static void on_refused(void *ctx, uint64_t line, slice command, slice reply, bool syntax)
@@ -199,15 +199,17 @@ enum err batch_job_purge(struct batch_job *j, uint64_t line, uint64_t report, ui
     return e;
 }
 
-enum err batch_job_release(struct batch_job *j)
+enum err batch_job_release(struct batch_job *j, bool fresh)
 {
     struct batch_record r = {.kind = BATCH_RECORD_RELEASED, .number = {j->checkpoint->progress.held}};
     if (r.number[0] == 0)
         return ERR_OK;
-    /* Not there: it was let go, and has been delivered since. */
-    enum err e = j->server->release(j->server->ctx, r.number[0]);
+    /* Not there: it was let go, and has been delivered since; or the queue is very slow to hear of it. */
+    enum err e = j->server->release(j->server->ctx, r.number[0], fresh);
     if (e != ERR_OK && e != ERR_NOTFOUND)
         return e;
+    if (e == ERR_NOTFOUND && j->unsure_count < BATCH_DOUBTS_MAX)
+        j->unsure[j->unsure_count++] = r.number[0];
     record(j, &r);
     return ERR_OK;
 }
@@ -229,7 +231,7 @@ static enum err take_up(struct batch_job *j)
 {
     struct batch_record r = {.kind = BATCH_RECORD_RESUMED, .number = {(uint64_t)os_wall_s()}};
     const struct batch_progress *p = &j->checkpoint->progress;
-    enum err e = batch_job_release(j);
+    enum err e = batch_job_release(j, false);
     if (e != ERR_OK)
         return e;
     batch_checkpoint_add(j->checkpoint, &r);

@@ -32,6 +32,9 @@ struct batch_job {
     struct batch_lines *lines;
     buf to, replies;
     uint64_t reply_length;
+    uint64_t unsure
+        [BATCH_DOUBTS_MAX]; /* ids that the queue did not know when they were to be let go: asked once more at the end */
+    size_t unsure_count;
     bool checking; /* what the queue may have under the next tags is not known */
     enum err failed;
 };
@@ -42,7 +45,7 @@ must_check enum err batch_job_run(struct batch_job *j);
 /* Removes from the queue what has the tag of this doubt, but for keep. */
 must_check enum err batch_job_purge(struct batch_job *j, uint64_t line, uint64_t report, uint64_t keep);
 /* Lets the last id go if it may not have been. */
-must_check enum err batch_job_release(struct batch_job *j);
+must_check enum err batch_job_release(struct batch_job *j, bool fresh);
 /* After batch_job_run: removes late doubles; then the job's state is on disk. */
 must_check enum err batch_job_settle(struct batch_job *j, slice state, slice why);
 /* After batch_job_settle, once: hands a message of ours over, under the tag of the job's next report: as exactly once as a mail. Content has CRLF line ends. */

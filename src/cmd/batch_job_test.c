@@ -34,6 +34,7 @@ static struct {
     enum { DIES_BEFORE, DIES_AFTER, DIES_AND_COMMITS_LATE } dies;
     uint32_t calls;
     bool dead;
+    unsigned slow;  /* so many releases come before the queue knows of the mail */
     int late_after; /* calls that come before the late one arrives */
 } server;
 
@@ -173,12 +174,14 @@ static struct entry *find(uint64_t id)
     return NULL;
 }
 
-static enum err fake_release(void *ctx, uint64_t id)
+static enum err fake_release(void *ctx, uint64_t id, bool fresh)
 {
     (void)ctx;
+    (void)fresh;
     if (!lives())
         return ERR_CLOSED;
-    struct entry *e = find(id);
+    struct entry *e = server.slow > 0 ? NULL : find(id);
+    server.slow -= server.slow > 0;
     if (e && e->held) {
         e->held = false;
         e->gone = true;
@@ -522,6 +525,20 @@ static void b3_once_whichever_write_fails(void **state)
     assert_true(n > 20);
 }
 
+/* A 250 does not wait for the queue to know of the mail. */
+static void b3_nothing_stays_held_when_the_queue_is_slow_to_know(void **state)
+{
+    (void)state;
+    char memory[BATCH_JOB_ID];
+    for (unsigned slow = 1; slow < 4; slow++) {
+        reset(JOB4);
+        server.slow = slow;
+        (void)again_and_again(new_job(memory));
+        expect_each_once(true);
+        assert_int_equal(left(), 0);
+    }
+}
+
 /* The reply file of a job that was interrupted is that of one that was not, but for the queue ids. */
 static void b3_replies_are_neither_lost_nor_twice(void **state)
 {
@@ -702,6 +719,7 @@ int main(void)
         cmocka_unit_test(b3_once_whenever_the_server_dies),
         cmocka_unit_test(b3_once_when_it_dies_twice),
         cmocka_unit_test(b3_once_whichever_write_fails),
+        cmocka_unit_test(b3_nothing_stays_held_when_the_queue_is_slow_to_know),
         cmocka_unit_test(b3_replies_are_neither_lost_nor_twice),
         cmocka_unit_test(b3_a_torn_checkpoint),
         cmocka_unit_test(b3_later_stops_the_job_and_nothing_is_lost),

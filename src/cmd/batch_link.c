@@ -7,6 +7,8 @@
 
 #define CONNECT_MS 5000
 #define REPLY_MS 300000
+#define FRESH_MS 5000
+#define KNOWN_MS 500
 #define IN_PIECE 8192u
 #define IN_MAX (64u * 1024)
 #define OUT_MAX (512u * 1024)
@@ -190,11 +192,20 @@ static enum err link_find(void *ctx, slice tag, uint64_t ids[BATCH_SERVER_IDS_MA
     return e == ERR_OK ? batch_queue_find(l, tag, ids, count_r) : e;
 }
 
-static enum err link_release(void *ctx, uint64_t id)
+/* The 250 does not wait for the queue to know of the mail. */
+static enum err link_release(void *ctx, uint64_t id, bool fresh)
 {
     struct batch_link *l = ctx;
+    int64_t end = os_now_ms() + (fresh ? FRESH_MS : KNOWN_MS), pause = 1;
     enum err e = batch_queue_open(l);
-    return e == ERR_OK ? batch_queue_act(l, QUEUE_VERB_RELEASE, id) : e;
+    if (e == ERR_OK)
+        e = batch_queue_act(l, QUEUE_VERB_RELEASE, id);
+    while (e == ERR_NOTFOUND && os_now_ms() < end) {
+        os_sleep_ms(pause);
+        pause = pause < 50 ? 2 * pause : pause;
+        e = batch_queue_act(l, QUEUE_VERB_RELEASE, id);
+    }
+    return e;
 }
 
 static enum err link_remove(void *ctx, uint64_t id)

@@ -20,8 +20,9 @@ struct batch_server {
     void (*abandon)(void *ctx);
     /* Ids of the mails in the queue that have the tag. */
     enum err (*find)(void *ctx, slice tag, uint64_t ids[BATCH_SERVER_IDS_MAX], size_t *count_r);
-    /* Answered when it is on disk. ERR_NOTFOUND: there is no such mail (any more). */
-    enum err (*release)(void *ctx, uint64_t id);
+    /* Answered when it is on disk. ERR_NOTFOUND: there is no such mail (any more); not said before it was waited for, because a mail whose id was told just now (fresh) may not have
+     * reached the queue. */
+    enum err (*release)(void *ctx, uint64_t id, bool fresh);
     enum err (*remove)(void *ctx, uint64_t id);
     void *ctx;
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/batch_job.h"
 
+#include "cmd/command.h"
+
 #define LINE_MAX_BYTES 1024
 
 /* 4xx is "later"; a report that is refused for good is not sent, which is no reason to keep the job. */
@@ -27,25 +29,33 @@ static enum err say_recipients(const struct batch_server *s, const slice *recipi
         buf_printf(&line, "RCPT TO:<%.*s>", SLICE_ARG(recipients[i]));
         e = say(s, buf_slice(&line), 250, &refused);
         *taken_r += !refused;
+        if (refused)
+            command_say("no report to <%.*s>: refused", SLICE_ARG(recipients[i]));
     }
     return e;
 }
 
-static enum err hand_over(struct batch_job *j, slice mail, const slice *recipients, size_t count, slice content,
-                          uint64_t *id_r)
+struct report {
+    slice mail; /* the command */
+    const slice *recipients;
+    size_t count;
+    slice content;
+};
+
+/* *id_r is left when nobody may have it. */
+static enum err hand_over(const struct batch_server *s, const struct report *r, uint64_t *id_r)
 {
-    const struct batch_server *s = j->server;
     bool refused = false;
     size_t taken = 0;
     struct verdict v;
-    enum err e = say(s, mail, 250, &refused);
+    enum err e = say(s, r->mail, 250, &refused);
     if (e == ERR_OK && !refused)
-        e = say_recipients(s, recipients, count, &taken);
+        e = say_recipients(s, r->recipients, r->count, &taken);
     if (e == ERR_OK && taken > 0)
         e = say(s, SLICE("DATA"), 354, &refused);
     if (e != ERR_OK || refused || taken == 0)
         return e;
-    e = s->content(s->ctx, content);
+    e = s->content(s->ctx, r->content);
     if (e == ERR_OK)
         e = s->end(s->ctx, &v);
     if (e != ERR_OK || !verdict_ok(&v))
@@ -70,7 +80,7 @@ enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t c
     uint64_t number = p->reports + 1, id = 0;
     buf mail;
     if (p->report > 0)
-        return batch_job_release(j);
+        return batch_job_release(j, false);
     enum err e = batch_job_purge(j, 0, number, 0);
     struct batch_record begin = {.kind = BATCH_RECORD_BEGIN, .number = {0, number}};
     if (e != ERR_OK)
@@ -80,7 +90,7 @@ enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t c
     buf_init_fixed(&mail, memory, sizeof memory);
     buf_printf(&mail, "MAIL FROM:<> BODY=8BITMIME XTAG=%.*s/0.%llu", BATCH_JOB_ID, p->job, (unsigned long long)number);
     if (e == ERR_OK)
-        e = hand_over(j, buf_slice(&mail), recipients, count, content, &id);
+        e = hand_over(j->server, &(struct report){buf_slice(&mail), recipients, count, content}, &id);
     if (e != ERR_OK || id == 0) {
         j->server->abandon(j->server->ctx);
         return e;
@@ -89,14 +99,18 @@ enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t c
     batch_checkpoint_add(j->checkpoint, &r);
     e = batch_checkpoint_commit(j->checkpoint);
     if (e == ERR_OK)
-        e = batch_job_release(j);
+        e = batch_job_release(j, true);
     return e == ERR_OK ? purge_doubts(j) : e;
 }
 
 enum err batch_job_settle(struct batch_job *j, slice state, slice why)
 {
     struct batch_record r = {.kind = BATCH_RECORD_STATE, .number = {(uint64_t)os_wall_s()}, .text = {state, why}};
-    enum err e = batch_job_release(j);
+    enum err e = batch_job_release(j, false);
+    for (size_t i = 0; e == ERR_OK && i < j->unsure_count; i++) {
+        e = j->server->release(j->server->ctx, j->unsure[i], false);
+        e = e == ERR_NOTFOUND ? ERR_OK : e;
+    }
     if (e == ERR_OK)
         e = purge_doubts(j);
     if (e != ERR_OK)

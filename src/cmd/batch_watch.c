@@ -24,56 +24,10 @@ static bool is_job(slice name)
     return true;
 }
 
-/* The first name behind `after` in the order of bytes: a folder that changes under our hands is gone through once, in bounded memory. */
-static enum err next_name(int dir_fd, buf *after, bool (*wanted)(slice name))
-{
-    struct os_dir *dir = NULL;
-    slice name;
-    char memory[NAME_MAX_BYTES + 1];
-    buf best;
-    buf_init_fixed(&best, memory, sizeof memory);
-    enum err e = os_dir_open(dir_fd, SLICE("."), &dir);
-    if (e != ERR_OK)
-        return e;
-    while ((e = os_dir_next(dir, &name)) == ERR_OK) {
-        bool later = slice_compare(name, buf_slice(after)) > 0;
-        if (!wanted(name) || !later || (best.len > 0 && slice_compare(name, buf_slice(&best)) > 0))
-            continue;
-        buf_clear(&best);
-        buf_append(&best, name);
-    }
-    os_dir_close(&dir);
-    if (e != ERR_NOTFOUND || best.len == 0)
-        return e;
-    buf_clear(after);
-    buf_append(after, buf_slice(&best));
-    return ERR_OK;
-}
-
 static bool is_new(slice name)
 {
     return name.ptr[0] != '.' && !slice_equal(name, SLICE("work")) && !slice_equal(name, SLICE("done")) &&
            !slice_equal(name, SLICE("held"));
-}
-
-static bool is_left_over(slice name)
-{
-    return name.len > 1 && name.ptr[0] == '.' && !slice_equal(name, SLICE(".."));
-}
-
-/* What a stop left while a report was written. */
-static enum err sweep(const struct batch_folder *f)
-{
-    char memory[NAME_MAX_BYTES + 1];
-    buf name;
-    enum err e;
-    buf_init_fixed(&name, memory, sizeof memory);
-    while ((e = next_name(f->work, &name, is_left_over)) == ERR_OK) {
-        enum err gone = os_unlink(f->work, buf_slice(&name));
-        if (gone != ERR_OK && gone != ERR_NOTFOUND)
-            return gone;
-    }
-    return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
 struct watch {
@@ -102,7 +56,7 @@ static enum err run_begun(struct watch *w)
     enum err e;
     w->waits = false;
     buf_init_fixed(&name, memory, sizeof memory);
-    while ((e = next_name(w->folder.work, &name, is_job)) == ERR_OK)
+    while ((e = batch_folder_next(w->folder.work, &name, is_job)) == ERR_OK)
         run_one(w, buf_slice(&name));
     return e == ERR_NOTFOUND ? ERR_OK : e;
 }
@@ -116,7 +70,7 @@ static enum err run_new(struct watch *w, bool *later_r)
     *later_r = false;
     buf_init_fixed(&name, memory, sizeof memory);
     buf_init_fixed(&work_name, work_memory, NAME_MAX_BYTES);
-    while ((e = next_name(w->folder.fd, &name, is_new)) == ERR_OK) {
+    while ((e = batch_folder_next(w->folder.fd, &name, is_new)) == ERR_OK) {
         enum err taken = batch_folder_take(&w->folder, buf_slice(&name), &work_name);
         *later_r = *later_r || taken == ERR_AGAIN;
         if (taken == ERR_OK)
@@ -159,7 +113,7 @@ int batch_watch(const struct batch_place *place, bool once)
     if (e == ERR_OK)
         e = os_flock(w.folder.work);
     if (e == ERR_OK)
-        e = sweep(&w.folder);
+        e = batch_folder_sweep(&w.folder);
     if (e == ERR_AGAIN)
         command_say("%.*s is watched already", SLICE_ARG(folder));
     else if (e == ERR_PERMISSION)

@@ -40,7 +40,7 @@ static void write_conf(const struct development *d, buf *text)
                "state_dir = \"" ROOT "\"\n"
                "[queue]\nmin_free = \"1M\"\nretry = [\"10s\"]\n"
                "[listen]\nmx = [\"127.0.0.1:%u\"]\n"
-               "[limits]\nvrfy = \"any\"\nexpn = \"any\"\nconnections_per_minute = 0\ntarpit = \"0s\"\n"
+               "[limits]\nvrfy = \"any\"\nexpn = \"any\"\nconnections_per_minute = 0\n"
                "[domain.\"" ANY_DOMAIN "\"]\ndeliver = \"maildir:" ROOT
                "/mail/{domain}/{user}\"\nusers = [\"postmaster\"]\n",
                d->port);

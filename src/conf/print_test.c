@@ -78,7 +78,7 @@ static const struct {
      "NEW: lmtp listens on 127.0.0.1:24: no TLS, behind a proxy\nNEW: 10.0.0.9 may speak for others by PROXY\n"
      "NEW: ::1 may speak for others by XCLIENT\nNEW: 10.0.0.0/24 may tell where mail came from by XFORWARD\n"},
     {"", "[limits]\netrn = \"any\"\nuser_alarm = false\ntarpit = \"2s\"\nfuture_release = \"1d\"\n",
-     "CHANGED: limit user_alarm: no (was: yes)\nCHANGED: limit tarpit: 2s (was: 1s)\n"
+     "CHANGED: limit user_alarm: no (was: yes)\nCHANGED: limit tarpit: 2s (was: 0s)\n"
      "CHANGED: limit future_release: 86400s (was: 2592000s)\nCHANGED: limit etrn: any (was: none)\n"},
     {DOMAIN, DOMAIN "smtputf8 = false\n",
      "CHANGED: domain example.org: maildir:/m/{user}, users: a list, aliases: none, subaddress: \"+\", ASCII only "

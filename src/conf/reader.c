@@ -31,7 +31,7 @@ slice reader_ascii(struct reader *r, slice name)
 }
 
 /* Local parts in Unicode's normal form C, as receivers compare them (RFC 6530 section 7.1, RFC 5198). */
-static slice normalize(struct reader *r, slice local)
+slice reader_normal(struct reader *r, slice local)
 {
     char memory[1024];
     buf normal;
@@ -45,7 +45,7 @@ static slice normalize(struct reader *r, slice local)
 slice reader_complete(struct reader *r, struct address a, slice domain)
 {
     slice ascii = reader_ascii(r, a.domain.len > 0 ? a.domain : domain);
-    return ascii.len > 0 ? reader_join(r, normalize(r, a.local), "@", ascii) : SLICE_NONE;
+    return ascii.len > 0 ? reader_join(r, reader_normal(r, a.local), "@", ascii) : SLICE_NONE;
 }
 
 slice reader_join(struct reader *r, slice a, const char *between, slice b)

@@ -29,6 +29,8 @@ struct reader {
 /* An array in the arena; at want of memory an empty one that is remembered. */
 void *reader_array(struct reader *r, size_t count, size_t size);
 slice reader_lower(struct reader *r, slice text);
+/* A local part in Unicode's normal form C; what is no UTF-8 stays. */
+slice reader_normal(struct reader *r, slice local);
 /* A name's A-labels in lower case ("münchen.example" is xn--mnchen-3ya.example), as all are stored; empty when it has none. */
 slice reader_ascii(struct reader *r, slice name);
 slice reader_join(struct reader *r, slice a, const char *between, slice b);

@@ -128,6 +128,8 @@ void dsn_print_status(buf *b, const struct dsn_report *r)
     queue_id_print(b, r->id);
     buf_append(b, CRLF);
     print_date_field(b, SLICE("Arrival-Date"), r->arrival_s);
+    if (r->deliver_by_s > 0)
+        print_date_field(b, SLICE("Deliver-By-Date"), r->deliver_by_s);
     for (size_t i = 0; i < r->count; i++)
         print_recipient(b, r, &r->recipients[i]);
 }

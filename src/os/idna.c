@@ -55,11 +55,22 @@ static enum err append(buf *out, slice s)
     return buf_ok(out) ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err check_lengths(slice name)
+/* Mapping leaves ASCII alone, control characters and signs too. */
+static bool is_host_text(slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!ascii_is_alpha(c) && !ascii_is_digit(c) && c != '-' && c != '_' && c != '.')
+            return false;
+    }
+    return true;
+}
+
+static enum err check_name(slice name)
 {
     if (name.len > 0 && name.ptr[name.len - 1] == '.')
         name.len--;
-    if (name.len == 0)
+    if (name.len == 0 || !is_host_text(name))
         return ERR_SYNTAX;
     if (name.len > DOMAIN_MAX)
         return ERR_LIMIT;
@@ -88,7 +99,7 @@ enum err idna_to_ascii(slice domain, buf *out)
     uint8_t *name = NULL;
     enum err e = judge(idn2_lookup_u8(text, &name, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL));
     if (e == ERR_OK)
-        e = check_lengths(slice_str((const char *)name));
+        e = check_name(slice_str((const char *)name));
     if (e == ERR_OK)
         e = append(out, slice_str((const char *)name));
     idn2_free(name);

@@ -48,7 +48,7 @@ slice tls_session_text(const struct tls_session *s);
 bool tls_session_verified(const struct tls_session *s);
 slice tls_session_error(const struct tls_session *s);
 #define TLS_BINDING_SIZE 32
-/* What both ends of this channel know and nobody between them: tls-exporter of RFC 9266. False: there is none (no handshake yet; TLS 1.2 without the extended master secret). */
+/* What both ends of this channel know and nobody between them: tls-exporter of RFC 9266. False: there is none (no handshake yet; TLS 1.2). */
 bool tls_session_binding(const struct tls_session *s, uint8_t binding[TLS_BINDING_SIZE]);
 /* Server side: appends the rfc822Names of the client's certificate, each with an LF behind it, when it verifies against tls_server_ask_clients; else nothing. */
 void tls_session_client_mails(const struct tls_session *s, buf *out);

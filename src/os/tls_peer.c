@@ -11,12 +11,13 @@
 #define AUTHORITY_COUNT_MAX 200
 #define MAIL_MAX 254
 
-/* RFC 9266 section 2. The context is left out and not empty, which TLS 1.2 tells apart: so does every peer that we know (GnuTLS, Dovecot, Exim). */
+/* RFC 9266 section 2. In TLS 1.2 with the extended master secret the exporter would do as well, and peers take tls-unique there (libgsasl does): one that was offered
+ * -PLUS with tls-exporter only could not sign in at all. */
 bool tls_session_binding(const struct tls_session *s, uint8_t binding[TLS_BINDING_SIZE])
 {
     static const char label[] = "EXPORTER-Channel-Binding";
     SSL *ssl = tls_session_ssl(s);
-    if (!ssl || (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1))
+    if (!ssl || SSL_version(ssl) < TLS1_3_VERSION)
         return false;
     bool done = SSL_export_keying_material(ssl, binding, TLS_BINDING_SIZE, label, sizeof(label) - 1, NULL, 0, 0) == 1;
     ERR_clear_error();

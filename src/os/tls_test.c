@@ -29,6 +29,8 @@ static int make_files(void **state)
     certificate_make(in_folder("a.pem"), in_folder("a.key"), "mx.example.org", false, NOW, 90);
     certificate_make(in_folder("rsa.pem"), in_folder("rsa.key"), "mx.example.org", true, NOW, 90);
     certificate_make(in_folder("b.pem"), in_folder("b.key"), "mail.example.net", false, NOW, 5);
+    certificate_make(in_folder("person.pem"), in_folder("person.key"),
+                     "x.example,email:alice@example.org,email:a b@x,email:al@example.net", false, time(NULL), 5);
     chmod(in_folder("a.key"), 0600);
     chmod(in_folder("b.key"), 0644);
     assert_int_equal(os_file_replace(AT_FDCWD, slice_str(in_folder("empty")), SLICE(""), 0600), ERR_OK);
@@ -38,7 +40,8 @@ static int make_files(void **state)
 static int remove_files(void **state)
 {
     (void)state;
-    static const char *const names[] = {"a.pem", "a.key", "rsa.pem", "rsa.key", "b.pem", "b.key", "empty"};
+    static const char *const names[] = {"a.pem", "a.key", "rsa.pem",    "rsa.key",   "b.pem",
+                                        "b.key", "empty", "person.pem", "person.key"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         unlink(in_folder(names[i]));
     return rmdir(folder);
@@ -365,6 +368,103 @@ static void tickets_hold_between_receivers_of_one_key(void **state)
     }
 }
 
+/* RFC 9266: both ends of a channel have the same, and no two channels. */
+static void e11_server_a_channel_has_its_binding(void **state)
+{
+    (void)state;
+    struct tls_server *t;
+    struct tls_client *c;
+    uint8_t binding[2][2][TLS_BINDING_SIZE];
+    struct tls_pair pair = pair_of("", "a.pem", "a.key");
+    assert_int_equal(tls_server_open(&pair, 1, SLICE_NONE, &t, &why), ERR_OK);
+    assert_int_equal(tls_client_open(false, &c, &why), ERR_OK);
+    for (int i = 0; i < 2; i++) {
+        struct sides s;
+        enum err server, client;
+        assert_int_equal(tls_session_open_server(t, &s.server), ERR_OK);
+        assert_int_equal(tls_session_open_client(c, SLICE("mx.example.org."), &s.client), ERR_OK);
+        assert_false(tls_session_binding(s.server, binding[i][0]));
+        shake(&s, &server, &client);
+        assert_true(tls_session_binding(s.server, binding[i][0]));
+        assert_true(tls_session_binding(s.client, binding[i][1]));
+        close_sides(&s);
+    }
+    assert_memory_equal(binding[0][0], binding[0][1], TLS_BINDING_SIZE);
+    assert_memory_equal(binding[1][0], binding[1][1], TLS_BINDING_SIZE);
+    assert_memory_not_equal(binding[0][0], binding[1][0], TLS_BINDING_SIZE);
+    tls_client_close(&c);
+    tls_server_close(&t);
+}
+
+static void e11_server_tls12_has_no_binding(void **state)
+{
+    (void)state;
+    struct tls_server *t;
+    struct tls_session *s;
+    uint8_t binding[TLS_BINDING_SIZE];
+    struct tls_pair pair = pair_of("", "a.pem", "a.key");
+    assert_int_equal(tls_server_open(&pair, 1, SLICE_NONE, &t, &why), ERR_OK);
+    assert_int_equal(tls_session_open_server(t, &s), ERR_OK);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
+    SSL *peer = SSL_new(ctx);
+    peer_shakes(peer, s);
+    assert_true(slice_starts(tls_session_text(s), SLICE("TLSv1.2")));
+    assert_false(tls_session_binding(s, binding));
+    SSL_free(peer);
+    SSL_CTX_free(ctx);
+    tls_session_close(&s);
+    tls_server_close(&t);
+}
+
+/* Asked for, not required; and whoever shows one that is not good is taken as if he had shown none. */
+static void e11_server_certificates_of_clients(void **state)
+{
+    static const struct {
+        const char *cert, *key;
+        bool asked;
+        const char *mails;
+    } rows[] = {{"person.pem", "person.key", true, "alice@example.org\nal@example.net\n"},
+                {"a.pem", "a.key", true, ""}, /* of another authority */
+                {NULL, NULL, true, ""},
+                {"person.pem", "person.key", false, ""}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_server *t;
+        struct tls_client *c;
+        struct sides s;
+        enum err server, client;
+        char memory[200];
+        buf mails;
+        struct tls_pair pair = pair_of("", "a.pem", "a.key");
+        buf_init_fixed(&mails, memory, sizeof(memory));
+        assert_int_equal(tls_server_open(&pair, 1, SLICE_NONE, &t, &why), ERR_OK);
+        if (rows[i].asked)
+            assert_int_equal(tls_server_ask_clients(t, slice_str(in_folder("person.pem")), &why), ERR_OK);
+        assert_int_equal(tls_client_open(false, &c, &why), ERR_OK);
+        if (rows[i].cert) {
+            struct tls_pair own = pair_of("", rows[i].cert, rows[i].key);
+            assert_int_equal(tls_client_identify(c, &own, &why), ERR_OK);
+        }
+        assert_int_equal(tls_session_open_server(t, &s.server), ERR_OK);
+        assert_int_equal(tls_session_open_client(c, SLICE("mx.example.org."), &s.client), ERR_OK);
+        shake(&s, &server, &client);
+        assert_int_equal(server, ERR_OK);
+        assert_int_equal(client, ERR_OK);
+        tls_session_client_mails(s.server, &mails);
+        assert_true(slice_equal(buf_slice(&mails), slice_str(rows[i].mails)));
+        close_sides(&s);
+        tls_client_close(&c);
+        tls_server_close(&t);
+    }
+    struct tls_server *t;
+    struct tls_pair pair = pair_of("", "a.pem", "a.key");
+    assert_int_equal(tls_server_open(&pair, 1, SLICE_NONE, &t, &why), ERR_OK);
+    assert_int_equal(tls_server_ask_clients(t, slice_str(in_folder("a.key")), &why), ERR_TLS);
+    assert_true(says(&why, "there is no certificate"));
+    tls_server_close(&t);
+}
+
 static void old_protocols_are_refused(void **state)
 {
     (void)state;
@@ -409,6 +509,9 @@ int main(void)
         T(the_name_asked_for_chooses_the_certificate),
         T(tickets_hold_between_receivers_of_one_key),
         T(old_protocols_are_refused),
+        T(e11_server_a_channel_has_its_binding),
+        T(e11_server_tls12_has_no_binding),
+        T(e11_server_certificates_of_clients),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }

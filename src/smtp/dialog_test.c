@@ -22,7 +22,8 @@ struct play {
     const char *path;
     struct smtp_server *server;
     struct smtp_server_options options;
-    bool vrfy, expn, closed;
+    bool vrfy, expn, closed, trusted;
+    uint32_t permits;
     struct expansion lists[LISTS];
     size_t list_count;
     buf in, out;
@@ -39,10 +40,10 @@ static bool user_known(slice name)
     return false;
 }
 
-static struct verdict judge_rcpt(const struct smtp_server_event *e)
+static struct verdict judge_rcpt(const struct smtp_server_event *e, bool trusted)
 {
     bool postmaster = slice_equal_nocase(e->path.local, SLICE("postmaster"));
-    if (e->path.domain.len > 0 && !slice_equal_nocase(e->path.domain, SLICE("example.org")))
+    if (!trusted && e->path.domain.len > 0 && !slice_equal_nocase(e->path.domain, SLICE("example.org")))
         return status_verdict(STATUS_RELAY_DENIED);
     return status_verdict(postmaster || user_known(e->path.local) ? STATUS_RECIPIENT_OK : STATUS_USER_UNKNOWN);
 }
@@ -78,7 +79,7 @@ static void on_event(struct play *p, const struct smtp_server_event *e)
     buf_init_fixed(&text, memory, sizeof memory);
     switch (e->kind) {
     case SMTP_SERVER_RCPT:
-        v = judge_rcpt(e);
+        v = judge_rcpt(e, p->trusted);
         break;
     case SMTP_SERVER_BODY_END:
         v = status_verdict_text(STATUS_QUEUED, SLICE("Ok: queued as 7K3QX2M9"));
@@ -89,6 +90,9 @@ static void on_event(struct play *p, const struct smtp_server_event *e)
     case SMTP_SERVER_EXPN:
         v = judge_expn(p, e->text, &text);
         break;
+    case SMTP_SERVER_ETRN:
+        v = status_verdict(STATUS_ETRN_NOTHING_WAITS);
+        break;
     case SMTP_SERVER_CLOSE:
         p->closed = true;
         break;
@@ -97,6 +101,8 @@ static void on_event(struct play *p, const struct smtp_server_event *e)
     }
     if (smtp_server_waits(p->server))
         smtp_server_answer(p->server, 0, &v);
+    if (e->kind == SMTP_SERVER_XCLIENT)
+        smtp_server_permit(p->server, p->permits);
 }
 
 static void pump(struct play *p, slice in)
@@ -178,6 +184,8 @@ static void limit(struct play *p, slice text)
         p->vrfy = slice_equal(word, SLICE("any"));
     } else if (slice_equal(name, SLICE("expn"))) {
         p->expn = slice_equal(word, SLICE("any"));
+    } else if (slice_equal(name, SLICE("etrn"))) {
+        p->options.etrn = slice_equal(word, SLICE("any"));
     } else if (slice_equal(name, SLICE("strict_paths"))) {
         p->options.strict_paths = slice_equal(word, SLICE("true"));
     } else {
@@ -198,6 +206,14 @@ static void limit(struct play *p, slice text)
     }
 }
 
+static void trust(struct play *p, slice what)
+{
+    if (slice_equal(what, SLICE("relay")))
+        p->trusted = true;
+    else
+        p->permits |= slice_equal(what, SLICE("xclient")) ? SMTP_PERMIT_XCLIENT : SMTP_PERMIT_XFORWARD;
+}
+
 static void add_list(struct play *p, slice text)
 {
     struct expansion *list = &p->lists[p->list_count++];
@@ -214,6 +230,10 @@ static void begin(struct play *p)
     if (p->server)
         return;
     assert_int_equal(smtp_server_open(&p->options, 0, &p->server), ERR_OK);
+    smtp_server_permit(p->server, p->permits);
+    smtp_server_clock(p->server, 0, 1795288115);
+    if (p->trusted)
+        smtp_server_trust(p->server);
     pump(p, SLICE_NONE);
 }
 
@@ -233,6 +253,10 @@ static void step(struct play *p, slice line)
 {
     if (!p->server && slice_starts(line, SLICE("# limit: "))) {
         limit(p, slice_skip(line, 9));
+    } else if (!p->server && slice_starts(line, SLICE("# trust: "))) {
+        trust(p, slice_skip(line, 9));
+    } else if (!p->server && slice_starts(line, SLICE("# listen: "))) {
+        p->options.lmtp = slice_equal(slice_skip(line, 10), SLICE("lmtp"));
     } else if (!p->server && slice_starts(line, SLICE("# list: "))) {
         add_list(p, slice_skip(line, 8));
     } else if (slice_starts(line, SLICE("S:"))) {
@@ -259,6 +283,7 @@ static void play_file(const char *path)
                                              .max_size = 50 << 20,
                                              .max_recipients = 1000,
                                              .max_errors = 20,
+                                             .future_release_max_s = 30 * 86400,
                                              .hops = 50};
     buf_init(&p.in, 1 << 20);
     buf_init(&p.out, 1 << 20);

@@ -15,6 +15,7 @@ struct drive {
     int64_t now;
     buf log; /* events */
     buf replies;
+    buf told;          /* what MAIL and RCPT said, by drive_print_mail and drive_print_rcpt */
     buf body;          /* of the transaction in hand */
     buf taken;         /* each message taken: its content, then "\n--\n" */
     unsigned bodies;   /* BODY events */
@@ -36,6 +37,7 @@ static inline void drive_open(struct drive *d, const struct smtp_server_options 
         d->options.hostname = SLICE("mx.example.org");
     buf_init(&d->log, 64 << 20);
     buf_init(&d->replies, 64 << 20);
+    buf_init(&d->told, 64 << 20);
     buf_init(&d->body, 64 << 20);
     buf_init(&d->taken, 64 << 20);
     enum err e = smtp_server_open(&d->options, 0, &d->server);
@@ -48,6 +50,7 @@ static inline void drive_close(struct drive *d)
     smtp_server_close(&d->server);
     buf_deinit(&d->log);
     buf_deinit(&d->replies);
+    buf_deinit(&d->told);
     buf_deinit(&d->body);
     buf_deinit(&d->taken);
 }
@@ -150,6 +153,33 @@ static inline void drive_say_rcpt(buf *b, const struct smtp_rcpt_parameters *r)
     drive_say(b, "orcpt=", r->orcpt);
 }
 
+/* An envelope's own words, to be compared with what the other side's envelope says. by_s: 0 none. */
+static inline void drive_print_mail(buf *b, uint32_t flags, slice envid, int64_t by_s, int priority)
+{
+    buf_printf(b, "MAIL flags %u envid ", flags & ~(unsigned)ENVELOPE_TRUSTED);
+    buf_append_escaped(b, envid);
+    buf_printf(b, " by %lld priority %d\n", (long long)by_s, priority);
+}
+
+static inline void drive_print_rcpt(buf *b, unsigned notify, slice orcpt)
+{
+    buf_printf(b, "RCPT notify %u orcpt ", notify);
+    buf_append_escaped(b, orcpt);
+    buf_append_char(b, '\n');
+}
+
+static inline void drive_tell(struct drive *d, const struct smtp_server_event *e)
+{
+    static const struct smtp_mail_parameters no_mail;
+    static const struct smtp_rcpt_parameters no_rcpt;
+    const struct smtp_mail_parameters *m = e->mail ? e->mail : &no_mail;
+    const struct smtp_rcpt_parameters *r = e->rcpt ? e->rcpt : &no_rcpt;
+    if (e->kind == SMTP_SERVER_MAIL)
+        drive_print_mail(&d->told, e->envelope_flags, m->envid, m->by ? m->by_s : 0, m->priority);
+    else
+        drive_print_rcpt(&d->told, r->notify, r->orcpt);
+}
+
 static inline void drive_path(struct drive *d, const char *what, const struct smtp_server_event *e)
 {
     char text[600], said[2000];
@@ -166,6 +196,7 @@ static inline void drive_path(struct drive *d, const char *what, const struct sm
         drive_say_rcpt(&more, e->rcpt);
     }
     drive_note(d, what, buf_slice(&b), buf_slice(&more));
+    drive_tell(d, e);
     struct verdict v = {.code = 250, .enhanced = {2, 0, 0}};
     if (slice_starts(e->path.local, SLICE("bad")))
         v = status_verdict(STATUS_USER_UNKNOWN);

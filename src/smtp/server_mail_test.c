@@ -402,6 +402,40 @@ static void e1_server_groups_of_commands(void **state)
     RUN(rows);
 }
 
+/* RFC 2034 section 3: each 2xx, 4xx and 5xx has a second code of its class, in each of its lines; but not the greeting, nor replies to HELO and EHLO. */
+static void e3_server_every_reply_has_its_second_code(void **state)
+{
+    (void)state;
+    struct drive d;
+    slice said, line;
+    drive_open(&d,
+               &OPTIONS(.auth_mechanisms = SLICE("PLAIN"), .auth_plaintext_ok = true, .etrn = true, .max_size = 100));
+    drive_read(&d, SLICE("EHLO c\r\nHELO c\r\n"));
+    assert_true(slice_find(buf_slice(&d.replies), SLICE("250 mx.example.org Hello c\r\n")) > 0);
+    buf_clear(&d.replies);
+    drive_read(
+        &d, SLICE("WHAT\r\nTURN\r\nRCPT TO:<a@b>\r\nVRFY a\r\nEXPN a\r\nETRN a.example\r\nETRN "
+                  "bad.example\r\nHELP\r\nHELP DATA\r\n"
+                  "HELP x\r\nNOOP\r\nRSET\r\nAUTH X\r\nAUTH PLAIN !\r\nAUTH PLAIN AGFsaWNlAHdyb25n\r\nXCLIENT "
+                  "NAME=a\r\nMAIL FROM:<\r\n"
+                  "MAIL FROM:<a@b> SIZE=101\r\nMAIL FROM:<a@b> X=1\r\nMAIL FROM:<a@b> REQUIRETLS\r\nMAIL FROM:<a@b>\r\n"
+                  "RCPT TO:<bad@b>\r\nRCPT TO:<later@b>\r\nDATA\r\nRCPT TO:<a@b>\r\nBDAT 1\r\nxBDAT 100 LAST\r\n"));
+    drive_read(
+        &d, SLICE("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+                  "BDAT x\r\nRSET\r\n" BEGIN "DATA\r\n.\r\nMAIL FROM:<a@b>\r\nRCPT TO:<nodata@b>\r\nDATA\r\nQUIT\r\n"));
+    assert_string_equal(d.why, "quit");
+    unsigned lines = 0;
+    for (said = buf_slice(&d.replies); said.len > 0; lines++) {
+        (void)slice_cut(said, '\n', &line, &said);
+        bool intermediate = line.ptr[0] == '3';
+        bool coded = line.len > 10 && line.ptr[4] == line.ptr[0] && line.ptr[5] == '.' && ascii_is_digit(line.ptr[6]);
+        if (coded == intermediate)
+            fail_msg("%.*s", SLICE_ARG(line));
+    }
+    assert_true(lines > 40);
+    drive_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +452,7 @@ int main(void)
         cmocka_unit_test(b3_server_tag_of_local_programs),
         cmocka_unit_test(e7_server_parameters_are_forgotten),
         cmocka_unit_test(e1_server_groups_of_commands),
+        cmocka_unit_test(e3_server_every_reply_has_its_second_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

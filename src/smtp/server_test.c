@@ -148,7 +148,7 @@ static void test_wrong_commands_get_their_code(void **state)
 }
 
 /* Hostile: NUL and control characters, 8-bit without SMTPUTF8: kept whole or refused, never truncated */
-static void test_nul_and_control_characters_in_commands(void **state)
+static void threat_nul_and_control_characters_in_commands(void **state)
 {
     (void)state;
     struct row rows[] = {
@@ -180,7 +180,7 @@ static void test_nul_and_control_characters_in_commands(void **state)
 }
 
 /* Hostile: xtext that decodes to CR, LF, NUL (ORCPT, ENVID, AUTH=): decode, then refuse */
-static void test_xtext(void **state)
+static void threat_xtext_in_parameters(void **state)
 {
     (void)state;
     static const struct {
@@ -211,7 +211,7 @@ static void test_xtext(void **state)
 }
 
 /* Hostile: shell or expansion syntax in an address: 5xx or taken literally */
-static void test_shell_syntax_in_an_address_stays_as_it_is(void **state)
+static void threat_shell_syntax_in_an_address_stays_as_it_is(void **state)
 {
     (void)state;
     static const slice paths[] = {SLICE("|/bin/sh@d.example"),   SLICE("$(id)@d.example"),
@@ -250,7 +250,7 @@ static void append_run(buf *b, char c, size_t n)
 }
 
 /* Hostile: 64 KiB to 1 MiB command line: one 500 or a close, the tail never a command */
-static void test_long_lines(void **state)
+static void threat_long_lines(void **state)
 {
     (void)state;
     static const size_t lengths[] = {2047 - 1, 2048 - 1, 2049, 65536, (1 << 20) - 2, (1 << 20) + 1, 3 << 20};
@@ -276,7 +276,7 @@ static void test_long_lines(void **state)
 }
 
 /* Hostile: a million RCPTs; 1,500 pipelined commands: 452 past the limit, every command answered */
-static void test_floods_of_commands_are_all_answered(void **state)
+static void threat_floods_of_commands_are_all_answered(void **state)
 {
     (void)state;
     struct drive d;
@@ -299,7 +299,7 @@ static void test_floods_of_commands_are_all_answered(void **state)
 }
 
 /* Hostile: end of data written with bare LF or CR, then commands: normalise */
-static void test_smuggling_normalised(void **state)
+static void g1_server_smuggling_normalised_or_refused(void **state)
 {
     (void)state;
     static const slice ends[] = {
@@ -337,7 +337,7 @@ static void test_smuggling_normalised(void **state)
 }
 
 /* A line that is a dot only after normalisation is counted as a leading dot, so that it is stuffed on its way out. */
-static void test_facts_are_those_of_the_normalised_content(void **state)
+static void g1_server_facts_are_those_of_the_normalised_content(void **state)
 {
     (void)state;
     struct drive d;
@@ -351,7 +351,7 @@ static void test_facts_are_those_of_the_normalised_content(void **state)
     drive_close(&d);
 }
 
-static void test_refused_content_is_swallowed_to_its_end(void **state)
+static void g3_server_refused_content_is_swallowed_to_its_end(void **state)
 {
     (void)state;
     struct row rows[] = {
@@ -369,7 +369,7 @@ static void test_refused_content_is_swallowed_to_its_end(void **state)
 }
 
 /* Whoever keeps the log hears of each limit, once a transaction. */
-static void test_limits_are_told(void **state)
+static void g3_server_limits_are_told(void **state)
 {
     (void)state;
     struct drive d;
@@ -393,7 +393,7 @@ static void test_limits_are_told(void **state)
 }
 
 /* Hostile: commands in the same packet after STARTTLS: discarded, state reset (CVE-2011-0411) */
-static void test_starttls_forgets_and_discards(void **state)
+static void g2_server_starttls_forgets_and_discards(void **state)
 {
     (void)state;
     struct smtp_server_options o = {.starttls = true, .auth_mechanisms = SLICE("PLAIN"), .auth_required = true};
@@ -430,7 +430,7 @@ static void test_starttls_forgets_and_discards(void **state)
 }
 
 /* RFC 3207 section 4.2: who signed in before the handshake has not signed in after it. */
-static void test_starttls_forgets_the_login(void **state)
+static void g2_server_starttls_forgets_the_login(void **state)
 {
     (void)state;
     struct drive d;
@@ -450,7 +450,7 @@ static void test_starttls_forgets_the_login(void **state)
 }
 
 /* Hostile: AUTH before TLS, `*`, bad base64, thousands of guesses, an unknown user: 530/538, 501 */
-static void test_login(void **state)
+static void e11_server_login(void **state)
 {
     (void)state;
     struct smtp_server_options plain = {
@@ -495,7 +495,7 @@ static void test_login(void **state)
     RUN(rows);
 }
 
-static void test_long_login_response(void **state)
+static void e11_server_long_login_response(void **state)
 {
     (void)state;
     struct drive d;
@@ -543,7 +543,7 @@ static void test_help(void **state)
 }
 
 /* Hostile: one byte a second, in every phase: a deadline for each request and a least data rate */
-static void test_deadlines(void **state)
+static void threat_one_byte_a_second(void **state)
 {
     (void)state;
     struct smtp_server_options o = {
@@ -630,7 +630,7 @@ static void test_shutdown_between_commands(void **state)
 }
 
 /* Hostile: TLS close_notify in the middle of DATA, then plaintext: session over, nothing delivered */
-static void test_lost_in_the_middle(void **state)
+static void threat_lost_in_the_middle(void **state)
 {
     (void)state;
     struct drive d;
@@ -751,23 +751,23 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_session_by_the_textbook),
         cmocka_unit_test(test_wrong_commands_get_their_code),
-        cmocka_unit_test(test_nul_and_control_characters_in_commands),
-        cmocka_unit_test(test_xtext),
-        cmocka_unit_test(test_shell_syntax_in_an_address_stays_as_it_is),
-        cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_floods_of_commands_are_all_answered),
-        cmocka_unit_test(test_smuggling_normalised),
-        cmocka_unit_test(test_facts_are_those_of_the_normalised_content),
-        cmocka_unit_test(test_refused_content_is_swallowed_to_its_end),
-        cmocka_unit_test(test_limits_are_told),
-        cmocka_unit_test(test_starttls_forgets_and_discards),
-        cmocka_unit_test(test_starttls_forgets_the_login),
-        cmocka_unit_test(test_login),
-        cmocka_unit_test(test_long_login_response),
+        cmocka_unit_test(threat_nul_and_control_characters_in_commands),
+        cmocka_unit_test(threat_xtext_in_parameters),
+        cmocka_unit_test(threat_shell_syntax_in_an_address_stays_as_it_is),
+        cmocka_unit_test(threat_long_lines),
+        cmocka_unit_test(threat_floods_of_commands_are_all_answered),
+        cmocka_unit_test(g1_server_smuggling_normalised_or_refused),
+        cmocka_unit_test(g1_server_facts_are_those_of_the_normalised_content),
+        cmocka_unit_test(g3_server_refused_content_is_swallowed_to_its_end),
+        cmocka_unit_test(g3_server_limits_are_told),
+        cmocka_unit_test(g2_server_starttls_forgets_and_discards),
+        cmocka_unit_test(g2_server_starttls_forgets_the_login),
+        cmocka_unit_test(e11_server_login),
+        cmocka_unit_test(e11_server_long_login_response),
         cmocka_unit_test(test_help),
-        cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(threat_one_byte_a_second),
         cmocka_unit_test(test_shutdown_between_commands),
-        cmocka_unit_test(test_lost_in_the_middle),
+        cmocka_unit_test(threat_lost_in_the_middle),
         cmocka_unit_test(test_lost_while_the_message_is_written),
         cmocka_unit_test(test_greeting_refused),
         cmocka_unit_test(test_reply_texts_cannot_break_out),

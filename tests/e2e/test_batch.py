@@ -81,6 +81,34 @@ def test_b1_a_large_file_is_streamed(serve):
     assert len(set(subjects(server))) == 301
 
 
+def test_b1_a_server_that_closes_between_mails(serve):
+    server = serve({**allowed(), "limits": {"messages_per_session": 2}})
+    path = server.file("job", job(*[f"n{i}" for i in range(7)]))
+    assert "7 queued" in server.command("batch", path).stdout
+    expect_each_once(server, [f"n{i}" for i in range(7)])
+
+
+def test_b1_any_bytes_in_a_mail(serve):
+    server = serve(allowed())
+    path = server.file("job", "")
+    with open(path, "wb") as file:
+        file.write(job("one").encode().replace(b"hello", b"\x00\xff\x80 nul\r\n" + b"z" * 900 + b"\nMAIL FROM:<>"))
+    server.command("batch", path)
+    [raw] = server.landed("bob", 1)
+    assert mailbox.body(mailbox.unix(raw)) == b"\x00\xff\x80 nul\n" + b"z" * 900 + b"\nMAIL FROM:<>\n"
+
+
+def test_b1_a_reply_file_that_is_somebodys_else(serve):
+    server = serve(allowed())
+    path = server.file("job", job("one"))
+    target = server.file("precious", "precious")
+    for make in (os.symlink, os.link):
+        make(target, path + ".replies")
+        server.command("batch", path, expect=73)
+        os.unlink(path + ".replies")
+    assert open(target).read() == "precious" and server.queue() == [] and states(server) == []
+
+
 def test_b1_exit_codes(serve):
     server = serve(allowed())
     refused = server.file("refused", "HELO x\n" + mail("no", to="nobody@example.org") + mail("yes"))
@@ -252,7 +280,7 @@ def test_b4_other_ends_of_a_bad_job(serve, what):
 # --- B5 ---
 
 def test_b5_one_report_to_each_administrator(serve):
-    server = serve(allowed({"administrators": ["alice@example.org", "bob"]}))
+    server = serve(allowed({"administrators": ["alice@example.org", "bob@example.org"]}))
     path = server.file("job", "HELO x\n" + mail("one") + mail("no", to="nobody@example.org") + "FROB\n")
     server.command("batch", path, expect=65)
     for user, count in (("alice", 1), ("bob", 2)):

@@ -14,7 +14,7 @@ import pytest
 from harness import account, mailbox, wait
 from harness.dialogue import Dialogue
 
-COMMANDS = ["serve", "dev", "check", "queue", "send", "user", "reload", "config"]
+COMMANDS = ["serve", "dev", "check", "queue", "send", "batch", "user", "reload", "config"]
 
 
 def run(binary, *args, stdin="", **more):
@@ -33,7 +33,7 @@ def test_help_everywhere(binary, args):
 
 
 @pytest.mark.parametrize("args", [["frobnicate"], ["queue", "frobnicate"], ["--frobnicate"], ["queue", "--frobnicate"],
-                                  ["user", "add"], ["serve", "-c"], ["queue", "show"]], ids=" ".join)
+                                  ["user", "add"], ["batch", "--test", "x"], ["serve", "-c"], ["queue", "show"]], ids=" ".join)
 def test_usage_errors(binary, args):
     done = run(binary, *args)
     assert done.returncode == 64, done.stderr
@@ -43,7 +43,8 @@ def test_usage_errors(binary, args):
 @pytest.mark.parametrize("args, word", [
     (["check", "now"], "now"), (["check", "--color=red"], "red"), (["dev", "--port", "70000"], "70000"),
     (["queue", "frobnicate"], "frobnicate"), (["queue", "hold"], "ids"), (["user", "frobnicate"], "frobnicate"),
-    (["user", "passwd"], "address"), (["send", "a", "b"], "b"), (["send"], "--to"), (["reload", "now"], "now")],
+    (["user", "passwd"], "address"), (["send", "a", "b"], "b"), (["send"], "--to"), (["batch"], "file"), (["batch", "--once", "x"], "--watch"),
+    (["batch", "--watch", "x"], "--watch"), (["batch", "x", "y"], "y"), (["reload", "now"], "now")],
     ids=lambda v: v if isinstance(v, str) else " ".join(v))
 def test_usage_errors_say_what_is_wrong(binary, args, word):
     done = run(binary, *args)
@@ -121,7 +122,7 @@ def test_check_refuses(serve, text, word):
 
 
 @pytest.mark.parametrize("text", [
-    '[auth]\nvia = "dovecot:/run/dovecot/auth-client"\n', '[domain."example.org"]\ndkim = ["s:/k"]\n',
+    '[domain."example.org"]\ndkim = ["s:/k"]\n',
     '[filter]\nmilters = ["unix:/run/rspamd/milter.sock"]\n', '[domain."example.org"]\nusers = "verify"\n',
     '[sender."@example.org"]\nvia = "smtp://127.0.0.1:25"\n', '[access]\nblock = { clients = ["192.0.2.1"] }\n'])
 def test_check_says_not_yet(serve, text):

@@ -173,7 +173,7 @@ def test_shell_syntax_in_an_address(serve):
     server = serve({"domain": {"any.example": {"deliver": "pipe:{dir}/pipe.sh", "users": "any"},
                                "box.example": {"deliver": "maildir:{dir}/mail/{domain}/{user}", "users": ["alice"],
                                                "subaddress": "+"}},
-                    "limits": {"errors": 0}}, start=False)
+                    "limits": {"errors": 0, "tarpit": "0s"}}, start=False)
     marker = f"/tmp/p{os.getpid()}"  # short, for a local part has 64 octets at most
     server.file("pipe.sh", f"#!/bin/sh\ncat >> {server.folder}/mail/taken\n", 0o755)
     server.start()

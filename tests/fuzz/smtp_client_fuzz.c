@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* A host's bytes into the client engine, in one piece, byte by byte, and cut at every byte: the same events come out and the same bytes go to the
- * host; and what goes there has strict line ends. The first byte chooses options. */
+ * host; and what goes there has strict line ends. The first byte chooses options, the second what the messages need of extensions and how the login goes. */
 #include "smtp/talk_test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -14,8 +14,34 @@ static const struct talk_message messages[] = {
     {.to = {{"c@d", 3}}, .content = {"\n.\n\r.\r", 6}},
 };
 
-static void run(struct talk *t, uint8_t bits, slice in, size_t first, size_t piece)
+/* Each with all that extensions can carry; what of it is used is the host's offer's business. */
+static const struct talk_extra extras[][2] = {
+    {{.now_s = 0}, {.now_s = 0}},
+    {{.envelope = {.envid = {"e+=", 3}, .flags = ENVELOPE_RET_FULL, .priority = -3},
+      .recipients = {{.notify = NOTIFY_NEVER}, {.notify = NOTIFY_SUCCESS, .orcpt = {"utf-8;\xc3\xa9", 8}}}},
+     {.envelope = {.flags = ENVELOPE_REQUIRETLS}}},
+    {{.envelope = {.flags = ENVELOPE_BODY_BINARY}}, {.envelope = {.flags = ENVELOPE_BODY_BINARY}, .converted = true}},
+    {{.envelope = {.deliver_by_s = 60, .flags = ENVELOPE_BY_RETURN}, .as_it_is = true},
+     {.envelope = {.deliver_by_s = -60, .flags = ENVELOPE_BY_NOTIFY | ENVELOPE_BY_TRACE | ENVELOPE_SMTPUTF8}}},
+};
+
+static const slice initial = {"\0alice\0secret", 13};
+
+static void login_set(struct talk_login *l, uint8_t how)
 {
+    *l = (struct talk_login){0};
+    if (how == 0)
+        return;
+    l->mechanism = SLICE("X");
+    l->initial = how & 1 ? &initial : NULL;
+    l->responses[0] = SLICE("one");
+    l->responses[1] = how & 2 ? SLICE("") : SLICE_NONE;
+}
+
+static void run(struct talk *t, uint8_t bits, uint8_t more, slice in, size_t first, size_t piece)
+{
+    t->extras = extras[more & 3];
+    login_set(&t->login, more >> 2 & 3);
     struct smtp_client_options o = {
         .tls = (enum smtp_client_tls)(bits % 3), .lmtp = bits >> 2 & 1, .auth_plaintext_ok = bits >> 3 & 1};
     o.sign_in = bits >> 4 & 1;
@@ -48,17 +74,18 @@ static void check_strict(slice wire)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct talk whole = {0}, cut = {0};
-    if (size == 0 || size > 2048)
+    if (size < 2 || size > 2048)
         return 0;
-    slice in = slice_of(data + 1, size - 1);
-    run(&whole, data[0], in, in.len, 1);
-    check_strict(buf_slice(&whole.wire));
-    run(&cut, data[0], in, 0, 1);
+    slice in = slice_of(data + 2, size - 2);
+    run(&whole, data[0], data[1], in, in.len, 1);
+    if ((data[1] & 3) != 2) /* binary content is sent as it is */
+        check_strict(buf_slice(&whole.wire));
+    run(&cut, data[0], data[1], in, 0, 1);
     compare(&whole, &cut);
     talk_close(&cut);
     size_t step = in.len / 40 + 1;
     for (size_t i = 1; i < in.len; i += step) {
-        run(&cut, data[0], in, i, in.len);
+        run(&cut, data[0], data[1], in, i, in.len);
         compare(&whole, &cut);
         talk_close(&cut);
     }

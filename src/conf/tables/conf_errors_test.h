@@ -77,7 +77,7 @@
 {HEAD "[batch]\nbad_job = \"remove\"\n", "t.toml:4:11: error: \"bad_job\" must be \"hold\", \"delete\" or \"dead-letter\", not \"remove\"", NULL},
 {HEAD "[batch]\nbad_job = \"dead_letter\"\n", "t.toml:4:11: error: \"bad_job\" must be \"hold\", \"delete\" or \"dead-letter\", not \"dead_letter\"", "dead-letter"},
 {HEAD "[batch]\ndead_letter = \"x\"\n", "t.toml:4:15: error: \"dead_letter\" must be an absolute path, not \"x\"", NULL},
-{HEAD "[batch]\nadministrators = [\"a@@b\"]\n", "t.toml:4:19: error: ", NULL},
+{HEAD "[batch]\nadministrators = [\"a b\"]\n", "t.toml:4:19: error: \"a b\" is not an address", NULL},
 /* the host */
 {"postmaster = \"a@b.example\"\n", "t.toml:1:1: error: \"hostname\" is missing", NULL},
 {"hostname = \"a.example\"\n", "t.toml:1:1: error: \"postmaster\" is missing", NULL},

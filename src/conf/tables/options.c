@@ -93,7 +93,8 @@ static const struct option tls[] = {
 
 static const struct option auth[] = {
     {"via", OPTION_STRING, AT(draft_auth, via),
-     .doc = "Who knows passwords: the accounts of `thurn user` when absent; \"file:PATH\", lines of LOGIN:HASH with hashes of crypt(3) "
+     .doc = "Who knows passwords: the accounts of `thurn user` when absent; \"file:PATH\", lines of LOGIN:HASH with "
+            "hashes of crypt(3) "
             "or argon2id; \"dovecot:PATH\", the auth-client socket of Dovecot."},
     {"hash", OPTION_WORD, AT(draft_auth, hash), .fallback = "yescrypt", .words = hash_words,
      .doc = "What `thurn user` hashes new passwords with: yescrypt, argon2id."},
@@ -112,7 +113,8 @@ static const struct option auth[] = {
     {"jwt_key", OPTION_PATH, AT(draft_auth, jwt_key),
      .doc = "Public keys, PEM (RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), that OAuth tokens are signed with; "
             "OAUTHBEARER and XOAUTH2 are offered."},
-    {"jwt_issuer", OPTION_STRING, AT(draft_auth, jwt_issuer), .doc = "\"iss\" that a token must have; any when absent."},
+    {"jwt_issuer", OPTION_STRING, AT(draft_auth, jwt_issuer),
+     .doc = "\"iss\" that a token must have; any when absent."},
     {"jwt_audience", OPTION_STRING, AT(draft_auth, jwt_audience),
      .doc = "\"aud\" that a token must have. Required with jwt_key: a token for another service is none for us."},
     {"claim", OPTION_STRING, AT(draft_auth, claim), .fallback = "email", .doc = "Claim of a token that is the login."},
@@ -214,7 +216,7 @@ static const struct option limits[] = {
      .doc = "Received fields above which a message is taken for a loop; 0 is no limit."},
     {"pregreet", OPTION_MILLISECONDS, AT(conf_limits, pregreet_ms), 0, 60, "0s",
      .doc = "How long to wait for clients that speak before the greeting; \"0s\" is not at all."},
-    {"tarpit", OPTION_MILLISECONDS, AT(conf_limits, tarpit_ms), 0, 30, "1s",
+    {"tarpit", OPTION_MILLISECONDS, AT(conf_limits, tarpit_ms), 0, 30, "0s",
      .doc = "How much longer each reply takes from a session's eleventh error on, up to 5 times this; \"0s\" is not at "
             "all."},
     {"command_timeout", OPTION_MILLISECONDS, AT(conf_limits, command_timeout_ms), 1, 3600, "5m",

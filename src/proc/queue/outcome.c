@@ -406,6 +406,18 @@ static void held_add(struct queue *q, uint64_t id, bool hold, slice reason)
     queue_batch_outcome(q, &o);
 }
 
+void queue_outcome_hold_part(struct queue *q, uint32_t part, bool hold, slice reason)
+{
+    const struct sched_part *p = sched_part(q->sched, part);
+    bool was_held = p->state == SCHED_PART_HELD;
+    if (hold)
+        sched_part_hold(q->sched, part);
+    else
+        sched_part_release(q->sched, part);
+    if (hold ? reason.len > 0 : was_held)
+        sched_part_restore(q->sched, part, p->tries, 0, reason);
+}
+
 void queue_outcome_hold(struct queue *q, uint32_t message, bool hold, slice reason)
 {
     struct sched_message *m = sched_message(q->sched, message);
@@ -414,14 +426,8 @@ void queue_outcome_hold(struct queue *q, uint32_t message, bool hold, slice reas
         m->flags |= SCHED_HELD;
     else
         m->flags &= (uint8_t)~SCHED_HELD;
-    for (uint32_t part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
-        if (hold)
-            sched_part_hold(q->sched, part);
-        else
-            sched_part_release(q->sched, part);
-        if (!hold || reason.len > 0)
-            sched_part_restore(q->sched, part, sched_part(q->sched, part)->tries, 0, reason);
-    }
+    for (uint32_t part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message)
+        queue_outcome_hold_part(q, part, hold, reason);
     if (!hold)
         queue_wish_hold_back(q, message);
     held_add(q, m->id, hold, reason);

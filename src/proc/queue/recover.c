@@ -135,14 +135,8 @@ static void outcome_apply(struct queue *q, uint32_t message, const struct spool_
     case SPOOL_RELEASED:
         q->changes++;
         m->flags = (uint8_t)(o->kind == SPOOL_HELD ? m->flags | SCHED_HELD : m->flags & ~SCHED_HELD);
-        for (part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
-            if (o->kind == SPOOL_HELD)
-                sched_part_hold(q->sched, part);
-            else
-                sched_part_release(q->sched, part);
-            if (o->kind == SPOOL_RELEASED || o->text.len > 0)
-                sched_part_restore(q->sched, part, sched_part(q->sched, part)->tries, 0, o->text);
-        }
+        for (part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message)
+            queue_outcome_hold_part(q, part, o->kind == SPOOL_HELD, o->text);
         if (o->kind == SPOOL_RELEASED)
             queue_wish_hold_back(q, message);
         break;

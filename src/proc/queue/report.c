@@ -146,6 +146,7 @@ static enum err print(struct queue *q, const struct making *k, uint64_t id, buf 
         .report_id = id,
         .arrival_s = k->original->arrival_s,
         .now_s = os_wall_s(),
+        .deliver_by_s = k->envelope->deliver_by_s,
         .count = k->count,
         .recipients = k->recipients,
         .original = original,
@@ -192,8 +193,9 @@ static enum err report(struct queue *q, const struct making *k, uint64_t id)
     buf_init(&body, REPORT_MAX);
     enum err e = print(q, k, id, &body);
     if (e == ERR_OK) {
-        /* RFC 8689 section 5: what was to be protected on its way there is to be on its way back. RFC 6533 section 4.1: the global forms need SMTPUTF8. */
-        const struct envelope envelope = {.flags = (k->envelope->flags & ENVELOPE_REQUIRETLS) |
+        /* RFC 8689 section 5: what was to be protected on its way there is to be on its way back. RFC 6533 section 4.1: the global forms need SMTPUTF8. RFC 6710: a report is as urgent as what it is about. */
+        const struct envelope envelope = {.priority = k->envelope->priority,
+                                          .flags = (k->envelope->flags & ENVELOPE_REQUIRETLS) |
                                                    (is_international(k) ? ENVELOPE_SMTPUTF8 : 0u)};
         const struct spool_head head = {
             .id = id, .origin = {.helo = is_double(k) ? DOUBLE_BOUNCE : SLICE_NONE}, .envelopes = &envelope};

@@ -221,6 +221,8 @@ bool queue_outcome_check_age(struct queue *q, uint32_t part, const struct verdic
 void queue_outcome_removed(struct queue *q, uint32_t part);
 /* reason: why it is held, or empty. */
 void queue_outcome_hold(struct queue *q, uint32_t message, bool hold, slice reason);
+/* The same of one part, without a record. */
+void queue_outcome_hold_part(struct queue *q, uint32_t part, bool hold, slice reason);
 void queue_outcome_delivered(struct queue *q, uint32_t part);
 /* Nobody's part: only a report is due. */
 void queue_outcome_notice(struct queue *q, uint32_t part);

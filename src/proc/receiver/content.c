@@ -62,7 +62,9 @@ void content_data(struct session *s)
     t->stage = t->trusted ? CONTENT_HEADER : CONTENT_FIRST_LINE;
     buf_init(&t->held, HELD_MAX);
     body_scan_init(&t->scan);
-    enum err e = t->storing ? open_parts(s) : ERR_NOMEM;
+    enum err e = t->storing ? parts_split(t) : ERR_NOMEM;
+    if (e == ERR_OK)
+        e = open_parts(s);
     if (e == ERR_OK) {
         session_answer_status(s, STATUS_OK);
         return;

@@ -124,7 +124,7 @@ static void take_expn(struct session *s, const struct smtp_server_event *e)
 static void take_etrn(struct session *s, const struct smtp_server_event *e)
 {
     s->verb = "ETRN";
-    s->counts.query++;
+    s->counts.etrn++;
     etrn_begin(s, e->text);
 }
 

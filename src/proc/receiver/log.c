@@ -97,9 +97,11 @@ void log_disconnect(struct session *s, slice why)
     append_count(&b, "rcpt", c->rcpt_ok, c->rcpt);
     append_count(&b, "data", c->data_ok, c->data);
     append_count(&b, "vrfy", c->query, c->query);
+    append_count(&b, "etrn", c->etrn, c->etrn);
     append_count(&b, "quit", quit, quit);
-    uint32_t ok = c->helo + c->ehlo + c->starttls + c->auth_ok + c->mail_ok + c->rcpt_ok + c->data_ok + c->query + quit;
-    uint32_t all = c->helo + c->ehlo + c->starttls + c->auth + c->mail + c->rcpt + c->data + c->query + quit;
+    uint32_t ok =
+        c->helo + c->ehlo + c->starttls + c->auth_ok + c->mail_ok + c->rcpt_ok + c->data_ok + c->query + c->etrn + quit;
+    uint32_t all = c->helo + c->ehlo + c->starttls + c->auth + c->mail + c->rcpt + c->data + c->query + c->etrn + quit;
     append_count(&b, "commands", ok, all);
     log_line(LOG_INFO, "disconnect from %.*s[%.*s]%.*s", SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)),
              SLICE_ARG(buf_slice(&b)));

@@ -4,6 +4,9 @@
 #include "proc/receiver/state.h"
 
 #define RECIPIENTS_MAX 100000u
+/* Of a message's head, for its recipients: what is left is for the rest of it. */
+#define HEAD_BYTES (SPOOL_HEAD_MAX - (256u << 10))
+#define RECIPIENT_COST 32u /* lengths, tags and numbers beside the texts */
 
 static enum err grow(struct arena *arena, void *array, uint32_t count, uint32_t *cap, size_t size)
 {
@@ -192,4 +195,36 @@ enum err parts_add(struct receiver *r, struct transaction *t, const struct resol
         e = g->list ? add_list(t, g) : add_own(r, t, g, notify);
     }
     return e;
+}
+
+/* How many of them one head takes; at least one. */
+static uint32_t fitting(const struct part *p)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct recipient *r = &p->recipients[i];
+        bytes += RECIPIENT_COST + r->address.len + r->original.len + r->orcpt.len + r->table.len + r->key.len;
+        if (bytes > HEAD_BYTES && i > 0)
+            return i;
+    }
+    return p->count;
+}
+
+enum err parts_split(struct transaction *t)
+{
+    /* the rest is a part at the end, which may be split in its turn */
+    for (uint32_t i = 0; i < t->part_count; i++) {
+        uint32_t fit = fitting(&t->parts[i]);
+        if (fit == t->parts[i].count)
+            continue;
+        struct part *rest;
+        enum err e = part_new(t, t->parts[i].list, &rest);
+        if (e != ERR_OK)
+            return e;
+        struct part *p = &t->parts[i];
+        rest->recipients = p->recipients + fit;
+        rest->count = rest->cap = p->count - fit;
+        p->count = p->cap = fit;
+    }
+    return ERR_OK;
 }

@@ -42,6 +42,8 @@ struct house {
     uint32_t committed; /* as the last HELLO said */
     buf head;           /* the last one announced */
     struct ipc_announce last;
+    uint32_t alarms, alarm_messages;
+    uint8_t etrn_status; /* what the queue answers; above ETRN_UNABLE: nothing */
     unsigned exchanges_gone;
 };
 
@@ -68,6 +70,9 @@ static const char configuration[] = "hostname = \"mx.test.example\"\n"
                                     "expn = \"any\"\n"
                                     "auth_failures = 3\n"
                                     "sessions_per_address = 8\n"
+                                    "etrn = \"any\"\n"
+                                    "user_messages_per_hour = 1\n"
+                                    "tarpit = \"1s\"\n"
                                     "connections_per_minute = 0\n";
 
 static void send_to(struct ipc_channel *c, const struct ipc_message *m)
@@ -102,6 +107,13 @@ static void on_queue(void *ctx, const struct ipc_message *m)
             h.committed = m->u.hello_segment.committed;
     } else if (m->type == IPC_hello_end) {
         h.hello_ends++;
+    } else if (m->type == IPC_user_alarm) {
+        h.alarms++;
+        h.alarm_messages = m->u.user_alarm.messages;
+    } else if (m->type == IPC_etrn && h.etrn_status <= ETRN_UNABLE) {
+        struct ipc_message a = {
+            .type = IPC_answer_etrn, .fd = -1, .u.answer_etrn = {m->u.etrn.token, h.etrn_status, 7}};
+        send_to(h.queue, &a);
     }
 }
 
@@ -593,6 +605,50 @@ static void a_list_gets_a_copy_of_its_own(void **state)
     assert_int_equal(h.announced, 2);
 }
 
+static void e7_server_what_is_to_be_told_goes_with_each_recipient(void **state)
+{
+    (void)state;
+    struct client *c = client_open(MX);
+    const struct envelope *e;
+    struct landed l;
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    talk(c, "MAIL FROM:<a@b.example> RET=HDRS ENVID=QQ+2B1\r\n", "250 ");
+    talk(c, "RCPT TO:<bob@test.example> NOTIFY=SUCCESS ORCPT=rfc822;Bob@test.example\r\n", "250 ");
+    talk(c, "RCPT TO:<alice@test.example> NOTIFY=NEVER\r\n", "250 ");
+    talk(c, "RCPT TO:<BOB@test.example> NOTIFY=DELAY\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, "Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0 Ok: queued");
+    await_announced(1);
+    read_landed(&l);
+    assert_int_equal(spool_head_recipient_count(&l.head), 2);
+    const struct recipient *r = spool_head_recipient(&l.head, 0, &e);
+    assert_int_equal(r->notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+    assert_true(slice_equal(r->orcpt, SLICE("rfc822;Bob@test.example")));
+    assert_int_equal(spool_head_recipient(&l.head, 1, &e)->notify, NOTIFY_NEVER);
+    assert_true(slice_equal(e->envid, SLICE("QQ+1")));
+    assert_int_equal(e->flags & (ENVELOPE_RET_HDRS | ENVELOPE_RET_FULL), ENVELOPE_RET_HDRS);
+    close_landed(&l);
+    /* A list: its members' envelope has nothing of this; the sender's has one recipient, who is nobody. */
+    talk(c, "MAIL FROM:<a@b.example> RET=HDRS ENVID=QQ\r\n", "250 ");
+    talk(c, "RCPT TO:<team@test.example> NOTIFY=SUCCESS ORCPT=rfc822;team@test.example\r\n", "250 ");
+    talk(c, "RCPT TO:<team@test.example> NOTIFY=SUCCESS\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, "Subject: x\r\n\r\nhi\r\n.\r\n", "250 2.0.0 Ok: queued");
+    await_announced(3);
+    read_landed(&l);
+    assert_int_equal(spool_head_recipient_count(&l.head), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        r = spool_head_recipient(&l.head, i, &e);
+        assert_int_equal(r->notify, NOTIFY_FAILURE);
+        assert_int_equal(r->orcpt.len, 0);
+    }
+    assert_int_equal(e->envid.len, 0);
+    assert_int_equal(e->flags & (ENVELOPE_RET_HDRS | ENVELOPE_RET_FULL), 0);
+    close_landed(&l);
+    client_close(c);
+}
+
 static void users_sign_in_and_write_as_themselves(void **state)
 {
     (void)state;
@@ -925,6 +981,106 @@ static void too_many_sessions_of_an_address_are_told(void **state)
         client_close(c[i]);
 }
 
+static void e15_server_etrn_asks_the_queue(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t status;
+        const char *reply;
+    } rows[] = {{ETRN_STARTED, "253 2.0.0 OK, 7 pending messages"},
+                {ETRN_NOTHING_WAITS, "251 2.0.0 "},
+                {ETRN_NOT_OURS, "459 4.7.0 "},
+                {ETRN_UNABLE, "458 4.3.0 "},
+                {ETRN_UNABLE + 1, "458 4.3.0 "} /* no answer */};
+    struct client *c = client_open(MX);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c\r\n", "250-");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        h.etrn_status = rows[i].status;
+        talk(c, "ETRN example.org\r\n", rows[i].reply);
+    }
+    client_close(c);
+}
+
+static uint32_t landed_flags(void)
+{
+    struct landed l;
+    read_landed(&l);
+    uint32_t flags = l.head.envelopes[0].flags;
+    close_landed(&l);
+    return flags;
+}
+
+static void submit_one(struct client *c, uint32_t announced)
+{
+    talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 ");
+    talk(c, "RCPT TO:<x@far.example>\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, "From: alice@test.example\r\n\r\n.\r\n", "250 ");
+    await_announced(announced);
+}
+
+static void g7_a_login_above_its_hour_is_held_and_the_queue_told(void **state)
+{
+    (void)state;
+    struct client *c = client_open(SUBMISSION);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c\r\n", "250-");
+    talk(c, "AUTH PLAIN AGFsaWNlAHNlc2FtZQ==\r\n", "235 ");
+    submit_one(c, 1);
+    assert_int_equal(landed_flags() & ENVELOPE_HELD, 0);
+    assert_int_equal(h.alarms, 0);
+    submit_one(c, 2);
+    assert_int_equal(landed_flags() & ENVELOPE_HELD, ENVELOPE_HELD);
+    assert_int_equal(h.alarms, 1);
+    assert_int_equal(h.alarm_messages, 2);
+    talk(c, "MAIL FROM:<alice@test.example>\r\n", "452 4.7.1 ");
+    assert_int_equal(h.alarms, 1);
+    client_close(c);
+}
+
+static void e8_what_was_asked_at_mail_is_in_the_envelope(void **state)
+{
+    (void)state;
+    struct client *c = client_open(LOCAL);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c\r\n", "250-");
+    int64_t before = os_wall_s();
+    talk(c, "MAIL FROM:<a@test.example> ENVID=one+20two RET=HDRS XTAG=job/7 HOLDFOR=100 BY=900;NT MT-PRIORITY=3\r\n",
+         "250 ");
+    talk(c, "RCPT TO:<x@far.example> NOTIFY=DELAY ORCPT=rfc822;y@far.example\r\n", "250 ");
+    talk(c, "DATA\r\n", "354 ");
+    talk(c, "Subject: x\r\n\r\n.\r\n", "250 ");
+    client_close(c);
+    await_announced(1);
+    struct landed l;
+    read_landed(&l);
+    const struct envelope *e = &l.head.envelopes[0];
+    assert_true(slice_equal(e->envid, SLICE("one two")));
+    assert_true(slice_equal(e->tag, SLICE("job/7")));
+    assert_true(e->release_s >= before + 100 && e->release_s <= before + 130);
+    assert_true(e->deliver_by_s >= before + 900 && e->deliver_by_s <= before + 930);
+    assert_int_equal(e->priority, 3);
+    assert_int_equal(e->flags & (ENVELOPE_HELD | ENVELOPE_RET_HDRS | ENVELOPE_BY_NOTIFY | ENVELOPE_BY_TRACE),
+                     ENVELOPE_HELD | ENVELOPE_RET_HDRS | ENVELOPE_BY_NOTIFY | ENVELOPE_BY_TRACE);
+    assert_int_equal(recipient_at(&l, 0)->notify, NOTIFY_DELAY);
+    close_landed(&l);
+}
+
+static void g3_the_tarpit_holds_all_replies_and_loses_none(void **state)
+{
+    (void)state;
+    struct client *c = client_open(MX);
+    EXPECT(c, "220 ");
+    for (int i = 0; i < 15; i++)
+        client_say(c, "NONSENSE\r\n");
+    client_say(c, "NOOP\r\n");
+    for (int i = 0; i < 15; i++)
+        EXPECT(c, "500 ");
+    EXPECT(c, "250 ");
+    client_close(c);
+}
+
 static void a_large_body_goes_through(void **state)
 {
     (void)state;
@@ -962,6 +1118,7 @@ int main(void)
         IN_A_HOUSE(pipelined_commands_wait_for_lookup_in_order),
         IN_A_HOUSE(a_silent_lookup_is_a_451),
         IN_A_HOUSE(a_list_gets_a_copy_of_its_own),
+        IN_A_HOUSE(e7_server_what_is_to_be_told_goes_with_each_recipient),
         IN_A_HOUSE(users_sign_in_and_write_as_themselves),
         IN_A_HOUSE(e11_server_auth_is_the_rfcs),
         IN_A_HOUSE(e11_server_never_offers_auth_to_strangers),
@@ -977,6 +1134,10 @@ int main(void)
         IN_A_HOUSE(a_stop_ends_what_a_reload_let_live),
         IN_A_HOUSE(a_busy_client_does_not_hold_up_the_stop),
         IN_A_HOUSE(a_large_body_goes_through),
+        IN_A_HOUSE(e15_server_etrn_asks_the_queue),
+        IN_A_HOUSE(g7_a_login_above_its_hour_is_held_and_the_queue_told),
+        IN_A_HOUSE(e8_what_was_asked_at_mail_is_in_the_envelope),
+        IN_A_HOUSE(g3_the_tarpit_holds_all_replies_and_loses_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

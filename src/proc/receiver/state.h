@@ -128,7 +128,7 @@ struct forward;
 
 /* Of what the disconnect line tells. */
 struct session_counts {
-    uint32_t helo, ehlo, starttls, auth, auth_ok, mail, mail_ok, rcpt, rcpt_ok, data, data_ok, query;
+    uint32_t helo, ehlo, starttls, auth, auth_ok, mail, mail_ok, rcpt, rcpt_ok, data, data_ok, query, etrn;
 };
 
 struct session {
@@ -298,6 +298,12 @@ enum status parameters_mail(struct transaction *t, const struct smtp_mail_parame
 /* The same of RCPT: t->rcpt_notify, t->rcpt_orcpt. ERR_NOMEM. */
 must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p);
 
+/* international.c */
+/* The domain in A-labels; what is changed is in the arena. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM. */
+must_check enum err international_sender(struct arena *arena, struct address *path);
+/* The same for a recipient of the transaction, whose local part becomes normal where it is ours. STATUS_OK, ASCII_ONLY, BAD_PATH_RECIPIENT. */
+enum status international_recipient(struct session *s, struct address *path);
+
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
 enum status rate_admits(const struct session *s, uint32_t recipients);
@@ -312,6 +318,8 @@ void etrn_answered(struct session *s, unsigned answer, uint32_t count);
 /* parts.c */
 /* Recipients of one RCPT join the transaction. ERR_NOMEM. */
 must_check enum err parts_add(struct receiver *r, struct transaction *t, const struct resolve_result *result);
+/* No more RCPTs: a part whose head would be too long for the queue (SPOOL_HEAD_MAX) becomes several. ERR_NOMEM. */
+must_check enum err parts_split(struct transaction *t);
 
 /* content.c */
 void content_data(struct session *s);

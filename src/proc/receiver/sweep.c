@@ -108,6 +108,6 @@ void sessions_sweep(void *ctx)
         sweep_one(LIST_ENTRY(l, struct session, link), now_ms);
     proxied_sweep(r, now_ms);
     r->sweeping = false;
-    if (!list_empty(&r->sessions) || !list_empty(&r->proxied))
+    if (!list_empty(&r->sessions) || !list_empty(&r->proxied) || r->hurry < 100)
         sessions_sweep_start(r);
 }

@@ -30,6 +30,8 @@ static enum err set_path(struct receiver *r, struct transaction *t, struct addre
     buf b;
     if (path.local.len > 0 && path.domain.len == 0)
         path.domain = r->conf->route.origin;
+    if (international_sender(&t->arena, &path) != ERR_OK)
+        return ERR_SYNTAX;
     buf_init_fixed(&b, memory, sizeof(memory));
     address_print(&b, path);
     enum err e = buf_ok(&b) ? arena_copy(&t->arena, buf_slice(&b), &t->reverse_path) : ERR_NOMEM;
@@ -41,6 +43,7 @@ static enum err set_path(struct receiver *r, struct transaction *t, struct addre
     return ERR_OK;
 }
 
+/* ERR_SYNTAX: a domain that is none. */
 static enum err begin(struct session *s, const struct smtp_server_event *e)
 {
     struct transaction *t = calloc(1, sizeof(*t));
@@ -78,7 +81,10 @@ static enum status admit(struct session *s, const struct smtp_server_event *e)
 void transaction_mail(struct session *s, const struct smtp_server_event *e)
 {
     transaction_abort(s);
-    enum status status = begin(s, e) == ERR_OK ? admit(s, e) : STATUS_LOCAL_ERROR;
+    enum err err = begin(s, e);
+    enum status status = err == ERR_SYNTAX ? STATUS_BAD_PATH_SENDER : STATUS_LOCAL_ERROR;
+    if (err == ERR_OK)
+        status = admit(s, e);
     if (status != STATUS_OK) {
         refuse(s, "MAIL", status, SLICE_NONE);
         transaction_abort(s);
@@ -129,16 +135,19 @@ static enum status rcpt_begin(struct session *s, const struct smtp_server_event 
     char memory[1024];
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
-    address_print(&b, e->path);
+    struct address path = e->path;
+    enum status status = international_recipient(s, &path);
+    address_print(&b, path);
     if (arena_copy(&t->arena, buf_slice(&b), &t->rcpt) != ERR_OK || parameters_rcpt(t, e->rcpt) != ERR_OK ||
         r->transaction_bytes > RECEIVER_ARENAS_MAX)
         return STATUS_TOO_MANY_RECIPIENTS;
-    enum status status = route_policy_rcpt(r->routes, &s->route, t->path, e->path);
+    if (status == STATUS_OK)
+        status = route_policy_rcpt(r->routes, &s->route, t->path, path);
     if (status == STATUS_OK)
         status = rate_admits(s, t->rcpt_count + 1);
     if (status != STATUS_OK)
         return status;
-    const struct resolve_request request = {.session = &s->route, .reverse_path = t->path, .recipient = e->path};
+    const struct resolve_request request = {.session = &s->route, .reverse_path = t->path, .recipient = path};
     enum err err = route_resolve_begin(r->routes, &t->arena, &request, &t->resolve);
     return err == ERR_OK ? STATUS_OK : STATUS_TOO_MANY_RECIPIENTS;
 }

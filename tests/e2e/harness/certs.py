@@ -26,11 +26,11 @@ class Authority:
         os.chmod(self.cert, 0o644)
 
     def issue(self, *names):
-        """(certificate, key) paths for these DNS names, IP or mail addresses; the first is the CN."""
+        """(certificate, key) paths for these DNS names or addresses; the first is the CN."""
         stem = os.path.join(self.folder, "+".join(names).replace("*", "any").replace(":", "_"))
         cert, key, request, ext = (stem + end for end in (".pem", ".key", ".csr", ".ext"))
         if not os.path.exists(cert):
-            san = ",".join(self._kind(name) + ":" + name for name in names)
+            san = ",".join(("IP:" if n.replace(".", "").isdigit() or ":" in n else "DNS:") + n for n in names)
             with open(ext, "w") as file:
                 file.write(f"subjectAltName={san}\n")
             _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -41,11 +41,18 @@ class Authority:
             account.give(key)
         return cert, key
 
-    @staticmethod
-    def _kind(name):
-        if "@" in name:
-            return "email"
-        return "IP" if name.replace(".", "").isdigit() or ":" in name else "DNS"
+    def issue_client(self, mail):
+        """(certificate, key) paths of a person: the mail address is its rfc822Name."""
+        stem = os.path.join(self.folder, "client-" + mail)
+        cert, key, request, ext = (stem + end for end in (".pem", ".key", ".csr", ".ext"))
+        if not os.path.exists(cert):
+            with open(ext, "w") as file:
+                file.write(f"subjectAltName=email:{mail}\nextendedKeyUsage=clientAuth\n")
+            _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-subj", "/CN=A Person", "-keyout", key, "-out", request)
+            _openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key, "-days", "30",
+                     "-extfile", ext, "-out", cert)
+        return cert, key
 
     def config(self, *names):
         """The [tls] table of a Thurn with this name."""
