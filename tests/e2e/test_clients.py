@@ -87,7 +87,7 @@ def test_e12_client_curl(office, authority, row, how, mechanism):
     scheme = "smtp" if how == "STARTTLS" else "smtps"
     login = ["--user", f"{LOGIN}:{PASSWORD}"]
     if mechanism == "EXTERNAL":
-        cert, key = authority.issue(LOGIN)
+        cert, key = authority.issue_client(LOGIN)
         login = ["--user", f"{LOGIN}:", "--cert", cert, "--key", key]
     elif "OAUTH" in mechanism:
         login = ["--user", LOGIN, "--oauth2-bearer", office.token]
@@ -107,7 +107,7 @@ def test_e12_client_msmtp(office, authority, work, row, how, mechanism):
     if "OAUTH" in mechanism:
         login[1] = f"passwordeval cat {written(work, 'token', office.token)}"
     if mechanism == "EXTERNAL":
-        cert, key = authority.issue(LOGIN)
+        cert, key = authority.issue_client(LOGIN)
         login = [f"user {LOGIN}", f"tls_cert_file {cert}", f"tls_key_file {key}"]
     done = clients.msmtp(work, "localhost", port(office, how), LOGIN, BOB, sent.replace(b"\r\n", b"\n"),
                          f"auth {mechanism.lower()}", *login, "tls on",

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import interop, letter, mailbox, servers, wait
+from harness import clients, interop, letter, mailbox, servers, wait
 from harness.dialogue import Dialogue
 
 RECORDS = ["mail.example.org. A 10.77.0.2", "example.org. MX 10 mail.example.org.",
@@ -230,3 +230,32 @@ def test_e14_server_postfix_lmtp(serve, net, dns, authority, work, build, closin
              peer.logged(r"to=<alice@example\.org>.*status=sent") and peer.logged(r"to=<bob@example\.org>.*status=sent")
              and peer.logged(r"to=<nobody@example\.org>.*status=bounced \(host .* said: 550"))
     thurn.queue_empty()
+
+
+def test_e13_server_postfix_xforward(both, net, row):
+    peer, thurn = both("Postfix", {"trust": {"xforward": [servers.HOST]}}, smtp_send_xforward_command="yes",
+                       smtpd_authorized_xforward_hosts="10.77.0.0/24", relayhost="[10.77.0.2]")
+    it = row("Postfix", interop.IN)
+    it.ran(f"{' '.join(peer.command)}, smtp_send_xforward_command = yes")
+    with net.entered():
+        talk = Dialogue(servers.HOST, 25, source=("10.77.0.9", 0))
+    with talk:
+        send(talk, BOB, ALICE, letter.raw(BOB, ALICE))
+    raw = first(thurn.maildir("alice"), lambda: peer.log()[-4000:] + thurn.log())
+    it.shows("XFORWARD: the client that it speaks for is logged", re.search(r"XFORWARD .*ADDR=10\.77\.0\.9", peer.log())
+             and "10.77.0.9" in thurn.log(), lambda: thurn.log() + "\n".join(session(peer)))
+    assert "(TLSv1.3" in received(raw)
+
+
+def test_e13_server_swaks_xclient(serve, net, row):
+    thurn = serve({"trust": {"xclient": ["10.77.0.5"]}}, inside=net)
+    it = row("swaks", interop.IN)
+    done = clients.swaks("10.77.0.2", 25, BOB, ALICE, "--local-interface", "10.77.0.5", "--xclient-addr", "10.77.0.9",
+                         "--xclient-name", "there.example.net", "--xclient-helo", "there.example.net", inside=net)
+    it.ran(done.args)
+    raw = thurn.landed("alice")[0]
+    it.shows("XCLIENT: the client that it names is whom Thurn sees", "(there.example.net [10.77.0.9])"
+             in received(raw) and "[10.77.0.9]" in thurn.log(), received(raw))
+    clients.swaks("10.77.0.2", 25, BOB, ALICE, "--local-interface", "10.77.0.6", "--xclient-addr", "10.77.0.9", inside=net,
+                  expect=None)
+    it.shows("XCLIENT is not offered to others", "[10.77.0.6]" in thurn.log(), thurn.log)

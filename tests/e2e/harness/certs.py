@@ -26,11 +26,11 @@ class Authority:
         os.chmod(self.cert, 0o644)
 
     def issue(self, *names):
-        """(certificate, key) paths for these DNS names, IP or mail addresses; the first is the CN."""
+        """(certificate, key) paths for these DNS names or addresses; the first is the CN."""
         stem = os.path.join(self.folder, "+".join(names).replace("*", "any").replace(":", "_"))
         cert, key, request, ext = (stem + end for end in (".pem", ".key", ".csr", ".ext"))
         if not os.path.exists(cert):
-            san = ",".join(self._kind(name) + ":" + name for name in names)
+            san = ",".join(("IP:" if n.replace(".", "").isdigit() or ":" in n else "DNS:") + n for n in names)
             with open(ext, "w") as file:
                 file.write(f"subjectAltName={san}\n")
             _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
