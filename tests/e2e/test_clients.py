@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 
-from harness import clients, desktop, interop, letter, mailbox
+from harness import certs, clients, desktop, interop, letter, mailbox
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOGIN = "alice@example.org"
@@ -17,14 +17,17 @@ BOB = "bob@example.org"
 
 
 @pytest.fixture
-def office(serve, authority, work):
-    """A server with both kinds of submission and an account for alice; bob has a mailbox there."""
+def office(serve, authority, top):
+    """A server with both kinds of submission and an account for alice, who may also show a token or a certificate; bob
+    has a mailbox there."""
+    issuer = certs.Issuer(top)
     thurn = serve({"tls": authority.config("mail.example.org", "localhost", "127.0.0.1"),
+                   "auth": {"jwt_key": issuer.key, "jwt_audience": "thurn", "client_ca": authority.cert},
                    "listen": {"submission": ["127.0.0.1:0 tls", "127.0.0.1:0 starttls"]}}, start=False)
     thurn.command("user", "add", LOGIN, "--name", "Alice Example", stdin=PASSWORD + "\n")
     thurn.start()
     thurn.smtps, thurn.starttls = thurn.port("submission", 0), thurn.port("submission", 1)
-    thurn.ca = authority.cert
+    thurn.ca, thurn.token = authority.cert, issuer.token(LOGIN, "thurn")
     return thurn
 
 
@@ -77,25 +80,37 @@ def test_e12_client_swaks(office, work, row, how, mechanism):
     same_body(it, raw, sent)
 
 
-@ways("STARTTLS PLAIN", "SMTPS LOGIN")
-def test_e12_client_curl(office, row, how, mechanism):
+@ways("STARTTLS PLAIN", "SMTPS LOGIN", "SMTPS OAUTHBEARER", "SMTPS EXTERNAL")
+def test_e12_client_curl(office, authority, row, how, mechanism):
     it = row("curl", interop.IN)
     sent = letter.raw(LOGIN, BOB, "from curl", 1 << 20)
     scheme = "smtp" if how == "STARTTLS" else "smtps"
+    login = ["--user", f"{LOGIN}:{PASSWORD}"]
+    if mechanism == "EXTERNAL":
+        cert, key = authority.issue_client(LOGIN)
+        login = ["--user", f"{LOGIN}:", "--cert", cert, "--key", key]
+    elif "OAUTH" in mechanism:
+        login = ["--user", LOGIN, "--oauth2-bearer", office.token]
     done = clients.curl(f"{scheme}://localhost:{port(office, how)}/client.example.com", LOGIN, BOB, sent, "--ssl-reqd",
-                        "--cacert", office.ca, "--user", f"{LOGIN}:{PASSWORD}", "--login-options", f"AUTH={mechanism}",
-                        "--verbose")
-    it.ran(done.args)
+                        "--cacert", office.ca, *login, "--login-options", f"AUTH={mechanism}", "--verbose")
+    it.ran([word.replace(office.token, "TOKEN") for word in done.args])
     raw = took(office, it, how, mechanism)
     same_body(it, raw, sent)
 
 
-@ways("STARTTLS PLAIN", "SMTPS LOGIN")
-def test_e12_client_msmtp(office, work, row, how, mechanism):
+@ways("STARTTLS PLAIN", "SMTPS LOGIN", "STARTTLS SCRAM-SHA-1", "SMTPS SCRAM-SHA-256", "STARTTLS OAUTHBEARER",
+      "SMTPS XOAUTH2", "STARTTLS EXTERNAL")
+def test_e12_client_msmtp(office, authority, work, row, how, mechanism):
     it = row("msmtp", interop.IN)
     sent = letter.raw(LOGIN, BOB, "from msmtp", 1 << 20)
+    login = [f"user {LOGIN}", f'password "{PASSWORD}"']
+    if "OAUTH" in mechanism:
+        login[1] = f"passwordeval cat {written(work, 'token', office.token)}"
+    if mechanism == "EXTERNAL":
+        cert, key = authority.issue_client(LOGIN)
+        login = [f"user {LOGIN}", f"tls_cert_file {cert}", f"tls_key_file {key}"]
     done = clients.msmtp(work, "localhost", port(office, how), LOGIN, BOB, sent.replace(b"\r\n", b"\n"),
-                         f"auth {mechanism.lower()}", f"user {LOGIN}", f'password "{PASSWORD}"', "tls on",
+                         f"auth {mechanism.lower()}", *login, "tls on",
                          f"tls_starttls {'on' if how == 'STARTTLS' else 'off'}", f"tls_trust_file {office.ca}")
     it.ran(done.args)
     it.ran(f"msmtprc: auth {mechanism.lower()}; tls_starttls {'on' if how == 'STARTTLS' else 'off'}")
@@ -124,13 +139,13 @@ def test_e12_client_smtplib(office, authority, row, how, mechanism):
     same_body(it, raw, sent)
 
 
-@ways("STARTTLS PLAIN", "SMTPS LOGIN")
+@ways("STARTTLS PLAIN", "SMTPS LOGIN", "SMTPS XOAUTH2")
 def test_e12_client_nodemailer(office, build, row, how, mechanism):
     it = row("nodemailer", interop.IN)
     sent = letter.raw(LOGIN, BOB, "from nodemailer", 1 << 20)
     argv = ["node", os.path.join(HERE, "node", "send.js"), how, str(port(office, how)), mechanism, LOGIN, BOB]
     done = clients.run(argv, sent, env={**os.environ, "NODE_PATH": os.path.join(build, "peers/node/node_modules"),
-                                        "NODE_EXTRA_CA_CERTS": office.ca, "SECRET": PASSWORD})
+                                        "NODE_EXTRA_CA_CERTS": office.ca, "SECRET": office.token if mechanism == "XOAUTH2" else PASSWORD})
     it.ran(argv)
     raw = took(office, it, how, mechanism)
     it.shows("SIZE, 8BITMIME", re.search(rf"MAIL FROM:<{LOGIN}>(?=.* SIZE=\d+).* BODY=8BITMIME", done.stdout), done.stdout[:3000])
@@ -153,7 +168,7 @@ def same_parts(row, raw, text, file, claim="text with dots, 8-bit, long lines"):
 TEXT = letter.BODY.replace(b"\r\n", b"\n")
 
 
-@ways("STARTTLS PLAIN", "SMTPS LOGIN")
+@ways("STARTTLS PLAIN", "SMTPS LOGIN", "STARTTLS SCRAM-SHA-256", "SMTPS OAUTHBEARER")
 def test_e12_client_mutt(office, work, row, how, mechanism):
     it = row("mutt", interop.IN)
     scheme = "smtp" if how == "STARTTLS" else "smtps"
@@ -161,7 +176,7 @@ def test_e12_client_mutt(office, work, row, how, mechanism):
 set from="{LOGIN}" realname="Alice" use_envelope_from=yes copy=no folder="{work}" record="" charset=utf-8
 set smtp_url="{scheme}://alice%40example.org@localhost:{port(office, how)}/" smtp_pass="{PASSWORD}"
 set smtp_authenticators="{mechanism.lower()}" ssl_starttls=yes ssl_force_tls=yes ssl_ca_certificates_file="{office.ca}"
-set certificate_file="{office.ca}"
+set certificate_file="{office.ca}" smtp_oauth_refresh_command="echo {office.token}"
 """)
     file = letter.attachment()
     argv = ["mutt", "-n", "-F", rc, "-s", "from mutt", "-a", written(work, "file.bin", file), "--", BOB]
@@ -172,18 +187,19 @@ set certificate_file="{office.ca}"
     same_parts(it, raw, TEXT.decode(), file)
 
 
-@ways("STARTTLS PLAIN", "SMTPS LOGIN")
+@ways("STARTTLS PLAIN", "SMTPS LOGIN", "STARTTLS XOAUTH2")
 def test_e12_client_s_nail(office, work, row, how, mechanism):
     it = row("s-nail", interop.IN)
     scheme = "smtp" if how == "STARTTLS" else "smtps"
     file = letter.attachment()
-    settings = [f"mta={scheme}://alice%40example.org:{PASSWORD}@localhost:{port(office, how)}",
-                f"smtp-auth={mechanism.lower()}", f"from={LOGIN}", f"tls-ca-file={office.ca}", "tls-verify=strict",
+    secret, word = (office.token, "oauthbearer") if mechanism == "XOAUTH2" else (PASSWORD, mechanism.lower())
+    settings = [f"mta={scheme}://alice%40example.org:{secret}@localhost:{port(office, how)}",
+                f"smtp-auth={word}", f"from={LOGIN}", f"tls-ca-file={office.ca}", "tls-verify=strict",
                 "ttycharset=utf-8", "sendwait", "v15-compat"] + (["smtp-use-starttls"] if how == "STARTTLS" else [])
     argv = ["s-nail", "-:/", *(word for s in settings for word in ("-S", s)), "-s", "from s-nail", "-a",
             written(work, "file.bin", file), BOB]
     clients.run(argv, TEXT, env={**os.environ, "HOME": work, "LC_ALL": "C.UTF-8"})
-    it.ran(argv)
+    it.ran([word.replace(office.token, "TOKEN") for word in argv])
     raw = took(office, it, how, mechanism)
     same_parts(it, raw, TEXT.decode(), file)
 
@@ -226,3 +242,28 @@ def test_e12_client_claws(office, work, row, closing, how, mechanism):
     it.ran(claws.command)
     raw = took(office, it, how, mechanism)
     same_parts(it, raw, text, file, "text with dots and 8-bit, from its window (Xvfb), sent by ctrl+Return")
+
+
+def gsasl(office, mechanism, *more):
+    argv = ["gsasl", "--client", "--smtp", "--starttls", "--mechanism", mechanism, "--authentication-id", LOGIN,
+            "--password", PASSWORD, "--x509-ca-file", office.ca, *more, f"--connect=localhost:{office.starttls}"]
+    return clients.run(argv, "", expect=None)
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"])
+def test_e11_server_gsasl(office, row, mechanism):
+    """gsasl signs in and does no more, but with the channel binding that no mail program here knows."""
+    it = row("gsasl", interop.IN)
+    done = gsasl(office, mechanism, *([] if "PLUS" in mechanism else ["--no-cb"]))
+    it.ran(done.args)
+    it.shows("STARTTLS", done.returncode == 0 and "STARTTLS" in done.stdout, done.stdout + done.stderr)
+    it.shows(f"AUTH {mechanism}", "235 2.7.0" in done.stdout, done.stdout)
+
+
+def test_e11_server_gsasl_downgrade(office, row):
+    """RFC 5802 section 6: a client that could bind, and was shown no -PLUS, has somebody in between."""
+    it = row("gsasl", interop.IN)
+    done = gsasl(office, "SCRAM-SHA-256")
+    it.ran(done.args)
+    it.shows("SCRAM-SHA-256 of a client that could bind is refused where -PLUS was offered",
+             done.returncode != 0 and "235" not in done.stdout and "SCRAM-SHA-256-PLUS" in done.stdout, done.stdout)

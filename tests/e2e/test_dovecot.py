@@ -2,10 +2,11 @@
 """Dovecot beside Thurn: mailboxes by LMTP, logins by its auth socket (L5, E11, E14)."""
 
 import os
+import re
 
 import pytest
 
-from harness import dovecot, interop, letter, mailbox, wait
+from harness import clients, dovecot, interop, letter, mailbox, wait
 
 
 @pytest.fixture
@@ -35,3 +36,25 @@ def test_l5_dovecot_lmtp(serve, make_dovecot, row):
              thurn.logged(r"to=<gone@example\.com>.*status=bounced"))
     thurn.logged(r"to=<bob@example\.com>.*status=sent")
     thurn.queue_empty()
+
+
+LOGIN, PASSWORD = "alice@example.org", "correct-horse-1"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"])
+def test_e11_server_dovecot_sasl(serve, make_dovecot, authority, work, row, mechanism):
+    peer = make_dovecot(users=[(LOGIN, PASSWORD)], mechanisms="plain login scram-sha-1 scram-sha-256")
+    it = row("Dovecot", interop.BOTH)
+    thurn = serve({"tls": authority.config("mail.example.org", "localhost"), "auth": {"via": f"dovecot:{peer.auth}"},
+                   "listen": {"submission": ["127.0.0.1:0 starttls"]}})
+    it.ran(f'{" ".join(peer.command)}, [auth] via = "dovecot:DIR/dovecot/auth"')
+    sent = letter.raw(LOGIN, "bob@example.org", "by Dovecot's leave")
+    settings = [f"auth {mechanism.lower()}", f"user {LOGIN}", "tls on", "tls_starttls on", f"tls_trust_file {authority.cert}"]
+    for password, code in (("wrong", 77), (PASSWORD, 0)):
+        done = clients.msmtp(work, "localhost", thurn.port("submission"), LOGIN, "bob@example.org", sent, *settings,
+                             f'password "{password}"', expect=code)
+    it.ran(done.args)
+    thurn.landed("bob")
+    it.shows(f"AUTH {mechanism} of msmtp, answered by its auth socket; a wrong password is refused",
+             f"sasl_method={mechanism}, sasl_username={LOGIN}" in thurn.log()
+             and re.search(r"\(?alice@example\.org.*([Pp]assword mismatch|[Aa]uth.* fail|Invalid)", peer.log()), lambda: peer.log())

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import interop, letter, mailbox, servers, wait
+from harness import clients, interop, letter, mailbox, servers, wait
 from harness.dialogue import Dialogue
 
 RECORDS = ["mail.example.org. A 10.77.0.2", "example.org. MX 10 mail.example.org.",
@@ -58,12 +58,19 @@ def session(peer):
     return sessions(peer)[-1]
 
 
+def session_with(peer, address, greeting="220"):
+    """The last session of this greeting with a RCPT for the address."""
+    found = [one for one in sessions(peer) if one[0].startswith(greeting)
+             and any(re.match(r"(?i)RCPT TO: ?" + re.escape(address), line) for line in one)]
+    return found[-1] if found else []
+
+
 def shows_extensions(it, lines, words):
     """A claim for each word that one of the two put to use in these lines."""
     text = "\n".join(lines)
     used = {"STARTTLS": r"^STARTTLS\n220", "SIZE": r"^MAIL .* SIZE=\d+", "8BITMIME": r"^MAIL .* BODY=8BITMIME",
-            "PIPELINING": r"^(MAIL .*\nRCPT|RCPT .*\n(DATA|BDAT|RCPT))", "CHUNKING": r"^BDAT \d+", "DSN": r"^RCPT .* NOTIFY=SUCCESS",
-            "SMTPUTF8": r"^MAIL .* SMTPUTF8"}
+            "PIPELINING": r"^(MAIL .*\nRCPT|RCPT .*\n(DATA|BDAT|RCPT))", "CHUNKING": r"^BDAT \d+",
+            "DSN": r"^RCPT .* NOTIFY=SUCCESS", "SMTPUTF8": r"^MAIL .* SMTPUTF8"}
     for word in words.split():
         it.shows(word, re.search(used[word], text, re.M | re.I), text)
 
@@ -153,3 +160,102 @@ def test_e6_server_smtputf8(both, net, row, kind):
     it.shows("recipient and header in UTF-8 as they were", f"Subject: Gr\u00fc\u00dfe\n".encode() in mailbox.unix(raw), repr(raw))
     assert "with UTF8SMTPS id" in received(raw), received(raw)
     thurn.queue_empty()
+
+
+def report_for(raw, recipient):
+    """The fields of this recipient in a delivery report."""
+    _, blocks = mailbox.delivery_status(raw)
+    [one] = [block for block in blocks if recipient in (block["Original-Recipient"] or block["Final-Recipient"])]
+    return one
+
+
+@pytest.mark.parametrize("kind", ["Postfix", "Sendmail"])
+def test_e7_client_dsn(both, row, kind):
+    peer, thurn = both(kind)
+    it = row(kind, interop.OUT)
+    it.ran(f"{' '.join(peer.command)}, the MX of example.com")
+    with thurn.dial() as talk:
+        send(talk, ALICE, BOB, letter.raw(ALICE, BOB), " BODY=8BITMIME RET=HDRS ENVID=QQ314159",
+             f" NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;{BOB}")
+    [report] = thurn.landed("alice")
+    shows_extensions(it, session_with(peer, f"<{BOB}>"), "DSN")
+    action = {"Postfix": "delivered", "Sendmail": "relayed"}[kind]  # to Sendmail a mailbox behind a program is not its own
+    it.shows("its report of success comes back", report_for(report, BOB)["Action"].startswith(action), report)
+    assert mailbox.delivery_status(report)[0]["Original-Envelope-Id"] == "QQ314159"
+    thurn.queue_empty()
+
+
+@pytest.mark.parametrize("kind", ["Postfix", "Sendmail"])
+def test_e7_server_dsn(both, net, row, kind):
+    peer, thurn = both(kind)
+    it = row(kind, interop.IN)
+    it.ran(f"{' '.join(peer.command)}, Thurn the MX of example.org")
+    with net.entered():
+        talk = Dialogue(servers.HOST, 25)
+    with talk:
+        send(talk, BOB, ALICE, letter.raw(BOB, ALICE), " BODY=8BITMIME RET=HDRS ENVID=QQ314159",
+             f" NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;{ALICE}")
+    first(thurn.maildir("alice"), lambda: peer.log()[-4000:] + thurn.log())
+    shows_extensions(it, session_with(peer, f"<{ALICE}>", "220 mail.example.org"), "DSN")
+    report = first(peer.maildir("bob"), lambda: peer.log()[-4000:] + thurn.log())
+    it.shows("Thurn's report of success reaches the sender there", report_for(report, ALICE)["Action"] == "delivered", report)
+    assert mailbox.delivery_status(report)[0]["Original-Envelope-Id"] == "QQ314159"
+    thurn.queue_empty()
+
+
+def test_e14_server_postfix_lmtp(serve, net, dns, authority, work, build, closing, row, root):
+    dns(RECORDS)
+    peer = closing(servers.start("Postfix", build, work, net, authority, relay_domains="example.org",
+                                 transport_maps="inline:{ example.org=lmtp:inet:10.77.0.2:24 }"))
+    thurn = serve({"listen": {"lmtp": ["10.77.0.2:24"]}}, inside=net)
+    it = row("Postfix", interop.IN)
+    it.ran(f"{' '.join(peer.command)}, transport_maps = inline:{{ example.org=lmtp:inet:10.77.0.2:24 }}")
+    sent = letter.raw(BOB, ALICE, "by LMTP", 1 << 20)
+    with net.entered():
+        talk = Dialogue(servers.HOST, 25)
+    with talk:
+        talk.ehlo()
+        talk.cmd(f"MAIL FROM:<{BOB}> BODY=8BITMIME", 250)
+        for recipient in (ALICE, "bob@example.org", "nobody@example.org"):
+            talk.cmd(f"RCPT TO:<{recipient}>", 250)
+        talk.cmd("DATA", 354)
+        talk.send(re.sub(rb"(?m)^\.", b"..", sent) + b".\r\n")
+        talk.read(250)
+        talk.quit()
+    for user in ("alice", "bob"):
+        raw = first(thurn.maildir(user), lambda: peer.log()[-4000:] + thurn.log())
+        it.shows("LMTP", "with LMTP id" in received(raw), received(raw))
+        same_body(it, raw, sent)
+    it.shows("one reply a recipient: two are taken, one is refused",
+             peer.logged(r"to=<alice@example\.org>.*status=sent") and peer.logged(r"to=<bob@example\.org>.*status=sent")
+             and peer.logged(r"to=<nobody@example\.org>.*status=bounced \(host .* said: 550"))
+    thurn.queue_empty()
+
+
+def test_e13_server_postfix_xforward(both, net, row):
+    peer, thurn = both("Postfix", {"trust": {"xforward": [servers.HOST]}}, smtp_send_xforward_command="yes",
+                       smtpd_authorized_xforward_hosts="10.77.0.0/24", relayhost="[10.77.0.2]")
+    it = row("Postfix", interop.IN)
+    it.ran(f"{' '.join(peer.command)}, smtp_send_xforward_command = yes")
+    with net.entered():
+        talk = Dialogue(servers.HOST, 25, source=("10.77.0.9", 0))
+    with talk:
+        send(talk, BOB, ALICE, letter.raw(BOB, ALICE))
+    raw = first(thurn.maildir("alice"), lambda: peer.log()[-4000:] + thurn.log())
+    it.shows("XFORWARD: the client that it speaks for is logged", re.search(r"XFORWARD .*ADDR=10\.77\.0\.9", peer.log())
+             and "10.77.0.9" in thurn.log(), lambda: thurn.log() + "\n".join(session(peer)))
+    assert "(TLSv1.3" in received(raw)
+
+
+def test_e13_server_swaks_xclient(serve, net, row):
+    thurn = serve({"trust": {"xclient": ["10.77.0.5"]}}, inside=net)
+    it = row("swaks", interop.IN)
+    done = clients.swaks("10.77.0.2", 25, BOB, ALICE, "--local-interface", "10.77.0.5", "--xclient-addr", "10.77.0.9",
+                         "--xclient-name", "there.example.net", "--xclient-helo", "there.example.net", inside=net)
+    it.ran(done.args)
+    raw = thurn.landed("alice")[0]
+    it.shows("XCLIENT: the client that it names is whom Thurn sees", "(there.example.net [10.77.0.9])"
+             in received(raw) and "[10.77.0.9]" in thurn.log(), received(raw))
+    clients.swaks("10.77.0.2", 25, BOB, ALICE, "--local-interface", "10.77.0.6", "--xclient-addr", "10.77.0.9", inside=net,
+                  expect=None)
+    it.shows("XCLIENT is not offered to others", "[10.77.0.6]" in thurn.log(), thurn.log)

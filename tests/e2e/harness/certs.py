@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: ISC
 """A throw-away certificate authority and the server certificates that the tests need, made with openssl(1)."""
 
+import base64
+import json
 import os
 import ssl
 import subprocess
+import time
 
 from . import account
 
@@ -51,6 +54,12 @@ class Authority:
                      "-extfile", ext, "-out", cert)
         return cert, key
 
+    @staticmethod
+    def _kind(name):
+        if "@" in name:
+            return "email"
+        return "IP" if name.replace(".", "").isdigit() or ":" in name else "DNS"
+
     def config(self, *names):
         """The [tls] table of a Thurn with this name."""
         cert, key = self.issue(*names)
@@ -63,3 +72,26 @@ class Authority:
 
     def client_context(self):
         return ssl.create_default_context(cafile=self.cert)
+
+
+class Issuer:
+    """Signs access tokens (JWT, RS256); `key` is the file with its public key."""
+
+    def __init__(self, folder):
+        self._private, self.key = os.path.join(folder, "issuer.key"), os.path.join(folder, "issuer.pem")
+        _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self._private)
+        _openssl("pkey", "-in", self._private, "-pubout", "-out", self.key)
+        os.chmod(self.key, 0o644)
+
+    @staticmethod
+    def _part(octets):
+        return base64.urlsafe_b64encode(octets).rstrip(b"=")
+
+    def token(self, login, audience):
+        now = int(time.time())
+        claims = {"iss": "https://issuer.example", "aud": audience, "sub": login, "email": login, "iat": now - 10,
+                  "nbf": now - 10, "exp": now + 3600}
+        signed = self._part(b'{"alg":"RS256","typ":"JWT"}') + b"." + self._part(json.dumps(claims).encode())
+        made = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self._private], input=signed, check=True,
+                              capture_output=True, timeout=60).stdout
+        return (signed + b"." + self._part(made)).decode()
