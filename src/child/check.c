@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "child/child.h"
 
+#include "crypt/crypt.h"
+
 #define WORDS_MAX 8192
+#define KEYS_FILE_MAX (64u * 1024)
 #define ALIASES_CHECKED_MAX 100000u
 #define ALIAS_ASKS_MAX 10000
 
@@ -50,6 +53,49 @@ static void check_keys(struct check *c)
         if (o->cert.len > 0)
             check_pair(c, (struct tls_pair){SLICE_NONE, o->cert, o->key});
     }
+}
+
+static void check_client_ca(struct check *c)
+{
+    char memory[WORDS_MAX];
+    buf why;
+    struct tls_server *server = NULL;
+    const struct conf_tls *t = c->conf->tls;
+    struct tls_pair pair = {SLICE_NONE, t->cert, t->key};
+    buf_init_fixed(&why, memory, sizeof memory);
+    if (tls_server_open(&pair, 1, SLICE_NONE, &server, &why) != ERR_OK)
+        return; /* which check_pair has said */
+    enum err e = tls_server_ask_clients(server, c->conf->auth.client_ca, &why);
+    if (e != ERR_OK)
+        fail(c, why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
+    tls_server_close(&server);
+}
+
+static void check_token_keys(struct check *c)
+{
+    char memory[WORDS_MAX];
+    buf pem, why;
+    struct crypt_keys *keys = NULL;
+    buf_init(&pem, KEYS_FILE_MAX);
+    buf_init_fixed(&why, memory, sizeof memory);
+    buf_printf(&why, "jwt_key %.*s: ", SLICE_ARG(c->conf->auth.jwt_key));
+    enum err e = os_file_read(AT_FDCWD, c->conf->auth.jwt_key, &pem);
+    if (e != ERR_OK)
+        buf_append(&why, slice_str(err_text(e)));
+    else
+        e = crypt_keys_open(buf_slice(&pem), &keys, &why);
+    if (e != ERR_OK)
+        fail(c, buf_slice(&why));
+    crypt_keys_close(&keys);
+    buf_deinit(&pem);
+}
+
+static void check_auth(struct check *c)
+{
+    if (c->conf->auth.client_ca.len > 0 && c->conf->tls_count > 0)
+        check_client_ca(c);
+    if (c->conf->auth.jwt_key.len > 0)
+        check_token_keys(c);
 }
 
 static void check_open_relay(struct check *c)
@@ -161,6 +207,7 @@ enum err child_check_conf(const struct conf *conf, buf *messages)
 {
     struct check c = {.conf = conf, .messages = messages};
     check_keys(&c);
+    check_auth(&c);
     if (!conf->development)
         check_open_relay(&c);
     check_all_aliases(&c);

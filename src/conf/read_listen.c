@@ -93,6 +93,10 @@ static void check_peers(struct reader *r, const struct toml_node *node, const st
         messages_error(&r->m, node->place,
                        "\"proxy\" in \"%.*s\" needs [trust] with proxy = [...]: the addresses of the load balancers",
                        SLICE_ARG(listener->text));
+    /* RFC 2033 section 5 */
+    if (listener->role == CONF_LISTEN_LMTP && listener->port == 25)
+        messages_error(&r->m, node->place, "lmtp on \"%.*s\": port 25 is SMTP's, LMTP must not be spoken there",
+                       SLICE_ARG(listener->text));
     if (listener->role == CONF_LISTEN_LMTP && !local && !listener->proxy)
         messages_warn(&r->m, node->place,
                       "lmtp on \"%.*s\" is for local software: keep strangers from it, they belong on mx",

@@ -183,7 +183,7 @@ static void limit(struct play *p, slice text)
     } else if (slice_equal(name, SLICE("vrfy"))) {
         p->vrfy = slice_equal(word, SLICE("any"));
     } else if (slice_equal(name, SLICE("expn"))) {
-        p->expn = slice_equal(word, SLICE("any"));
+        p->expn = p->options.expn = slice_equal(word, SLICE("any"));
     } else if (slice_equal(name, SLICE("etrn"))) {
         p->options.etrn = slice_equal(word, SLICE("any"));
     } else if (slice_equal(name, SLICE("strict_paths"))) {

@@ -46,6 +46,11 @@ static bool offered_etrn(const struct smtp_server *s)
     return s->o->etrn;
 }
 
+static bool offered_expn(const struct smtp_server *s)
+{
+    return s->o->expn;
+}
+
 static bool offered_xclient(const struct smtp_server *s)
 {
     return s->permits & SMTP_PERMIT_XCLIENT;
@@ -217,6 +222,7 @@ static const struct smtp_extension extensions[SMTP_EXTENSION_COUNT] = {
                          "a message may have (RFC 9422)."),
                      .arguments = arguments_limits, .client = {.learn = smtp_offer_limits}},
     [SMTP_ETRN] = {ROW("ETRN", offered_etrn, "")},
+    [SMTP_EXPN] = {ROW("EXPN", offered_expn, "")},
     [SMTP_XCLIENT] = {ROW("XCLIENT", offered_xclient, ""), .arguments = arguments_xclient},
     [SMTP_XFORWARD] = {ROW("XFORWARD", offered_xforward, ""), .arguments = arguments_xforward},
     [SMTP_XTAG] = {ROW("XTAG", offered_xtag,

@@ -24,6 +24,7 @@ enum smtp_extension_id {
     SMTP_REQUIRETLS,
     SMTP_LIMITS,
     SMTP_ETRN,
+    SMTP_EXPN,
     SMTP_XCLIENT,
     SMTP_XFORWARD,
     SMTP_XTAG,

@@ -37,6 +37,7 @@ struct smtp_server_options {
     bool bare_newline_reject;   /* else bare LF becomes CRLF and a stray CR a space */
     bool lmtp; /* RFC 2033: LHLO instead of HELO and EHLO; after the content a reply for each recipient taken */
     bool etrn; /* offered */
+    bool expn; /* EXPN may say more than 252: EHLO lists it (RFC 5321 section 3.5.2) */
     int64_t
         future_release_max_s; /* FUTURERELEASE (RFC 4865), offered to who may relay (smtp_server_trust); 0 not at all */
     int64_t deliver_by_min_s; /* DELIVERBY (RFC 2852): least by-time of mode R; 0 any, below 0: not offered */

@@ -5,11 +5,12 @@
 
 enum { HELP_MAX = 2048 };
 
-/* A verb that belongs to an extension is there when that is. */
+/* A verb that belongs to an extension is there when that is; but EXPN, which always answers, at least with 252. */
 static bool is_listed(const struct smtp_server *s, const struct smtp_verb *verb)
 {
     const struct smtp_extension *x = smtp_extension_find(verb->name);
-    return verb->help.len > 0 && (!verb->known || verb->known(s)) && (!x || x->offered(s));
+    bool there = !x || x == smtp_extension_at(SMTP_EXPN) || x->offered(s);
+    return verb->help.len > 0 && (!verb->known || verb->known(s)) && there;
 }
 
 static void append_overview(const struct smtp_server *s, buf *b)

@@ -151,6 +151,16 @@ def test_e6_server_smtputf8(serve):
     assert "to=<jürgen@xn--bcher-kva.example>" in thurn.log()
 
 
+def test_e6_server_vrfy(serve):
+    thurn = serve({"domain": {"example.org": {"users": ["alice", "bob", "jürgen"]}}, "limits": {"vrfy": "any"}})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.cmd("VRFY jürgen@example.org", 553)
+        assert "jürgen@example.org" in talk.cmd("VRFY ju\u0308rgen@example.org SMTPUTF8", 250).text
+        talk.cmd("VRFY zoë@example.org SMTPUTF8", 550)
+        talk.cmd("VRFY bob", 250)
+
+
 def test_e6_server_a_domain_that_is_no_name(serve):
     thurn = serve()
     with thurn.dial() as talk:

@@ -95,6 +95,7 @@
 {HEAD "[listen]\nmx = [\"*:25 proxy\"]\n", "t.toml:4:7: error: \"proxy\" in \"*:25 proxy\" needs [trust] with proxy = [...]: the addresses of the load balancers", NULL},
 {HEAD "[listen]\nmx = [\"*:25 prxy\"]\n", "t.toml:4:7: error: \"prxy\" behind the address must be \"tls\", \"starttls\" or \"proxy\"", "proxy"},
 {HEAD "[trust]\nproxy = [\"10.0.0.9\"]\n[listen]\nlmtp = [\"unix:/run/x proxy\"]\n", "t.toml:6:9: error: \"proxy\" in \"unix:/run/x proxy\" has no meaning: a unix socket's peer has no address", NULL},
+{HEAD "[listen]\nlmtp = [\"127.0.0.1:25\"]\n", "t.toml:4:9: error: lmtp on \"127.0.0.1:25\": port 25 is SMTP's, LMTP must not be spoken there", NULL},
 {HEAD "[listen]\nlmtp = [\"127.0.0.1:24 tls\"]\n", "t.toml:4:9: error: \"127.0.0.1:24 tls\" needs a certificate: [tls] with cert and key", NULL},
 {HEAD "[listen]\nmx = [\"*:24\"]\nlmtp = [\"127.0.0.1:24\"]\n", "t.toml:5:9: error: \"127.0.0.1:24\" in \"lmtp\" is taken already by \"*:24\" in \"mx\"", NULL},
 {HEAD "[trust]\nproxy = \"10.0.0.9\"\n", "t.toml:4:9: error: \"proxy\" must be an array of strings, not a string", NULL},

@@ -9,7 +9,7 @@
 #include "sasl/sasl.h"
 #include "sched/sched.h"
 
-#define EXCHANGES_MAX 4096u
+#define EXCHANGES_MAX 16384u
 #define LOGIN_WORDS_MAX 256u
 
 struct checks;

@@ -58,7 +58,8 @@ void header_mend(buf *out, slice content, const struct header_added *add)
         date = date || slice_equal_nocase(f.name, SLICE("Date"));
         message_id = message_id || slice_equal_nocase(f.name, SLICE("Message-ID"));
         from = from || slice_equal_nocase(f.name, SLICE("From"));
-        if (!slice_equal_nocase(f.name, SLICE("Bcc")))
+        /* A Return-Path is for who delivers (RFC 5321 section 4.4): mail that begins its way here has none yet. */
+        if (!slice_equal_nocase(f.name, SLICE("Bcc")) && !slice_equal_nocase(f.name, SLICE("Return-Path")))
             buf_append(out, f.whole);
     }
     add_missing(out, add, date, message_id, from);

@@ -56,6 +56,8 @@ static void trusted_mail_is_mended(void **state)
          "From: x@y\r\nDate: now\r\nMessage-ID: <1@y>\r\n\r\nDate: text\r\n"},
         {"bcc: s@y,\r\n t@y\r\nFrom: x@y\r\nDate: now\r\nMessage-ID: <1@y>\r\nBCC: u@y\r\n\r\n",
          "From: x@y\r\nDate: now\r\nMessage-ID: <1@y>\r\n\r\n"},
+        {"Return-Path: <old@y>\r\nFrom: x@y\r\nDate: now\r\nMessage-ID: <1@y>\r\n\r\n",
+         "From: x@y\r\nDate: now\r\nMessage-ID: <1@y>\r\n\r\n"},
         {"Date: now\r\nMessage-ID: <1@y>\r\nno field\r\n",
          "Date: now\r\nMessage-ID: <1@y>\r\nFrom: a@b.example\r\n\r\nno field\r\n"},
         {"From: x@y\r\nMessage-ID: <1@y>\r\n\r\n",

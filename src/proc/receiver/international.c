@@ -27,15 +27,14 @@ enum err international_sender(struct arena *arena, struct address *path)
     return is_ascii(path->domain) ? ERR_OK : convert(arena, idna_to_ascii, &path->domain);
 }
 
-enum status international_recipient(struct session *s, struct address *path)
+enum status international_recipient(const struct receiver *r, struct arena *arena, struct address *path)
 {
-    struct arena *arena = &s->transaction->arena;
     if (international_sender(arena, path) != ERR_OK)
         return STATUS_BAD_PATH_RECIPIENT;
     if (is_ascii(path->local))
         return STATUS_OK;
-    slice name = path->domain.len > 0 ? path->domain : s->r->conf->route.origin;
-    const struct route_domain *own = route_domain_find(s->r->routes, name);
+    slice name = path->domain.len > 0 ? path->domain : r->conf->route.origin;
+    const struct route_domain *own = route_domain_find(r->routes, name);
     if (!own)
         return STATUS_OK;
     if (own->ascii_only)

@@ -88,6 +88,7 @@ static struct smtp_server_options options_of(const struct receiver *r, const str
                                     .command_timeout_ms = l->command_timeout_ms,
                                     .data_timeout_ms = l->data_timeout_ms,
                                     .etrn = l->etrn != CONF_QUERY_NONE,
+                                    .expn = l->expn != CONF_QUERY_NONE,
                                     .future_release_max_s = l->future_release_s,
                                     .strict_paths = l->strict_paths,
                                     .bare_newline_reject = l->bare_newline_reject};
@@ -98,7 +99,8 @@ static struct smtp_server_options options_of(const struct receiver *r, const str
     if (c->role == CONF_LISTEN_SUBMISSION) {
         o.auth_mechanisms = SLICE("PLAIN LOGIN"); /* before TLS, where none of them is taken; then see auth_offer */
         o.auth_required = true;
-        o.auth_plaintext_ok = r->conf->auth.plaintext_on_loopback && c->tls != CONF_TLS_IMPLICIT &&
+        /* behind a proxy the client is not where the connection comes from */
+        o.auth_plaintext_ok = r->conf->auth.plaintext_on_loopback && c->tls != CONF_TLS_IMPLICIT && !c->proxy &&
                               (c->unix_path.len > 0 || is_loopback(fd));
     }
     return o;

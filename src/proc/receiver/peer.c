@@ -60,6 +60,7 @@ static enum status take_address(struct session *s, const uint8_t *ip, uint8_t ip
 static void take_login(struct session *s, slice login)
 {
     auth_forget(s);
+    auth_offer(s);
     if (login.len == 0 || login.len > RECEIVER_NAME_MAX)
         return;
     if (!s->claimed_login)

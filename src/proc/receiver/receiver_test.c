@@ -649,6 +649,20 @@ static void e7_server_what_is_to_be_told_goes_with_each_recipient(void **state)
     client_close(c);
 }
 
+/* RFC 4954 section 6 */
+static void e11_server_trouble_of_our_own_is_a_454(void **state)
+{
+    (void)state;
+    struct client *c = client_open(SUBMISSION);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    h.mute = true;
+    talk(c, "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQBzZXNhbWU=\r\n", "454 4.7.0");
+    h.mute = false;
+    talk(c, "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQBzZXNhbWU=\r\n", "235 2.7.0");
+    client_close(c);
+}
+
 static void users_sign_in_and_write_as_themselves(void **state)
 {
     (void)state;
@@ -1119,6 +1133,7 @@ int main(void)
         IN_A_HOUSE(a_silent_lookup_is_a_451),
         IN_A_HOUSE(a_list_gets_a_copy_of_its_own),
         IN_A_HOUSE(e7_server_what_is_to_be_told_goes_with_each_recipient),
+        IN_A_HOUSE(e11_server_trouble_of_our_own_is_a_454),
         IN_A_HOUSE(users_sign_in_and_write_as_themselves),
         IN_A_HOUSE(e11_server_auth_is_the_rfcs),
         IN_A_HOUSE(e11_server_never_offers_auth_to_strangers),

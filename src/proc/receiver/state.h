@@ -301,8 +301,8 @@ must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcp
 /* international.c */
 /* The domain in A-labels; what is changed is in the arena. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM. */
 must_check enum err international_sender(struct arena *arena, struct address *path);
-/* The same for a recipient of the transaction, whose local part becomes normal where it is ours. STATUS_OK, ASCII_ONLY, BAD_PATH_RECIPIENT. */
-enum status international_recipient(struct session *s, struct address *path);
+/* The same for a recipient, whose local part becomes normal where it is ours. STATUS_OK, ASCII_ONLY, BAD_PATH_RECIPIENT. */
+enum status international_recipient(const struct receiver *r, struct arena *arena, struct address *path);
 
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */

@@ -136,7 +136,7 @@ static enum status rcpt_begin(struct session *s, const struct smtp_server_event 
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
     struct address path = e->path;
-    enum status status = international_recipient(s, &path);
+    enum status status = international_recipient(r, &t->arena, &path);
     address_print(&b, path);
     if (arena_copy(&t->arena, buf_slice(&b), &t->rcpt) != ERR_OK || parameters_rcpt(t, e->rcpt) != ERR_OK ||
         r->transaction_bytes > RECEIVER_ARENAS_MAX)

@@ -150,16 +150,19 @@ static void step(struct session *s)
     }
 }
 
-static enum err read_argument(struct verify *v, slice argument)
+/* The engine lets UTF-8 through where the client has said SMTPUTF8 (RFC 6531 section 3.1). */
+static enum err read_argument(const struct receiver *r, struct verify *v, slice argument)
 {
     slice copy, rest, name;
     enum err e = arena_copy(&v->arena, slice_trim(argument), &copy);
     if (e != ERR_OK)
         return e;
-    e = address_parse_path(copy, ADDRESS_BARE_PATH | ADDRESS_NO_DOMAIN, &v->arena, &v->address, &rest);
+    e = address_parse_path(copy, ADDRESS_BARE_PATH | ADDRESS_NO_DOMAIN | ADDRESS_UTF8, &v->arena, &v->address, &rest);
     if (e != ERR_OK || rest.len > 0)
         e = address_parse_mailbox(copy, &v->arena, &name, &v->address);
     v->bare = e == ERR_OK && v->address.domain.len == 0;
+    if (e == ERR_OK && international_recipient(r, &v->arena, &v->address) != STATUS_OK)
+        e = ERR_SYNTAX;
     return e;
 }
 
@@ -176,7 +179,7 @@ void verify_begin(struct session *s, slice argument, bool expand)
     v->expand = expand;
     arena_init(&v->arena, ARENA_MAX);
     buf_init(&v->text, TEXT_MAX);
-    enum err e = read_argument(v, argument);
+    enum err e = read_argument(s->r, v, argument);
     bool foreign = e == ERR_OK && !v->bare && !route_domain_find(s->r->routes, v->address.domain);
     struct verdict verdict = status_verdict(foreign ? cannot : STATUS_BAD_PATH_RECIPIENT);
     if (e != ERR_OK || foreign)

@@ -54,6 +54,12 @@ class Authority:
                      "-extfile", ext, "-out", cert)
         return cert, key
 
+    @staticmethod
+    def _kind(name):
+        if "@" in name:
+            return "email"
+        return "IP" if name.replace(".", "").isdigit() or ":" in name else "DNS"
+
     def config(self, *names):
         """The [tls] table of a Thurn with this name."""
         cert, key = self.issue(*names)
