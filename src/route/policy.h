@@ -10,7 +10,7 @@ struct route_session {
     uint8_t ip[16];
     uint8_t ip_len; /* 0: local socket */
     bool local_socket;
-    bool own_only; /* never trusted by its address: an LMTP listener takes mail for our domains and no other */
+    bool own_only; /* never trusted by its address: an LMTP listener takes mail for our domains and no other, and the address may be that of a proxy that does not say for whom it speaks */
     slice login;   /* "alice@example.org" when signed in, else empty */
 };
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import mailbox, wait
-from harness.dialogue import Dialogue
+from harness.dialogue import Closed, Dialogue
 
 HELD = {"domain": {"rest.example": {"deliver": "hold:", "users": "any"}}}
 LETTER = b"Subject: hello\r\n\r\nhello\r\n"
@@ -88,7 +88,11 @@ def test_threat_bdat_with_a_malformed_size(serve, size):
     thurn = serve()
     with thurn.dial() as talk:
         begin(talk, "bob@example.org")
-        assert talk.cmd(f"BDAT {size}").code in (421, 501, 552)
+        talk.send(f"BDAT {size}\r\nRSET\r\nMAIL FROM:<y@example.net>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n".encode())
+        assert talk.read().code == 501
+        with pytest.raises(Closed):
+            talk.read()
+    assert not mailbox.maildir(thurn.maildir("alice"))
 
 
 def test_e4_server_bdat_beyond_the_size(serve):
