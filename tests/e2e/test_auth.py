@@ -293,6 +293,40 @@ def test_l5_dovecot_away_is_temporary(office, authority, work, closing):
     assert "\tservice=smtp\tsecured\trip=127.0.0.1\tresp=" in peer.asked[0]
 
 
+def test_threat_dovecot_is_asked_for_a_client_without_an_address(office, authority, work, closing):
+    peer = closing(AuthSocket(os.path.join(work, "auth")))
+    thurn = office({"via": "dovecot:" + os.path.join(work, "auth")}, account=False, trust={"xclient": ["127.0.0.1"]})
+
+    def attempt():
+        talk, _ = secured(thurn, authority.client_context())
+        with talk:
+            talk.cmd("XCLIENT ADDR=[UNAVAILABLE]", 220)
+            talk.ehlo()
+            time.sleep(0.5)
+            return talk.cmd("AUTH PLAIN " + plain(), (235, 454)).code == 235
+
+    wait.until(attempt, thurn.log)
+    assert "ip=" not in peer.asked[0]
+
+
+def test_threat_after_xclient_the_channel_proves_nothing(office, authority):
+    """The channel, and the certificate, are those of who speaks for the client."""
+    thurn = office({"client_ca": authority.cert}, trust={"xclient": ["127.0.0.1"]})
+    context = authority.client_context()
+    context.load_cert_chain(*authority.issue_client(LOGIN))
+    talk, words = secured(thurn, context)
+    with talk:
+        assert "EXTERNAL" in words and "SCRAM-SHA-256-PLUS" in words
+        talk.cmd("XCLIENT ADDR=192.0.2.5", 220)
+        after = talk.ehlo()["AUTH"].split()
+        assert "SCRAM-SHA-256" in after and "PLAIN" in after, after
+        assert "EXTERNAL" not in after and not [word for word in after if word.endswith("PLUS")], after
+        talk.cmd("AUTH EXTERNAL " + b64(LOGIN), 504)
+        client = scram.Scram("sha256", LOGIN, PASSWORD)
+        assert base64.b64decode(run_scram(talk, client).text).decode() == client.verifier
+        talk.cmd("", 235)
+
+
 def test_e11_server_external(office, authority, top):
     thurn = office({"client_ca": authority.cert})
 

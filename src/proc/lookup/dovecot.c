@@ -288,11 +288,12 @@ static bool request(struct dovecot *d, struct exchange *x, struct dovecot_reques
     buf line, address;
     buf_init_fixed(&line, memory, sizeof memory);
     buf_init_fixed(&address, ip, sizeof ip);
-    address_ip_print(&address, x->ip, x->ip_len);
+    if (x->ip_len > 0)
+        address_ip_print(&address, x->ip, x->ip_len);
     if (++d->last_request == 0)
         d->last_request = 1;
     r->id = d->last_request;
-    r->ip = x->ip_len > 0 ? buf_slice(&address) : SLICE_NONE;
+    r->ip = buf_slice(&address);
     r->secured = x->secured;
     dovecot_print_auth(&line, r);
     x->request = send(d, &line) ? r->id : 0;

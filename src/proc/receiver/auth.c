@@ -80,6 +80,17 @@ static void drop_exchange(struct session *s)
     s->auth->exchange = 0;
 }
 
+static bool take_binding(const struct session *s, uint8_t binding[TLS_BINDING_SIZE])
+{
+    return !s->spoken_for && net_tls_binding(s->net, binding);
+}
+
+static void take_mails(const struct session *s, buf *mails)
+{
+    if (!s->spoken_for)
+        net_tls_client_mails(s->net, mails);
+}
+
 static void ask(struct session *s, slice mechanism, uint8_t flags, slice response)
 {
     char memory[IDENTITIES_MAX];
@@ -89,11 +100,11 @@ static void ask(struct session *s, slice mechanism, uint8_t flags, slice respons
     buf identities;
     buf_init_fixed(&identities, memory, sizeof(memory));
     if (mechanism.len > 0) {
-        bool bound = net_tls_binding(s->net, binding);
+        bool bound = take_binding(s, binding);
         q.binding = bound ? slice_of(binding, sizeof(binding)) : SLICE_NONE;
         q.flags |= (uint8_t)((smtp_server_is_secured(s->smtp) ? SASL_ASK_SECURED : 0) |
                              (s->auth->plus_offered ? SASL_ASK_PLUS_OFFERED : 0));
-        net_tls_client_mails(s->net, &identities);
+        take_mails(s, &identities);
         q.identities = buf_ok(&identities) ? buf_slice(&identities) : SLICE_NONE;
         q.ip = client_ip(s);
     }
@@ -218,8 +229,8 @@ void auth_offer(struct session *s)
         return;
     buf_init_fixed(&words, s->auth->offer, sizeof(s->auth->offer));
     buf_init_fixed(&identities, memory, sizeof(memory));
-    net_tls_client_mails(s->net, &identities);
-    bool bound = net_tls_binding(s->net, binding);
+    take_mails(s, &identities);
+    bool bound = take_binding(s, binding);
     explicit_bzero(binding, sizeof(binding));
     for (slice word, rest = slice_of(r->offer, r->offer_len); rest.len > 0;) {
         (void)slice_cut(rest, ' ', &word, &rest);

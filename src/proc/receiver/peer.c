@@ -5,7 +5,7 @@
 
 static bool is_in(const struct conf_peers *peers, const struct session *s)
 {
-    return route_networks_contain(peers->networks, peers->count, s->route.ip, s->route.ip_len);
+    return !s->is_proxy && route_networks_contain(peers->networks, peers->count, s->route.ip, s->route.ip_len);
 }
 
 void peer_permit(struct session *s)
@@ -37,9 +37,10 @@ static bool is_given(const struct smtp_peer_attributes *p, enum smtp_peer_attrib
 static bool read_address(slice text, uint8_t ip[16], uint8_t *ip_len_r)
 {
     size_t len = 0;
-    if (text.len > 0 && address_ip_parse(text, ip, &len) != ERR_OK)
+    uint8_t told[16];
+    if (text.len > 0 && address_ip_parse(text, told, &len) != ERR_OK)
         return false;
-    *ip_len_r = (uint8_t)len;
+    *ip_len_r = (uint8_t)(len > 0 ? address_ip_unmap(told, len, ip) : 0);
     return true;
 }
 
@@ -57,17 +58,18 @@ static enum status take_address(struct session *s, const uint8_t *ip, uint8_t ip
     return STATUS_OK;
 }
 
+/* In lower case, as all logins are from when they are known: what is counted of a login is counted of all its spellings. */
 static void take_login(struct session *s, slice login)
 {
     auth_forget(s);
-    auth_offer(s);
     if (login.len == 0 || login.len > RECEIVER_NAME_MAX)
         return;
     if (!s->claimed_login)
         s->claimed_login = malloc(RECEIVER_NAME_MAX);
     if (!s->claimed_login)
         return;
-    memcpy(s->claimed_login, login.ptr, login.len);
+    for (size_t i = 0; i < login.len; i++)
+        s->claimed_login[i] = ascii_lower(login.ptr[i]);
     s->route.login = slice_of(s->claimed_login, login.len);
 }
 
@@ -99,8 +101,11 @@ void peer_xclient(struct session *s, const struct smtp_peer_attributes *p)
     take_login(s, is_given(p, SMTP_PEER_LOGIN) ? v[SMTP_PEER_LOGIN] : SLICE_NONE);
     copy_text(is_given(p, SMTP_PEER_HELO) ? v[SMTP_PEER_HELO] : SLICE_NONE, s->helo, sizeof(s->helo) - 1, &s->helo_len);
     s->connect_logged = false;
+    s->spoken_for = true;
     session_answer_status(s, STATUS_OK);
+    /* the engine has just forgotten both */
     peer_permit(s);
+    auth_offer(s);
 }
 
 /* What XFORWARD told; texts are "unknown" when the peer said that it does not know. */
