@@ -442,6 +442,27 @@ def test_e11_server_introspection(office, authority, work, closing):
     assert "Bearer" not in thurn.log() and "hushhush" not in thurn.log()
 
 
+@pytest.mark.parametrize("login", [LOGIN, ""])
+def test_threat_token_guesses_that_are_cancelled_are_counted(office, authority, work, closing, login):
+    endpoint = closing(Introspection(authority, {}))
+    secret = os.path.join(work, "secret")
+    with open(secret, "w") as file:
+        file.write("hushhush\n")
+    os.chmod(secret, 0o644)
+    thurn = office({"introspection": f"https://127.0.0.1:{endpoint.port}/", "introspection_ca": authority.cert,
+                    "introspection_id": "thurn", "introspection_secret_file": secret}, limits={"auth_failures": 1})
+    limit = 1 if login else 3
+    response = b64(f"n,{'a=' + login if login else ''},\1auth=Bearer guess\1\1")
+    for number in range(limit + 2):
+        talk, _ = secured(thurn, authority.client_context())
+        with talk:
+            code = talk.cmd("AUTH OAUTHBEARER " + response).code
+            assert code == (334 if number < limit else 454), number
+            if code == 334 and number % 2 == 0:
+                talk.cmd("*", 501)
+    assert len(endpoint.asked) == limit
+
+
 def test_e11_server_introspection_needs_a_good_certificate(office, authority, closing):
     endpoint = closing(Introspection(authority, {"good": {"active": True, "email": LOGIN}}))
     thurn = office({"introspection": f"https://127.0.0.1:{endpoint.port}/"})  # the system's authorities do not know this one

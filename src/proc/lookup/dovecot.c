@@ -50,18 +50,13 @@ static struct exchange *find(const struct dovecot *d, uint64_t request)
 
 static void give_up_all(struct dovecot *d)
 {
-    struct exchange *x;
-    do {
-        x = NULL;
-        LIST_FOREACH(at, &d->logins->exchanges) {
-            if (LIST_ENTRY(at, struct exchange, link)->request != 0)
-                x = LIST_ENTRY(at, struct exchange, link);
-        }
-        if (x) {
-            x->request = 0;
-            exchange_checked(x, CHECK_UNKNOWN, SLICE_NONE);
-        }
-    } while (x);
+    LIST_FOREACH(at, &d->logins->exchanges) {
+        struct exchange *x = LIST_ENTRY(at, struct exchange, link);
+        if (x->request == 0)
+            continue;
+        x->request = 0;
+        exchange_checked(x, CHECK_UNKNOWN, SLICE_NONE);
+    }
 }
 
 static void lose(struct dovecot *d, const char *why)

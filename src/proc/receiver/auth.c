@@ -31,11 +31,25 @@ static slice lower_user(const struct session *s, char memory[AUTH_LOGIN_MAX])
     return slice_of(memory, s->auth->user_len);
 }
 
+static void count_failure(struct session *s)
+{
+    char memory[AUTH_LOGIN_MAX];
+    if (!s->auth->counted)
+        limits_auth_failed(s->r->start->shared, client_ip(s), lower_user(s, memory), os_wall_s());
+    s->auth->counted = true;
+}
+
+/* A token that is wrong is answered with a challenge that says so (RFC 7628 section 3.2.3). The client need not answer it: it may cancel, or be gone, and has guessed all the same. */
+static bool is_refusal(const struct session *s, const struct ipc_answer_sasl *answer)
+{
+    slice mechanism = slice_str(s->auth->mechanism);
+    return answer->challenge.len > 0 &&
+           (slice_equal(mechanism, SLICE("OAUTHBEARER")) || slice_equal(mechanism, SLICE("XOAUTH2")));
+}
+
 static void fail(struct session *s)
 {
-    struct receiver *r = s->r;
-    char memory[AUTH_LOGIN_MAX];
-    limits_auth_failed(r->start->shared, client_ip(s), lower_user(s, memory), os_wall_s());
+    count_failure(s);
     uint32_t doublings = s->auth->failures < PENALTY_DOUBLINGS_MAX ? s->auth->failures : PENALTY_DOUBLINGS_MAX;
     s->auth->failures++;
     log_line(LOG_WARNING, "%.*s[%.*s]: SASL %s authentication failed: sasl_username=%.*s", SLICE_ARG(session_name(s)),
@@ -128,6 +142,7 @@ void auth_begin(struct session *s, const struct smtp_server_event *e)
     memcpy(a->mechanism, e->mechanism.ptr, e->mechanism.len);
     a->mechanism[e->mechanism.len] = 0;
     a->user_len = 0;
+    a->counted = false;
     a->exchange = ++s->r->last_exchange;
     ask(s, e->mechanism, e->initial ? SASL_ASK_INITIAL : 0, e->text);
 }
@@ -156,6 +171,8 @@ void auth_answered(struct session *s, const struct ipc_answer_sasl *answer)
 {
     take_user(s, answer->login);
     if (answer->status == SASL_ANSWER_CHALLENGE) {
+        if (is_refusal(s, answer))
+            count_failure(s);
         s->wait = WAIT_NONE;
         s->wait_until_ms = INT64_MAX;
         smtp_server_challenge(s->smtp, receiver_now_ms(s->r), answer->challenge);

@@ -116,6 +116,7 @@ struct auth {
     uint64_t exchange; /* under way in lookup; 0 none */
     uint32_t failures;
     bool plus_offered; /* a -PLUS is in offer */
+    bool counted;      /* the exchange under way has failed already, and is counted */
     uint16_t user_len, login_len;
     char mechanism[24];         /* of the last AUTH */
     char user[AUTH_LOGIN_MAX];  /* as whom the client wants to sign in */
