@@ -3,6 +3,7 @@
 
 import os
 import socket
+import subprocess
 import time
 
 import pytest
@@ -292,6 +293,29 @@ def test_xtag_on_the_local_socket_rests_until_released(serve):
     assert len(mailbox.maildir(thurn.maildir("bob"))) == 1
     thurn.command("queue", "release", one)
     thurn.landed("bob", 2)
+
+
+ORDINARY = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+lines = s.makefile("rw", newline="")
+for line in (None, "EHLO c", "MAIL FROM:<alice@example.org> XTAG=job/1"):
+    if line:
+        lines.write(line + "\\r\\n")
+        lines.flush()
+    while (got := lines.readline())[3:4] == "-":
+        assert "XTAG" not in got, got
+    print(got.strip())
+"""
+
+
+def test_threat_an_ordinary_user_marks_no_mail_as_a_jobs(serve, root):
+    """thurn batch would take it for a line of its job that has been sent."""
+    thurn = serve()
+    ran = subprocess.run(["/usr/bin/python3", "-c", ORDINARY, thurn.state + "/run/smtp.sock"], user=65534, group=65534,
+                         capture_output=True, text=True, timeout=30)
+    assert ran.stdout.splitlines()[-1].startswith("555 "), (ran.stdout, ran.stderr)
 
 
 # RFC 3848, RFC 6531 section 4.3

@@ -8,6 +8,13 @@ static bool is_in(const struct conf_peers *peers, const struct session *s)
     return !s->is_proxy && route_networks_contain(peers->networks, peers->count, s->route.ip, s->route.ip_len);
 }
 
+/* Jobs are root's and the server's own user's (thurn batch). Anybody else's mail must not pass for a part of one: it would be taken for a line of the job that has been sent, or be released with it. */
+static bool may_tag(const struct session *s)
+{
+    uint32_t uid, pid;
+    return socket_peer_user(net_fd(s->net), &uid, &pid) == ERR_OK && (uid == 0 || uid == os_uid());
+}
+
 void peer_permit(struct session *s)
 {
     const struct conf_trust *trust = &s->r->conf->trust;
@@ -15,7 +22,8 @@ void peer_permit(struct session *s)
     const struct conf_listener *c = s->listener->conf;
     if (!c) {
         smtp_server_trust(s->smtp);
-        smtp_server_permit(s->smtp, SMTP_PERMIT_TAG);
+        if (may_tag(s))
+            smtp_server_permit(s->smtp, SMTP_PERMIT_TAG);
         return;
     }
     uint32_t permits = is_in(&trust->xclient, s) ? SMTP_PERMIT_XCLIENT : 0U;
