@@ -10,6 +10,8 @@
 
 #define INPUT_SUFFIX ".in"
 #define ARENA_MAX (1u << 20)
+#define PICK_TRIES 500
+#define PICK_PAUSE_MS 10
 
 struct direct {
     const struct batch_place *place;
@@ -166,12 +168,8 @@ static int begin_new(struct direct *d)
     return e == ERR_OK ? 0 : EX_CANTCREAT;
 }
 
-static int pick_job(struct direct *d)
+static int pick_of_file(struct direct *d)
 {
-    if (strcmp(d->order->file, "-") == 0)
-        return begin_new(d);
-    if (!whole_path(d, d->order->file, &d->path))
-        return EX_NOINPUT;
     enum err e = find_job(d);
     if (e == ERR_NOTFOUND)
         return begin_new(d);
@@ -185,6 +183,30 @@ static int pick_job(struct direct *d)
     else
         command_say("%s", e == ERR_AGAIN ? "the job of this file is running" : err_text(e));
     return e == ERR_OK ? 0 : EX_TEMPFAIL;
+}
+
+/* Of two that begin with the same file at once, the second is to find the job of the first. */
+static int pick_job(struct direct *d)
+{
+    int dir = -1;
+    if (strcmp(d->order->file, "-") == 0)
+        return begin_new(d);
+    if (!whole_path(d, d->order->file, &d->path))
+        return EX_NOINPUT;
+    enum err e = os_open(AT_FDCWD, d->place->dir, O_RDONLY | O_DIRECTORY, 0, &dir);
+    if (e == ERR_OK)
+        e = os_flock(dir);
+    for (int i = 0; e == ERR_AGAIN && i < PICK_TRIES; i++) {
+        os_sleep_ms(PICK_PAUSE_MS);
+        e = os_flock(dir);
+    }
+    int status = EX_TEMPFAIL;
+    if (e == ERR_OK)
+        status = pick_of_file(d);
+    else
+        command_say("%.*s: %s", SLICE_ARG(d->place->dir), err_text(e));
+    os_close(&dir);
+    return status;
 }
 
 /* Back from being held; or, when it only was interrupted, as it is. */

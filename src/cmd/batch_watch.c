@@ -173,7 +173,7 @@ int batch_drop(const struct conf *conf, const char *file)
         command_say("%s cannot be read", file);
         return EX_NOINPUT;
     }
-    batch_job_id(job);
+    batch_job_id_of_user(job, os_uid());
     buf_init_fixed(&hidden, memory, NAME_MAX_BYTES);
     buf_printf(&hidden, ".%.*s-%.*s", BATCH_JOB_ID, job, SLICE_ARG(base_name(file)));
     enum err e = os_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY, 0, &dir);
