@@ -130,6 +130,7 @@ struct queue {
     struct spool_scan_limit *limits;
     struct slab wishes;
     int64_t wish_due_s;  /* when the next time to be delivered by is over; INT64_MAX none */
+    uint32_t wish_at;    /* cursor of the step over wishes; 0 not running */
     uint32_t sweep_part; /* cursor of the sweep over parts; 0 not running */
     bool sweep_wanted;
     int64_t sweep_last_s;
@@ -195,8 +196,8 @@ void queue_wish_hold_back(struct queue *q, uint32_t message);
 /* From when its age counts: its arrival or its release. */
 int64_t queue_wish_begin_s(const struct queue *q, uint32_t message);
 bool queue_wish_by_passed(const struct queue *q, uint32_t message, int64_t now_s);
-/* Looks after those whose time to be delivered by is over. */
-void queue_wish_step(struct queue *q, int64_t now_s);
+/* Looks after those whose time to be delivered by is over; true when it is to go on soon. */
+bool queue_wish_step(struct queue *q, int64_t now_s);
 
 /* dispatch.c */
 void queue_dispatch(struct queue *q);
