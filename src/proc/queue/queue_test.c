@@ -52,7 +52,7 @@ static uint32_t process_next = 100, job_seen;
 static int queue_pid;
 static uint32_t queue_process;
 static struct spool_place places[64]; /* of mails, by order */
-static atomic_int *fault;             /* in shared memory: while it is on, each sync of the queue fails */
+static atomic_int *fault;             /* in shared memory: while it is 1, each sync of the queue fails; 2: each read */
 
 static void take_bytes(struct frame *f, size_t i, slice *s)
 {
@@ -180,7 +180,7 @@ static void *fault_run(void *ctx)
     (void)ctx;
     for (;;) {
         if (atomic_load(fault))
-            os_file_fault(1, 1u << OS_CALL_SYNC, ERR_IO);
+            os_file_fault(1, 1u << (atomic_load(fault) == 2 ? OS_CALL_READ : OS_CALL_SYNC), ERR_IO);
         else
             os_file_fault(0, 0, ERR_OK);
         usleep(1000);
@@ -1500,6 +1500,32 @@ static void e7_server_who_became_others_is_answered_by_the_queue(void **state)
     nothing_for(&deliver);
 }
 
+/* Nothing is delivered twice for its sake, so the report of what became of an address can wait. */
+static void e7_server_who_became_others_is_answered_later(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"team@example.org"},
+                           .kind = RECIPIENT_NOTICE,
+                           .index = DSN_EXPANDED,
+                           .notify = NOTIFY_SUCCESS};
+    queue_kill();
+    atomic_store(fault, 0);
+    queue_start();
+    atomic_store(fault, 2);
+    usleep(20000);
+    uint64_t id = mail(&x);
+    nothing_for(&deliver);
+    atomic_store(fault, 0);
+    usleep(20000);
+    assert_int_equal(disk(id).outcomes[SPOOL_DELIVERED], 0);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    report(&c);
+    has(&c, "Action: expanded");
+    disk_has(id, SPOOL_DELIVERED, 1);
+}
+
 /* What was delivered and its report are one group: after a crash both are there or none. */
 static void e7_server_a_success_and_its_report_are_one(void **state)
 {
@@ -1936,6 +1962,7 @@ int main(void)
         TEST(e7_server_nobody_is_told_without_a_reverse_path),
         TEST(e7_server_ret_is_for_failures),
         TEST(e7_server_who_became_others_is_answered_by_the_queue),
+        TEST(e7_server_who_became_others_is_answered_later),
         TEST(e7_server_a_success_and_its_report_are_one),
         TEST(e6_server_international_reports),
         TEST(e8_server_by_return_gives_up_in_time),

@@ -241,8 +241,8 @@ struct report_recipient {
     slice host;
     bool done; /* out: its outcome is in the batch, with the report if there is to be one */
 };
-/* What has come to its end: adds reports to those who want them, and the outcomes that cause them, to the batch. A failure that is not done after it could not be told now and must be
- * tried again; a success is always done. */
+/* What has come to its end: adds reports to those who want them, and the outcomes that cause them, to the batch. A failure, or an expansion, that is not done after it could not be told now and
+ * must be tried again; what was delivered is always done. */
 void queue_report_ended(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count);
 /* A delay warning; false when it must be tried again later. by: because a time to deliver by is over. */
 bool queue_report_delay(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count, bool by);
