@@ -453,6 +453,21 @@ def test_b2_threat_a_strangers_file_is_no_job_of_mine(serve):
     assert len(done) == 3 and name[:13] in done
 
 
+@STRACE
+def test_b2_threat_a_drop_box_full_of_rubbish(serve):
+    """What is no job stays where it is; it costs a look, not a look at all the others."""
+    server = serve(allowed({"folder": "{dir}/jobs"}))
+    jobs = folder(server)
+    for n in range(600):
+        os.mkdir(os.path.join(jobs, f"rubbish{n}"))
+    drop(jobs, "z", job("one"))
+    log = server.file("strace", "", mode=0o666)
+    argv = ["strace", "-f", "-o", log, "-e", "trace=getdents64", server.binary, "batch", "--watch", "--once", "-c", server.path]
+    subprocess.run(account.as_service(argv), check=True, timeout=60, cwd=server.folder)
+    expect_each_once(server, ["one"])
+    assert 0 < open(log).read().count("getdents64") < 100
+
+
 def test_b2_a_folder_that_anybody_could_change_is_refused(serve):
     server = serve(allowed({"folder": "{dir}/jobs"}))
     jobs = folder(server, 0o777)
