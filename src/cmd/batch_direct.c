@@ -168,6 +168,35 @@ static int begin_new(struct direct *d)
     return e == ERR_OK ? 0 : EX_CANTCREAT;
 }
 
+/* Is the part whose mails are in the queue not what it was? */
+static enum err is_replaced(const struct direct *d, bool *replaced_r)
+{
+    const struct batch_progress *p = &d->checkpoint.progress;
+    char piece[65536];
+    uint64_t at = 0;
+    uint32_t crc = 0;
+    int fd = -1;
+    enum err e = batch_input_open(AT_FDCWD, d->path, true, &fd);
+    for (size_t got = 1; e == ERR_OK && got > 0 && at < p->offset; at += got) {
+        size_t most = p->offset - at < sizeof piece ? (size_t)(p->offset - at) : sizeof piece;
+        e = os_pread(fd, piece, most, at, &got);
+        crc = e == ERR_OK ? hash_crc32c(crc, slice_of(piece, got)) : crc;
+    }
+    os_close(&fd);
+    *replaced_r = at != p->offset || crc != p->crc;
+    return e;
+}
+
+/* It is over but for its report, and another file has its place: that one must not be taken for done. */
+static bool is_over_and_replaced(const struct direct *d)
+{
+    enum batch_state state = d->checkpoint.progress.state;
+    bool replaced = false;
+    if (state == BATCH_RUNNING || state == BATCH_HELD)
+        return false;
+    return is_replaced(d, &replaced) != ERR_OK || replaced;
+}
+
 static int pick_of_file(struct direct *d)
 {
     enum err e = find_job(d);
@@ -177,6 +206,13 @@ static int pick_of_file(struct direct *d)
         command_say("job %.*s of this file is held: %.*s. `thurn batch --resume %.*s` goes on with it",
                     SLICE_ARG(job_id(d)), SLICE_ARG(buf_slice(&d->checkpoint.progress.why)), SLICE_ARG(job_id(d)));
         return EX_DATAERR;
+    }
+    if (e == ERR_OK && is_over_and_replaced(d)) {
+        command_say(
+            "job %.*s of the file that was here before is not reported yet: `thurn batch --resume %.*s` ends it; "
+            "then run this again",
+            SLICE_ARG(job_id(d)), SLICE_ARG(job_id(d)));
+        return EX_TEMPFAIL;
     }
     if (e == ERR_OK)
         command_say("job %.*s goes on", SLICE_ARG(job_id(d)));

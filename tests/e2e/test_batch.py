@@ -227,6 +227,23 @@ def test_b3_the_server_is_killed_under_a_job(serve):
     expect_each_once(server, names, killed=True)
 
 
+@STRACE
+def test_b3_another_file_in_the_place_of_one_that_is_done(serve):
+    """A job that could not be reported is no reason to take tomorrow's file of the same name for done."""
+    server = serve(allowed())
+    path = server.file("job", job("one"))
+    done = strace(server, "unlink,unlinkat", 1, path)
+    assert done.returncode in (-9, 137) and len(states(server)) == 1
+    server.file("job", job("another"))
+    told = server.command("batch", path, expect=75)
+    ident = states(server)[0][:13]
+    assert f"--resume {ident}" in told.stderr
+    server.command("batch", "--resume", ident, expect=0)
+    server.command("batch", path, expect=0)
+    expect_each_once(server, ["one", "another"])
+    assert states(server) == []
+
+
 def test_b3_two_at_once_are_one_job(serve):
     server = serve(allowed())
     for turn in range(5):
