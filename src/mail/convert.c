@@ -214,11 +214,11 @@ enum err convert_measure(slice content, enum convert_target target, struct body_
     convert_init(&c, content, target);
     struct body_scan scan;
     body_scan_init(&scan);
-    while (convert_next(&c, &out)) {
+    while (!c.failed && convert_next(&c, &out)) {
         body_scan_feed(&scan, buf_slice(&out));
         buf_clear(&out);
     }
-    if (c.failed)
+    if (c.failed || !buf_ok(&out))
         return ERR_UNSUPPORTED;
     *facts_r = body_scan_end(&scan);
     return ERR_OK;

@@ -25,6 +25,8 @@ static size_t line_len(slice s)
 /* Length of the boundary at the start of s, 0 when s does not begin with it. */
 static size_t match_boundary(const struct mime_boundary *b, slice s)
 {
+    if (s.len == 0 || (s.ptr[0] != b->text.ptr[0] && b->text.ptr[0] != '\\'))
+        return 0;
     if (!b->quoted || slice_find_char(b->text, '\\') < 0)
         return slice_starts(s, b->text) ? b->text.len : 0;
     size_t at = 0;
