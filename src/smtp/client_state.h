@@ -71,6 +71,9 @@ struct smtp_client {
     bool utf8;        /* of the message in work: SMTPUTF8 is needed */
     bool chunked;     /* it goes with BDAT */
     bool chunk_begun; /* BDAT was said */
+    bool
+        early; /* the host says more before it could see the content: nothing of it is sent, and what it says is judged as such */
+    bool unwritten; /* the end of data is with the caller still */
     uint64_t chunk_left;
     struct smtp_offer offer;
     struct smtp_reply_reader reader;
