@@ -23,6 +23,7 @@ struct smtp_client_options {
     bool implicit_tls; /* the connection is TLS before the greeting: call smtp_client_secured before the first feed */
     bool auth_plaintext_ok; /* loopback and unix sockets by explicit choice: else a login needs verified TLS */
     bool lmtp;
+    bool local;                    /* the host is this machine: LMTP there delivers REQUIRETLS mail without TLS */
     int64_t timeout_scale_percent; /* of RFC 5321's timeouts: 100; tests use less. 0 is 100 */
 };
 

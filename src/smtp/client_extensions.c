@@ -3,7 +3,7 @@
  *
  * BDAT is used for BINARYMIME content only (RFC 3030 section 3 allows nothing else there). Text goes with DATA also to hosts with CHUNKING: pipelined it costs no round trip more, the
  * content is not sent in vain when nobody is accepted, and bare line ends are cleaned on the way, which a declared size would not allow.
- * LMTP (RFC 2033) is final delivery: what is asked of relays (REQUIRETLS, DELIVERBY) is not asked of it. */
+ * LMTP (RFC 2033) is final delivery: what is asked of relays (DELIVERBY, and REQUIRETLS where nobody is between) is not asked of it. */
 #include "smtp/client_state.h"
 
 enum { BY_TIME_MAX = 999999999 };
@@ -179,7 +179,7 @@ void smtp_client_say_priority(struct smtp_client *c)
 
 bool smtp_client_needs_requiretls(const struct smtp_client *c)
 {
-    return (flags(c) & ENVELOPE_REQUIRETLS) != 0 && !c->o.lmtp;
+    return (flags(c) & ENVELOPE_REQUIRETLS) != 0 && !(c->o.lmtp && c->o.local);
 }
 
 /* RFC 8689 section 4.2.1: over TLS whose certificate was checked, and to a host that promises the same. */
