@@ -85,6 +85,7 @@ struct smtp_client {
     uint8_t queue_head, queue_count;
     buf out;
     buf initial;     /* a response that was too long for the AUTH command's line (RFC 4954 section 4) */
+    buf said;        /* our last response, while the reply to it may repeat it */
     buf challenge;   /* decoded; the event's */
     char words[512]; /* of a verdict of ours */
     uint8_t recipients[SMTP_CLIENT_RECIPIENTS_MAX]; /* enum smtp_client_recipient */
