@@ -86,6 +86,7 @@ static void begin_between(struct convert *c, const struct mime_piece *p)
         c->copy = p->between;
         return;
     }
+    c->failed = c->failed || c->walk.too_deep;
     c->encoding = ENCODE_QUOTED;
     c->body = p->between;
     c->state = IN_BODY;

@@ -14,6 +14,7 @@ void mime_walk_init(struct mime_walk *w, slice content)
     w->state = AT_ENTITY;
     w->message = true;
     w->too_deep = false;
+    w->entities = 0;
 }
 
 static size_t line_len(slice s)
@@ -211,6 +212,12 @@ bool mime_walk_next(struct mime_walk *w, struct mime_piece *piece_r)
         w->state = AT_END;
     if (w->state == AT_END)
         return false;
+    if (w->state == AT_ENTITY && ++w->entities > MIME_ENTITIES) {
+        w->too_deep = true;
+        w->depth = 0;
+        w->state = BETWEEN;
+        return mime_walk_next(w, piece_r);
+    }
     if (w->state == AT_ENTITY)
         read_entity(w, &p);
     else
