@@ -16,8 +16,9 @@ bool smtp_client_has(const struct smtp_client *c, enum smtp_extension_id id)
 
 enum status smtp_client_lacks(const struct smtp_client *c)
 {
+    const struct smtp_extension *rows = smtp_extension_at(0);
     for (enum smtp_extension_id id = 0; id < SMTP_EXTENSION_COUNT; id++) {
-        const struct smtp_extension_client *x = &smtp_extension_at(id)->client;
+        const struct smtp_extension_client *x = &rows[id].client;
         if (x->downgrade != SMTP_DOWNGRADE_OMIT && x->needed && x->needed(c) && !smtp_client_has(c, id))
             return x->refusal;
     }
