@@ -177,9 +177,12 @@ void smtp_client_say_priority(struct smtp_client *c)
     buf_append_u64(&c->out, (uint64_t)(priority < 0 ? -priority : priority));
 }
 
+/* RFC 8689 section 5: a report goes without REQUIRETLS rather than not at all. */
 bool smtp_client_needs_requiretls(const struct smtp_client *c)
 {
-    return (flags(c) & ENVELOPE_REQUIRETLS) != 0 && !c->o.lmtp;
+    bool report = c->message->envelope->reverse_path.len == 0;
+    bool promised = smtp_offer_has(&c->offer, SMTP_REQUIRETLS) && smtp_client_is_verified(c);
+    return (flags(c) & ENVELOPE_REQUIRETLS) != 0 && !c->o.lmtp && (!report || promised);
 }
 
 /* RFC 8689 section 4.2.1: over TLS whose certificate was checked, and to a host that promises the same. */
