@@ -245,7 +245,7 @@ def _greets(thurn):
         return talk.greeting.code == 220
 
 
-def test_pregreet(serve):
+def test_g4_pregreet(serve):
     thurn = serve({"limits": {"pregreet": "1s"}})
     with thurn.dial() as patient:
         assert patient.greeting.code == 220
