@@ -162,7 +162,7 @@ static void keys_of_guesses_are_not_mixed_up(void **state)
     assert_false(limits_auth_locked(*state, &c, SLICE_NONE, SLICE("alice"), NOW));
 }
 
-static void g5_a_network_has_a_multiple_of_an_address(void **state)
+static void g3_a_network_has_a_multiple_of_an_address(void **state)
 {
     const struct limits_config sessions = {.sessions_per_address = 1};
     const struct limits_config rate = {.connections_per_minute = 1};
@@ -249,7 +249,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(threat_an_address_that_tries_many_logins_is_locked, setup, teardown),
         cmocka_unit_test_setup_teardown(threat_a_login_guessed_from_everywhere_is_locked_in_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_of_guesses_are_not_mixed_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(g5_a_network_has_a_multiple_of_an_address, setup, teardown),
+        cmocka_unit_test_setup_teardown(g3_a_network_has_a_multiple_of_an_address, setup, teardown),
         cmocka_unit_test_setup_teardown(e13_a_session_moves_to_the_client_that_it_is_for, setup, teardown),
         cmocka_unit_test_setup_teardown(g7_what_a_login_sends_is_counted_by_the_hour, setup, teardown),
         cmocka_unit_test_setup_teardown(g7_one_alarm_a_login_and_hour, setup, teardown),

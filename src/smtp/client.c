@@ -304,7 +304,10 @@ void smtp_client_lost(struct smtp_client *c, enum err why)
     enum status status = why == ERR_TLS       ? STATUS_TLS_FAILED
                          : why == ERR_TIMEOUT ? STATUS_PEER_TIMEOUT
                                               : STATUS_CONNECTION_LOST;
-    if (c->expect == SMTP_EXPECT_QUIT)
+    if (c->expect == SMTP_EXPECT_GREETING && (why == ERR_REFUSED || why == ERR_UNREACHABLE))
+        smtp_client_fail_status(c, STATUS_CONNECT_FAILED,
+                                why == ERR_REFUSED ? SLICE("Connection refused") : SLICE("Host is unreachable"));
+    else if (c->expect == SMTP_EXPECT_QUIT)
         on_quit(c, NULL);
     else if (c->expect == SMTP_EXPECT_END)
         smtp_client_fail_status(c, status, SLICE("No reply to the end of the message; it may arrive twice"));

@@ -149,7 +149,7 @@ def test_threat_guesses_lock_out_the_guesser_and_not_the_owner(office, authority
 # G5: limits by address and network
 
 
-def test_g5_a_network_has_ten_times_an_addresss_sessions(serve):
+def test_g3_a_network_has_ten_times_an_addresss_sessions(serve):
     thurn = serve({"limits": {"sessions_per_address": 1}})
     talks = []
     for i in range(10, 20):
@@ -164,7 +164,7 @@ def test_g5_a_network_has_ten_times_an_addresss_sessions(serve):
         talk.close()
 
 
-def test_g5_a_networks_connections_are_counted_too(serve):
+def test_g3_a_networks_connections_are_counted_too(serve):
     thurn = serve({"limits": {"connections_per_minute": 1}})
     away_from_the_end_of(60)
     codes = []
@@ -178,7 +178,7 @@ def test_g5_a_networks_connections_are_counted_too(serve):
 # G4: time
 
 
-def test_g4_an_idle_client_is_sent_away(serve):
+def test_g3_an_idle_client_is_sent_away(serve):
     thurn = serve({"limits": {"command_timeout": "1s"}})
     with thurn.dial() as talk:
         talk.ehlo()
@@ -235,7 +235,7 @@ def test_threat_content_that_comes_too_slowly(serve):
     assert not thurn.queue()
 
 
-def test_g4_under_stress_clients_have_a_tenth_of_the_time(serve):
+def test_g3_under_stress_clients_have_a_tenth_of_the_time(serve):
     thurn = serve({"limits": {"sessions": 10, "command_timeout": "30s"}})
     with contextlib.ExitStack() as stack:
         talks = [stack.enter_context(thurn.dial()) for _ in range(9)]
@@ -249,7 +249,7 @@ def test_g4_under_stress_clients_have_a_tenth_of_the_time(serve):
 # G3: errors
 
 
-def test_g3_the_tarpit_makes_errors_dear(serve):
+def test_g4_the_tarpit_makes_errors_dear(serve):
     thurn = serve({"limits": {"tarpit": "1s", "errors": 0}})
     with thurn.dial() as talk:
         talk.ehlo()
@@ -270,7 +270,7 @@ def test_g3_the_tarpit_makes_errors_dear(serve):
     thurn.landed("bob")
 
 
-def test_g3_the_tarpit_and_a_client_that_leaves(serve):
+def test_g4_the_tarpit_and_a_client_that_leaves(serve):
     thurn = serve({"limits": {"tarpit": "1s", "errors": 0}})
     for _ in range(3):
         with thurn.dial() as talk:
