@@ -42,6 +42,8 @@ struct talk {
     struct talk_login login;
     size_t responded;
     size_t count, at;
+    bool
+        early; /* the host said more before it could see the content, so that nothing was sent: how input is cut decides that */
     bool unverified; /* TLS, but the certificate is not */
     int64_t now;
     buf out;  /* to be sent: dialogue and content */
@@ -136,6 +138,7 @@ static inline void talk_content(struct talk *t)
                          slice_sub(m->content, from, from + piece < m->content.len ? from + piece : m->content.len),
                          &t->out);
     smtp_client_body_end(t->client, t->now, &t->out);
+    t->early = t->early || t->out.len == before;
     buf_append(&t->wire, slice_skip(buf_slice(&t->out), before));
 }
 

@@ -58,6 +58,8 @@ static void run(struct talk *t, uint8_t bits, uint8_t more, slice in, size_t fir
 
 static void compare(const struct talk *a, const struct talk *b)
 {
+    if (a->early || b->early)
+        return;
     if (!slice_equal(buf_slice(&a->log), buf_slice(&b->log)) || !slice_equal(buf_slice(&a->wire), buf_slice(&b->wire)))
         abort();
 }
