@@ -237,7 +237,7 @@ static bool garbage_seen(void)
     return queue.broke == 1;
 }
 
-static void garbage_closes_that_peer_only(void **state)
+static void threat_garbage_closes_that_peer_only(void **state)
 {
     (void)state;
     int pair[2];
@@ -317,7 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(introduced_peers_know_each_other_and_talk, begin, end),
         cmocka_unit_test_setup_teardown(what_the_dead_wrote_is_heard_before_its_death, begin, end),
         cmocka_unit_test_setup_teardown(a_broken_channel_is_not_yet_a_death, begin, end),
-        cmocka_unit_test_setup_teardown(garbage_closes_that_peer_only, begin, end),
+        cmocka_unit_test_setup_teardown(threat_garbage_closes_that_peer_only, begin, end),
         cmocka_unit_test_setup_teardown(orders_of_the_master_and_its_end_are_told, begin, end),
         cmocka_unit_test_setup_teardown(paused_peers_wait, begin, end),
         cmocka_unit_test_setup_teardown(a_peer_that_cannot_be_taken_up_ends_the_child, begin, end),

@@ -192,7 +192,7 @@ static void failures_stand_before_delays(void **state)
     buf_deinit(&b);
 }
 
-static void a_hostile_server_cannot_forge_parts(void **state)
+static void threat_a_hostile_server_cannot_forge_parts(void **state)
 {
     (void)state;
     static char words[20000];
@@ -326,7 +326,7 @@ int main(void)
         cmocka_unit_test(a_delay_says_that_nothing_need_be_done),
         cmocka_unit_test(success_is_reported_by_its_kind),
         cmocka_unit_test(failures_stand_before_delays),
-        cmocka_unit_test(a_hostile_server_cannot_forge_parts),
+        cmocka_unit_test(threat_a_hostile_server_cannot_forge_parts),
         cmocka_unit_test(lines_too_long_are_broken),
         cmocka_unit_test(too_small_a_buffer_is_told),
     };

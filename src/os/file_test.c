@@ -130,7 +130,7 @@ static void names_are_checked_at_the_edge(void **state)
     assert_int_equal(os_rename(dir, SLICE("a"), dir, SLICE("b\0")), ERR_SYNTAX);
 }
 
-static void links_are_not_followed(void **state)
+static void threat_links_are_not_followed(void **state)
 {
     (void)state;
     int fd = -1;
@@ -413,7 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(errors_are_told_apart),
         T(names_are_checked_at_the_edge),
-        T(links_are_not_followed),
+        T(threat_links_are_not_followed),
         T(stamps_show_changes),
         T(whole_files_are_read_to_the_bound),
         T(only_regular_files_are_read),

@@ -434,7 +434,7 @@ static void repeat(buf *b, slice s, size_t n)
 }
 
 /* Hostile: hostile replies from a next hop: endless, multi-line, split, control characters: bounded, sanitised */
-static void test_hostile_replies(void **state)
+static void test_threat_hostile_replies(void **state)
 {
     (void)state;
     static const struct {
@@ -589,7 +589,7 @@ int main(void)
         cmocka_unit_test(test_sessions_that_fail),
         cmocka_unit_test(test_tls_and_login),
         cmocka_unit_test(test_plaintext_after_starttls_fails_the_session),
-        cmocka_unit_test(test_hostile_replies),
+        cmocka_unit_test(test_threat_hostile_replies),
         cmocka_unit_test(test_replies_out_of_turn),
         cmocka_unit_test(test_refusal_while_content_is_sent),
         cmocka_unit_test(test_deadlines),

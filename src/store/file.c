@@ -25,21 +25,42 @@ static bool is_taken(slice hash)
     return false;
 }
 
+/* What may be taken of the hash that is behind a name and its colon. */
+static slice clean_hash(slice hash)
+{
+    slice rest;
+    (void)slice_cut(hash, ':', &hash, &rest);
+    ptrdiff_t brace = slice_starts(hash, SLICE("{")) ? slice_find_char(hash, '}') : -1;
+    hash = slice_trim(slice_skip(hash, (size_t)(brace + 1)));
+    return is_taken(hash) ? hash : SLICE_NONE;
+}
+
 slice store_file_find(slice content, slice login)
 {
     while (content.len > 0) {
-        slice line, name, hash, rest;
+        slice line, name, hash;
         (void)slice_cut(content, '\n', &line, &content);
         line = slice_trim(line);
         if (line.len == 0 || line.ptr[0] == '#' || !slice_cut(line, ':', &name, &hash) ||
             !slice_equal_nocase(slice_trim(name), login))
             continue;
-        (void)slice_cut(hash, ':', &hash, &rest);
-        ptrdiff_t brace = slice_starts(hash, SLICE("{")) ? slice_find_char(hash, '}') : -1;
-        hash = slice_trim(slice_skip(hash, (size_t)(brace + 1)));
-        return is_taken(hash) ? hash : SLICE_NONE;
+        return clean_hash(hash);
     }
     return SLICE_NONE;
+}
+
+/* The first hash of the file: what a password is compared with, and never right, for a login that is not in it. */
+static slice stand_in(slice content)
+{
+    slice found = SLICE_NONE;
+    while (found.len == 0 && content.len > 0) {
+        slice line, name, hash;
+        (void)slice_cut(content, '\n', &line, &content);
+        line = slice_trim(line);
+        if (line.len > 0 && line.ptr[0] != '#' && slice_cut(line, ':', &name, &hash))
+            found = clean_hash(hash);
+    }
+    return found;
 }
 
 enum err store_file_open(slice path, struct store_file **f_r)
@@ -92,5 +113,7 @@ enum err store_file_check(struct store_file *f, slice login, slice password)
     enum err e = refresh(f);
     if (e != ERR_OK) /* ERR_PERMISSION would be a wrong password */
         return e == ERR_PERMISSION ? ERR_SYSTEM : e;
-    return password_check(password, store_file_find(buf_slice(&f->content), login), STORE_HASH_YESCRYPT);
+    slice content = buf_slice(&f->content), hash = store_file_find(content, login);
+    e = password_check(password, hash.len > 0 ? hash : stand_in(content), STORE_HASH_YESCRYPT);
+    return e == ERR_OK && hash.len == 0 ? ERR_PERMISSION : e;
 }

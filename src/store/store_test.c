@@ -263,11 +263,13 @@ static void e11_server_argon2id_is_one_hash_of_two(void **state)
 
 /* Calls of the two hash functions, through the linker. */
 static unsigned hashes;
+static char hashed_as[8]; /* the beginning of the last setting */
 char *__real_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
 char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data);
 char *__wrap_crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
 {
     hashes++;
+    (void)snprintf(hashed_as, sizeof hashed_as, "%s", setting);
     return __real_crypt_r(phrase, setting, data);
 }
 
@@ -310,6 +312,33 @@ static void l1_a_password_file_is_read_again(void **state)
                      ERR_OK);
     assert_int_equal(store_file_check(f, SLICE("old@example.org"), SLICE("old")), ERR_PERMISSION);
     assert_int_equal(store_file_check(f, SLICE("new@example.org"), SLICE("old")), ERR_OK);
+    store_file_close(&f);
+}
+
+/* A file has the hashes that it was made with, dear or cheap: who is not in it costs the same. */
+static void threat_who_is_not_in_the_file_costs_the_same(void **state)
+{
+    static const char hash[] = "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI"
+                               "68u4OTLiBFdcbYEdFCoEOfaS35inz1";
+    char name[80], text[300];
+    buf b;
+    struct store_file *f = NULL;
+    (void)state;
+    buf_init_fixed(&b, name, sizeof name);
+    buf_printf(&b, "%s/users", folder);
+    assert_int_equal(store_file_open(buf_slice(&b), &f), ERR_OK);
+    int len = snprintf(text, sizeof text, "none@example.org:plain\nalice@example.org:%s\n", hash);
+    assert_int_equal(os_file_replace(AT_FDCWD, buf_slice(&b), slice_of(text, (size_t)len), 0600), ERR_OK);
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const logins[] = {"alice@example.org", "nobody@example.org", "none@example.org", ""};
+        /* "Hello world!" is the password; nobody else has it */
+        enum err wanted = i == 0 ? ERR_OK : ERR_PERMISSION;
+        assert_int_equal(store_file_check(f, slice_str(logins[i]), SLICE("Hello world!")), wanted);
+        hashes = 0;
+        assert_int_equal(store_file_check(f, slice_str(logins[i]), SLICE("wrong")), ERR_PERMISSION);
+        assert_int_equal(hashes, 1);
+        assert_memory_equal(hashed_as, "$6$", 3);
+    }
     store_file_close(&f);
 }
 
@@ -390,6 +419,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(e11_server_argon2id_is_one_hash_of_two, one_account, no_account),
         cmocka_unit_test_setup_teardown(threat_unknown_users_cost_the_same, one_account, no_account),
         cmocka_unit_test(l1_a_password_file_is_read_again),
+        cmocka_unit_test(threat_who_is_not_in_the_file_costs_the_same),
         cmocka_unit_test(l1_hashes_of_a_file_that_are_taken),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

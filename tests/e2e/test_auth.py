@@ -184,6 +184,26 @@ def test_e11_server_guesses_are_locked_out(office, authority, mechanism):
     wait.until(lambda: "[limits] auth_failures = 2 is reached" in thurn.log(), thurn.log)
 
 
+def test_g5_threat_auth_before_tls_and_malformed(office, authority):
+    thurn = office()
+    with thurn.dial("submission", 1) as talk:
+        assert "AUTH" not in talk.ehlo()
+        for line in ("AUTH PLAIN " + plain(), "AUTH LOGIN", "AUTH SCRAM-SHA-256 " + b64("n,,n=alice,r=abc")):
+            talk.cmd(line, (530, 538))
+        talk.starttls(authority.client_context())
+        talk.ehlo()
+        for line, answer in [("AUTH PLAIN", "*"), ("AUTH LOGIN", "="), ("AUTH PLAIN", "!!!"), ("AUTH SCRAM-SHA-256", "*"),
+                             ("AUTH LOGIN", "A" * 13000)]:
+            talk.cmd(line, 334)
+            talk.cmd(answer, (500, 501))
+        talk.cmd("AUTH PLAIN !!!", 501)
+        talk.cmd("AUTH PLAIN " + b64("no nul in it"), 501)
+        talk.cmd(f"MAIL FROM:<{LOGIN}>", 530)
+        known = talk.cmd("AUTH PLAIN " + plain(password="wrong"), 535)
+        assert str(talk.cmd("AUTH PLAIN " + plain("nobody@example.org", "wrong"), 535)) == str(known)
+        talk.cmd("AUTH PLAIN " + plain(), 235)
+
+
 def test_e11_server_argon2id(office, authority):
     thurn = office({"hash": "argon2id"})
     with sqlite3.connect(os.path.join(thurn.state, "accounts.db")) as db:

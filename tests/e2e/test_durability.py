@@ -165,7 +165,7 @@ def small_disk(work, root):
     subprocess.run(["umount", "-l", place], check=True, timeout=30)
 
 
-def test_disk_full_452(serve, small_disk):
+def test_threat_disk_full_452(serve, small_disk):
     state = os.path.join(small_disk, "state")
     thurn = serve({"state_dir": state, "queue": {"min_free": "2M", "retry": ["1s"]},
                    "domain": {"hold.example": {"deliver": "hold:", "users": "any"}}})
@@ -211,7 +211,7 @@ def test_disk_full_452(serve, small_disk):
     thurn.landed("alice")
 
 
-def test_disk_filled_by_others(serve, small_disk):
+def test_threat_disk_filled_by_others(serve, small_disk):
     """Somebody else fills the disk to the last byte while a mail comes in: 452 or 451, and outcomes are still recorded."""
     thurn = serve({"state_dir": os.path.join(small_disk, "state"), "queue": {"min_free": "1M", "retry": ["1s"]}})
     filler = os.path.join(small_disk, "filler")

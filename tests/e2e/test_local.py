@@ -255,7 +255,7 @@ def test_unreadable_mailbox_is_tried_again(serve):
 
 
 @pytest.mark.parametrize("part", ["new", "tmp"])
-def test_symlink_in_maildir_is_not_followed(serve, work, part):
+def test_threat_symlink_in_maildir_is_not_followed(serve, work, part):
     thurn = serve()
     target = os.path.join(work, "victim")
     os.makedirs(target)
@@ -274,7 +274,7 @@ def test_symlink_in_maildir_is_not_followed(serve, work, part):
     assert not os.listdir(target)
 
 
-def test_symlink_mbox_is_not_followed(serve, work):
+def test_threat_symlink_mbox_is_not_followed(serve, work):
     thurn = serve({"domain": {"mbox.example": {"deliver": "mbox:{dir}/mail/{user}.mbox", "users": ["alice"]}}})
     target = os.path.join(work, "victim")
     with open(target, "w") as file:
@@ -329,7 +329,7 @@ def test_system_user_uid(serve, people):
     assert bob.pw_uid != alice.pw_uid
 
 
-def test_privileges_after_a_root_start(serve, root):
+def test_g8_privileges_after_a_root_start(serve, root):
     thurn = serve(root=True)
     kinds = {kind: thurn.pids(kind) for kind in process.KINDS}
     assert kinds["master"] == [thurn.process.pid]

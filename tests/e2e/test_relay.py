@@ -34,7 +34,51 @@ def test_g6_open_relay_refused(serve, make_sink, sender):
     assert not sink.sessions and not thurn.queue()
 
 
-def test_g6_relay_network_needs_its_senders(serve, make_sink):
+INTERNATIONAL = ["victim@example.org\uff20example.net", "victim@example.net\u3002", "victim@ex\u00e4mple.org", "victim@example.o\u042fg",
+                 "victim\uff20example.net@example.org", "victim@xn--example.org", "victim@example.org\uff0eexample.net",
+                 "victim@\uff3b127.0.0.1\uff3d", "victim@exa\u00admple.net", "victim%example.net\u00e9@example.org"]
+
+
+def test_g6_threat_no_spelling_relays(serve, make_sink):
+    """A domain is judged as what it will be looked up as; who is ours by any spelling is one of our users or nobody."""
+    sink = make_sink()
+    thurn = serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}}, "limits": {"errors": 0}})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        for trick in INTERNATIONAL:
+            talk.cmd("MAIL FROM:<spam@example.com> SMTPUTF8", 250)
+            talk.send(f"RCPT TO:<{trick}>\r\n".encode())
+            assert talk.read().code in (501, 550, 553), talk.transcript()
+            talk.cmd("RSET", 250)
+        talk.cmd("MAIL FROM:<spam@example.com> SMTPUTF8", 250)
+        talk.send("RCPT TO:<bob@e\uff58ample\u3002\uff2f\uff32g>\r\n".encode())
+        assert talk.read().code == 250, "example.org in wide letters is example.org"
+    assert not sink.sessions and not thurn.queue()
+
+
+@pytest.mark.parametrize("prelude", [
+    [], [("XCLIENT ADDR=[UNAVAILABLE]", 220)], [("XCLIENT ADDR=10.9.9.9 NAME=mail.example.org HELO=mail.example.org", 220)],
+    [("XFORWARD ADDR=10.1.1.1 SOURCE=LOCAL", 250)], [("ETRN example.net", (250, 251, 252, 253, 458, 459, 502))],
+    [("MAIL FROM:<alice@example.org> AUTH=alice@example.org", 555), ("RSET", 250)]])
+def test_g6_threat_no_extension_relays(serve, make_sink, prelude):
+    sink = make_sink()
+    thurn = serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}}, "trust": {key: ["127.0.0.1"] for key in ("xclient", "xforward")},
+                   "relay": {"network": {"10.1.1.1": {"senders": ["*"]}}}})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        for line, code in prelude:
+            talk.cmd(line, code)
+        talk.ehlo()
+        for args in ("", " BODY=BINARYMIME", " SMTPUTF8", " RET=FULL ENVID=x"):
+            talk.cmd("MAIL FROM:<alice@example.org>" + args, 250)
+            talk.cmd("RCPT TO:<victim@example.net> NOTIFY=SUCCESS ORCPT=rfc822;bob@example.org", 550)
+            talk.send(b"BDAT 6 LAST\r\nx\r\n\r\n\n")
+            assert talk.read().code in (503, 554)
+            talk.cmd("RSET", 250)
+    assert not sink.sessions and not thurn.queue()
+
+
+def test_g6_threat_relay_network_needs_its_senders(serve, make_sink):
     sink = make_sink()
     thurn = serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}},
                    "relay": {"network": {"127.0.0.0/24": {"senders": ["@example.org", ".corp.example", "one@example.com"]}}}})

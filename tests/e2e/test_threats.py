@@ -66,7 +66,7 @@ def intact():
 
 @pytest.mark.parametrize("mode", ["normalize", "reject"])
 @pytest.mark.parametrize("end", ENDS)
-def test_threat_smuggling_in(serve, intact, end, mode):
+def test_g1_threat_smuggling_in(serve, intact, end, mode):
     thurn = intact(serve({"limits": {"bare_newline": mode}}))
     with thurn.dial() as talk:
         talk.ehlo()
@@ -86,7 +86,7 @@ def test_threat_smuggling_in(serve, intact, end, mode):
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_threat_smuggling_out(serve, make_sink, end):
+def test_g1_threat_smuggling_out(serve, make_sink, end):
     sink = make_sink()
     thurn = serve({"domain": {"example.net": {"deliver": f"smtp:127.0.0.1:{sink.port}", "users": "any"}}})
     with thurn.dial() as talk:
@@ -103,7 +103,7 @@ def test_threat_smuggling_out(serve, make_sink, end):
     assert raw.endswith(b"after\r\n")
 
 
-def test_threat_plaintext_after_starttls_is_discarded(serve, authority, intact):
+def test_g2_threat_plaintext_after_starttls_is_discarded(serve, authority, intact):
     thurn = intact(serve({"tls": authority.config("mail.example.org")}))
     with thurn.dial() as talk:
         talk.ehlo()
@@ -118,7 +118,7 @@ def test_threat_plaintext_after_starttls_is_discarded(serve, authority, intact):
         talk.cmd("DATA", 503)
 
 
-def test_threat_reply_text_after_starttls_is_discarded(serve, make_sink, authority):
+def test_g2_threat_reply_text_after_starttls_is_discarded(serve, make_sink, authority):
     sink = make_sink(tls=authority.server_context("127.0.0.1"),
                      starttls=b"220 2.0.0 go\r\n250-injected.example.net\r\n250 AUTH PLAIN\r\n")
     thurn = serve({"domain": {"example.net": {"deliver": f"smtp:127.0.0.1:{sink.port}", "users": "any"}}})
@@ -301,7 +301,7 @@ def pipelined(talk, octets, count):
 
 @pytest.mark.parametrize("size", [1000, 64 << 10, 1 << 20])
 @pytest.mark.parametrize("tail", [b"MAIL FROM:<evil@example.net>", b"QUIT"])
-def test_threat_long_command_line(serve, intact, size, tail):
+def test_g3_threat_long_command_line(serve, intact, size, tail):
     thurn = intact(serve())
     with thurn.dial() as talk:
         talk.ehlo()
@@ -315,7 +315,7 @@ def test_threat_long_command_line(serve, intact, size, tail):
     alive(thurn)
 
 
-def test_threat_endless_command_line(serve, intact):
+def test_g3_threat_endless_command_line(serve, intact):
     """A line that never ends takes no memory and holds nobody up."""
     thurn = intact(serve())
     with thurn.dial() as talk:
@@ -331,7 +331,7 @@ def test_threat_endless_command_line(serve, intact):
 
 
 @pytest.mark.parametrize("errors", [0, 20])
-def test_threat_very_many_recipients(serve, intact, errors):
+def test_g3_threat_very_many_recipients(serve, intact, errors):
     thurn = intact(serve({"limits": {"errors": errors}}))
     count = 20000
     with thurn.dial() as talk:

@@ -265,7 +265,7 @@ static void a_batch_may_be_for_as_many_mailboxes_as_mails(void **state)
     }
 }
 
-static void links_are_refused(void **state)
+static void threat_links_are_refused(void **state)
 {
     (void)state;
     struct verdict v;
@@ -592,7 +592,7 @@ int main(void)
         TEST(items_and_answers_come_back_as_they_went),
         MAILDIR_TEST(a_maildir_is_made_and_its_files_say_their_size),
         MAILDIR_TEST(a_batch_may_be_for_as_many_mailboxes_as_mails),
-        MAILDIR_TEST(links_are_refused),
+        MAILDIR_TEST(threat_links_are_refused),
         MAILDIR_TEST(a_full_disk_defers_and_leaves_nothing),
         MAILDIR_TEST(no_failure_of_a_call_loses_or_doubles),
         MAILDIR_TEST(a_mailbox_that_was_removed_is_made_again),

@@ -399,7 +399,7 @@ static void sessions_leave_room_for_files(void **state)
 }
 
 /* The user that owns the state folder must not lead root elsewhere. */
-static void a_link_in_a_folder_s_place_is_refused(void **state)
+static void threat_a_link_in_a_folder_s_place_is_refused(void **state)
 {
     (void)state;
     char from[256], to[256];
@@ -497,7 +497,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_instance_is_refused_and_the_first_lives, begin, end),
         cmocka_unit_test_setup_teardown(a_bad_configuration_does_not_start, begin, end),
         cmocka_unit_test_setup_teardown(sessions_leave_room_for_files, begin, end),
-        cmocka_unit_test_setup_teardown(a_link_in_a_folder_s_place_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(threat_a_link_in_a_folder_s_place_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(only_receivers_have_the_ticket_key, begin, end),
         cmocka_unit_test_setup_teardown(children_end_with_their_master, begin, end),
         cmocka_unit_test_setup_teardown(a_second_sigterm_ends_at_once, begin, end),
