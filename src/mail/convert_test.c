@@ -326,6 +326,8 @@ int main(void)
         cmocka_unit_test(e2_header_fields_are_encoded_where_they_are_shown),
         cmocka_unit_test(e2_facts_say_what_a_header_keeps),
         cmocka_unit_test(e2_threat_what_may_not_be_encoded_is_refused),
+        cmocka_unit_test(threat_conversion_of_parts_without_end),
+        cmocka_unit_test(e2_no_header_field_outgrows_its_room),
         cmocka_unit_test(e2_signed_mail_is_known),
         cmocka_unit_test(e2_nothing_is_lost_whatever_it_is),
     };
