@@ -18,6 +18,14 @@ static int usage(FILE *to)
     return to == stdout ? 0 : EX_USAGE;
 }
 
+/* Who can speak in any client's and any user's name is said beside who may send where. */
+static void describe_trust(const struct conf_peers *xclient, buf *out)
+{
+    for (size_t i = 0; i < xclient->count; i++)
+        buf_printf(out, "%.*s may say with XCLIENT for whom it speaks, and so send as any client and any user.\n",
+                   SLICE_ARG(xclient->networks[i].text));
+}
+
 static int describe(const struct conf *conf)
 {
     struct route_index *index = NULL;
@@ -29,6 +37,7 @@ static int describe(const struct conf *conf)
     }
     buf_init(&out, POLICY_MAX);
     route_policy_describe(index, &out);
+    describe_trust(&conf->trust.xclient, &out);
     int status = command_print(&out);
     buf_deinit(&out);
     route_index_close(&index);

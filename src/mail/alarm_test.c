@@ -29,8 +29,8 @@ static void g7_server_the_postmaster_reads_who_sent_how_much(void **state)
     static const char *const parts[] = {"To: <postmaster@example.org>\r\n",
                                         "Subject: Mail of alice@example.org is held",
                                         "Auto-Submitted: auto-generated\r\n",
-                                        "alice@example.org has sent 201 messages to 1 recipient since\r\n"
-                                        "Sat, 21 Nov 2026 19:08:35 +0000",
+                                        ("alice@example.org has sent 201 messages to 1 recipient since\r\n"
+                                         "Sat, 21 Nov 2026 19:08:35 +0000"),
                                         "thurn queue release"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         assert_true(slice_find(buf_slice(&b), slice_str(parts[i])) >= 0);

@@ -267,7 +267,8 @@ slice sched_part_reason(const struct sched *s, uint32_t handle)
 {
     const struct sched_part *p = sched_part(s, handle);
     const struct sched_destination *d = sched_destination(s, p->destination);
-    return reasons_text(&s->reasons, d->state != SCHED_UP && d->reason ? d->reason : p->reason);
+    bool longer = p->state == SCHED_WAITING && p->next_s > d->retry_s && p->reason; /* than its destination is down */
+    return reasons_text(&s->reasons, d->state != SCHED_UP && d->reason && !longer ? d->reason : p->reason);
 }
 
 void sched_part_label(struct sched *s, uint32_t handle, slice domain)

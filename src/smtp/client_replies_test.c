@@ -95,6 +95,30 @@ static void e6_client_ignores_parameters_of_smtputf8(void **state)
     talk_close(&t);
 }
 
+/* RFC 8689 section 5: a report of REQUIRETLS mail goes with it where that is promised, else without; other mail does not. */
+static void e9_client_a_report_goes_without_requiretls(void **state)
+{
+    (void)state;
+    static const struct talk_message messages[] = {
+        {SLICE(""), {SLICE("c@d")}, SLICE("hello\r\n"), ENVELOPE_REQUIRETLS | ENVELOPE_BOUNCE, 0, false},
+        {SLICE("a@b"), {SLICE("c@d")}, SLICE("hello\r\n"), ENVELOPE_REQUIRETLS, 0, false},
+    };
+    static const char *const offers[] = {"250 mx\r\n", "250-mx\r\n250 REQUIRETLS\r\n"};
+    for (size_t m = 0; m < 2; m++) {
+        for (size_t i = 0; i < 2; i++) {
+            struct talk t = {0};
+            talk_open(&t, &(struct smtp_client_options){.implicit_tls = true}, &messages[m], 1);
+            talk_read(&t, SLICE("220 mx\r\n"));
+            talk_read(&t, slice_str(offers[i]));
+            bool said = slice_find(buf_slice(&t.wire), SLICE("> REQUIRETLS\r\n")) > 0;
+            bool sent = slice_find(buf_slice(&t.wire), SLICE("MAIL FROM:<")) > 0;
+            assert_int_equal(said, i == 1);
+            assert_int_equal(sent, m == 0 || i == 1);
+            talk_close(&t);
+        }
+    }
+}
+
 /* RFC 5321 section 4.5.3.2, and a session that waits for content of ours has no deadline but the host's for a block. */
 static void s1_client_waits_as_long_as_it_must(void **state)
 {
@@ -129,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(s1_client_reads_unusual_replies),
         cmocka_unit_test(e6_client_ignores_parameters_of_smtputf8),
+        cmocka_unit_test(e9_client_a_report_goes_without_requiretls),
         cmocka_unit_test(s1_client_waits_as_long_as_it_must),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

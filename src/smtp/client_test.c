@@ -554,9 +554,37 @@ static void test_deadlines(void **state)
     talk_close(&t);
 }
 
+/* Nobody listens: another thing than a connection that broke (RFC 3463: 4.4.1, not 4.4.2) */
+static void test_connection_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        enum err why;
+        bool greeted;
+        slice told;
+    } rows[] = {
+        {ERR_REFUSED, false, SLICE("failed in phase 0 we: 451 4.4.1 Connection refused\n")},
+        {ERR_UNREACHABLE, false, SLICE("failed in phase 0 we: 451 4.4.1 Host is unreachable\n")},
+        {ERR_CLOSED, false, SLICE("failed in phase 0 we: 451 4.4.2 Connection lost\n")},
+        {ERR_UNREACHABLE, true, SLICE("failed in phase 1 we: 451 4.4.2 Connection lost\n")},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct talk t = {0};
+        struct talk_message m = {SLICE("a@b"), {SLICE("c@d")}, SLICE("x\r\n"), 0, 0, false};
+        talk_open(&t, &DEFAULTS, &m, 1);
+        if (rows[i].greeted)
+            talk_read(&t, SLICE("220 mx\r\n"));
+        smtp_client_lost(t.client, rows[i].why);
+        talk_events(&t);
+        assert_true(slice_equal(buf_slice(&t.log), rows[i].told));
+        talk_close(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_connection_refused),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_sessions_that_fail),
         cmocka_unit_test(test_tls_and_login),

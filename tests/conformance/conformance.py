@@ -14,6 +14,7 @@ A table is a file rfcNUMBER.txt. Its first line that is no comment is `rfc NUMBE
 MUST NOT is written as MUST with a "never" or a "not" in the text. A block without any of the last four is a hole.
 
     conformance.py [--build DIR]    fails when a named test is not there or the page is out of date, and counts the holes
+    conformance.py --collect        also asks pytest whether it collects the end-to-end tests that are named
     conformance.py --write          writes the page
     conformance.py --holes          lists the holes
     conformance.py --self-test      breaks each rule once and sees whether it is caught
@@ -98,9 +99,10 @@ def read(root, path):
 
 class Tests:
     """What tests the tree has, and which of the unit tests the build runs."""
-    def __init__(self, root, build):
+    def __init__(self, root, build, collect=False):
         self.root = root
         self.programs = self.built_tests(build) if build else None
+        self.collected = self.collected_tests(root) if collect else None
         self.functions = {}
 
     @staticmethod
@@ -110,6 +112,12 @@ class Tests:
             return None
         base = os.path.abspath(build)
         return {os.path.relpath(test["cmd"][0], base) for test in json.loads(out.stdout)}
+
+    @staticmethod
+    def collected_tests(root):
+        out = subprocess.run(["/usr/bin/python3", "-m", "pytest", "tests/e2e", "--collect-only", "-q", "-p", "no:cacheprovider"],
+                             cwd=root, capture_output=True, text=True, check=False)
+        return {line.partition("[")[0] for line in out.stdout.splitlines() if "::" in line}
 
     def wrong(self, kind, name):
         """What is wrong with a test's name, or nothing."""
@@ -141,6 +149,8 @@ class Tests:
             self.functions[path] = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
         if not function.startswith("test_") or function not in self.functions[path]:
             return "%s has no test %s" % (path, function)
+        if self.collected is not None and "%s::%s" % (path, function) not in self.collected:
+            return "pytest does not collect %s::%s" % (path, function)
         return ""
 
     def wrong_dialog(self, name):
@@ -205,10 +215,10 @@ def print_page(tables):
     return "\n".join(lines) + "\n"
 
 
-def check(root, build):
+def check(root, build, collect=False):
     errors = []
     tables = read_tables(root, errors)
-    check_tests(tables, Tests(root, build), errors)
+    check_tests(tables, Tests(root, build, collect), errors)
     if not tables:
         errors.append("there are no tables")
     if read(root, PAGE) != print_page(tables):
@@ -274,6 +284,7 @@ def put(root, path, content):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--collect", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--holes", action="store_true")
     parser.add_argument("--self-test", action="store_true")
@@ -282,7 +293,7 @@ def main():
         return self_test()
     if options.write:
         put(ROOT, PAGE, print_page(read_tables(ROOT, [])))
-    tables, errors = check(ROOT, options.build)
+    tables, errors = check(ROOT, options.build, options.collect)
     for error in errors:
         print(error)
     every = [row for table in tables for row in table.rows]

@@ -66,6 +66,11 @@ def test_check_good(serve):
     assert "error" not in done.stderr
 
 
+def test_e13_server_check_tells_who_may_speak_for_anyone(serve):
+    thurn = serve({"trust": {"xclient": ["192.0.2.0/28"]}}, start=False)
+    assert "192.0.2.0/28 may say with XCLIENT" in thurn.command("check").stdout
+
+
 GOOD_HEAD = 'hostname = "mail.example.org"\npostmaster = "alice@example.org"\n'
 
 

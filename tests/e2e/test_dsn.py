@@ -3,10 +3,12 @@
 
 import datetime
 import email.utils
+import re
 
 import pytest
 
 from harness import mailbox, process, wait
+from harness.thurn import free_port
 
 DSN = ("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN")
 PLAIN = ("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES")
@@ -330,6 +332,30 @@ def test_e8_server_future_release(post):
     assert [m["id"] for m in thurn.queue()] == [ident]
     thurn.command("queue", "retry", ident)
     thurn.landed("bob", 2)
+
+
+def test_e8_queue_tells_what_the_sender_asked(serve):
+    """Beside a host that nobody listens at: what waits longer says why, and has not been tried."""
+    thurn = serve(start=False)
+    thurn.change({"route": {"*": {"via": f"smtp://127.0.0.1:{free_port()}"}},
+                  "relay": {"network": {"127.0.0.1/32": {"senders": ["*"]}}}})
+    thurn.start()
+    to = ("friend@example.com", "")
+    later = send(thurn, to, args=" HOLDFOR=3000")
+    by = send(thurn, to, args=" BY=600;N")
+    back = send(thurn, to, args=" BY=600;R MT-PRIORITY=3")
+    wait.until(lambda: all(m["tries"] == (m["id"] != later) for m in thurn.queue()), thurn.log)
+    items = {m["id"]: m for m in thurn.queue()}
+    assert items[later]["reason"].startswith("held until ")
+    assert "451 4.4.1 Connection refused" in items[by]["reason"]
+    assert "held until" not in thurn.command("queue").stdout
+
+    def shown(ident):
+        return thurn.command("queue", "show", ident).stdout
+
+    assert re.search(r"^not before 20\S+Z$", shown(later), re.M) and "deferred, 0 tries" in shown(later)
+    assert re.search(r"^tell at    20\S+Z$", shown(by), re.M) and "priority" not in shown(by)
+    assert re.search(r"^return at  20\S+Z$", shown(back), re.M) and re.search(r"^priority   3$", shown(back), re.M)
 
 
 def test_e8_server_priority_goes_first(post):

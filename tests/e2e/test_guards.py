@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import mailbox, wait
-from harness.dialogue import Closed
+from harness.dialogue import Closed, Dialogue
 
 PASSWORD = "correct horse 1"
 LOGIN = "alice@example.org"
@@ -105,6 +105,20 @@ def test_g7_without_an_alarm_the_limit_is_the_limit(office, authority):
     thurn.queue_empty()
 
 
+def test_g7_a_login_told_by_xclient_is_one_however_it_is_spelt(serve):
+    away_from_the_end_of(3600)
+    thurn = serve({"limits": {"user_messages_per_hour": 1, "user_alarm": False}, "trust": {"xclient": ["127.0.0.1"]}})
+    for login, code in [(LOGIN, 250), (LOGIN.upper(), 452)]:
+        with thurn.dial() as talk:
+            talk.ehlo()
+            talk.cmd(f"XCLIENT ADDR=192.0.2.5 LOGIN={login}", 220)
+            talk.ehlo()
+            assert talk.cmd(f"MAIL FROM:<{LOGIN}>").code // 100 == code // 100, login
+            if code == 250:
+                talk.cmd("RCPT TO:<bob@example.org>", 250)
+                talk.data(LETTER)
+
+
 def test_g7_strangers_have_no_login_to_count(serve):
     thurn = serve({"limits": {"user_messages_per_hour": 1}})
     with thurn.dial() as talk:
@@ -135,7 +149,7 @@ def test_threat_guesses_lock_out_the_guesser_and_not_the_owner(office, authority
 # G5: limits by address and network
 
 
-def test_g5_a_network_has_ten_times_an_addresss_sessions(serve):
+def test_g3_a_network_has_ten_times_an_addresss_sessions(serve):
     thurn = serve({"limits": {"sessions_per_address": 1}})
     talks = []
     for i in range(10, 20):
@@ -150,7 +164,7 @@ def test_g5_a_network_has_ten_times_an_addresss_sessions(serve):
         talk.close()
 
 
-def test_g5_a_networks_connections_are_counted_too(serve):
+def test_g3_a_networks_connections_are_counted_too(serve):
     thurn = serve({"limits": {"connections_per_minute": 1}})
     away_from_the_end_of(60)
     codes = []
@@ -164,7 +178,7 @@ def test_g5_a_networks_connections_are_counted_too(serve):
 # G4: time
 
 
-def test_g4_an_idle_client_is_sent_away(serve):
+def test_g3_an_idle_client_is_sent_away(serve):
     thurn = serve({"limits": {"command_timeout": "1s"}})
     with thurn.dial() as talk:
         talk.ehlo()
@@ -221,7 +235,7 @@ def test_threat_content_that_comes_too_slowly(serve):
     assert not thurn.queue()
 
 
-def test_g4_under_stress_clients_have_a_tenth_of_the_time(serve):
+def test_g3_under_stress_clients_have_a_tenth_of_the_time(serve):
     thurn = serve({"limits": {"sessions": 10, "command_timeout": "30s"}})
     with contextlib.ExitStack() as stack:
         talks = [stack.enter_context(thurn.dial()) for _ in range(9)]
@@ -235,7 +249,7 @@ def test_g4_under_stress_clients_have_a_tenth_of_the_time(serve):
 # G3: errors
 
 
-def test_g3_the_tarpit_makes_errors_dear(serve):
+def test_g4_the_tarpit_makes_errors_dear(serve):
     thurn = serve({"limits": {"tarpit": "1s", "errors": 0}})
     with thurn.dial() as talk:
         talk.ehlo()
@@ -256,7 +270,7 @@ def test_g3_the_tarpit_makes_errors_dear(serve):
     thurn.landed("bob")
 
 
-def test_g3_the_tarpit_and_a_client_that_leaves(serve):
+def test_g4_the_tarpit_and_a_client_that_leaves(serve):
     thurn = serve({"limits": {"tarpit": "1s", "errors": 0}})
     for _ in range(3):
         with thurn.dial() as talk:
@@ -307,3 +321,14 @@ def test_a_mail_refused_for_its_size_is_logged_with_its_sender(serve):
         talk.ehlo()
         talk.cmd("MAIL FROM:<big@example.net> SIZE=5000", 552)
     thurn.logged(r"reject: MAIL from .*552 5\.3\.4 .*\[limits\] max_size = 1000.*from=<big@example\.net>")
+
+
+def test_threat_a_local_client_beyond_the_sessions_kills_nobody(serve):
+    """Whoever has no address is refused like anybody else."""
+    thurn = serve({"limits": {"sessions": 1}, "listen": {"lmtp": ["unix:{dir}/lmtp.sock"]}})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        with Dialogue(None, None, unix=thurn.folder + "/lmtp.sock", greeting=False) as local:
+            assert local.read().code == 421
+        rule(thurn, "refused unknown[local]: [limits] sessions = 1 is reached")
+        talk.cmd("NOOP", 250)

@@ -16,7 +16,7 @@ SENDERS = ["spam@example.com", "alice@example.org", "postmaster@example.org", ""
 
 
 @pytest.mark.parametrize("sender", SENDERS)
-def test_open_relay_refused(serve, make_sink, sender):
+def test_g6_open_relay_refused(serve, make_sink, sender):
     sink = make_sink()
     thurn = serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}}, "limits": {"errors": 0}})
     with thurn.dial() as talk:
@@ -34,7 +34,7 @@ def test_open_relay_refused(serve, make_sink, sender):
     assert not sink.sessions and not thurn.queue()
 
 
-def test_relay_network_needs_its_senders(serve, make_sink):
+def test_g6_relay_network_needs_its_senders(serve, make_sink):
     sink = make_sink()
     thurn = serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}},
                    "relay": {"network": {"127.0.0.0/24": {"senders": ["@example.org", ".corp.example", "one@example.com"]}}}})
@@ -60,7 +60,7 @@ OPEN = {
 
 
 @pytest.mark.parametrize("name", OPEN)
-def test_open_relay_configuration_refused(serve, name):
+def test_g6_open_relay_configuration_refused(serve, name):
     thurn = serve({"relay": {"network": OPEN[name]}}, start=False)
     done = thurn.command("check", expect=78)
     assert "error:" in done.stderr and next(iter(OPEN[name])) in done.stderr

@@ -35,7 +35,7 @@ def office(serve, authority, make_sink):
     return make
 
 
-def test_submission_auth(office, authority):
+def test_e12_server_login_first(office, authority):
     thurn = office()
     context = authority.client_context()
     with thurn.dial("submission", 1) as talk:
@@ -66,7 +66,7 @@ def test_submission_auth(office, authority):
     assert PASSWORD not in thurn.log()
 
 
-def test_auth_is_never_on_mx(office, authority):
+def test_e11_server_never_on_mx(office, authority):
     thurn = office()
     with thurn.dial() as talk:
         assert "STARTTLS" in talk.ehlo()
@@ -77,7 +77,7 @@ def test_auth_is_never_on_mx(office, authority):
         assert talk.cmd("RCPT TO:<someone@example.net>", 550).enhanced == "5.7.1"
 
 
-def test_smtps_listener(office, authority):
+def test_e12_server_smtps_listener(office, authority):
     thurn = office()
     with thurn.dial("submission", 0, tls=authority.client_context()) as talk:
         assert talk.sock.version() in ("TLSv1.3", "TLSv1.2")
@@ -87,7 +87,7 @@ def test_smtps_listener(office, authority):
         talk.quit()
 
 
-def test_own_addresses_only(office, authority):
+def test_e12_server_own_addresses_only(office, authority):
     thurn = office({"send_as": {"alice@example.org": ["sales@example.org", "*@shop.example"]}})
     with thurn.dial("submission", 0, tls=authority.client_context()) as talk:
         talk.ehlo()
@@ -102,7 +102,7 @@ def test_own_addresses_only(office, authority):
     wait.until(lambda: len(thurn.sink.messages) == 2, thurn.log)
 
 
-def test_bcc_is_removed(office, authority):
+def test_e12_server_bcc_is_removed(office, authority):
     thurn = office()
     with thurn.dial("submission", 0, tls=authority.client_context()) as talk:
         talk.ehlo()
@@ -115,7 +115,7 @@ def test_bcc_is_removed(office, authority):
     assert thurn.sink.messages[0].data.endswith(b"\r\n\r\nhi\r\n")
 
 
-def test_auth_abuse(office, authority):
+def test_g5_auth_abuse(office, authority):
     thurn = office({"limits": {"auth_failures": 3}})
     with thurn.dial("submission", 0, tls=authority.client_context()) as talk:
         talk.ehlo()
@@ -138,7 +138,7 @@ def test_auth_abuse(office, authority):
             talk.cmd("AUTH PLAIN " + plain("alice@example.org", PASSWORD), (421, 454, 535))
 
 
-def test_starttls_in_and_out(serve, authority, make_sink):
+def test_s15_starttls_in_and_out(serve, authority, make_sink):
     out = make_sink(tls=authority.server_context("127.0.0.1"))
     thurn = serve({"tls": authority.config("mail.example.org"),
                    "domain": {"example.net": {"deliver": f"smtp:127.0.0.1:{out.port}", "users": "any"}}})

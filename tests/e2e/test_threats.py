@@ -66,7 +66,7 @@ def intact():
 
 @pytest.mark.parametrize("mode", ["normalize", "reject"])
 @pytest.mark.parametrize("end", ENDS)
-def test_smuggling_in(serve, intact, end, mode):
+def test_threat_smuggling_in(serve, intact, end, mode):
     thurn = intact(serve({"limits": {"bare_newline": mode}}))
     with thurn.dial() as talk:
         talk.ehlo()
@@ -86,7 +86,7 @@ def test_smuggling_in(serve, intact, end, mode):
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_smuggling_out(serve, make_sink, end):
+def test_threat_smuggling_out(serve, make_sink, end):
     sink = make_sink()
     thurn = serve({"domain": {"example.net": {"deliver": f"smtp:127.0.0.1:{sink.port}", "users": "any"}}})
     with thurn.dial() as talk:
@@ -103,7 +103,7 @@ def test_smuggling_out(serve, make_sink, end):
     assert raw.endswith(b"after\r\n")
 
 
-def test_plaintext_after_starttls_is_discarded(serve, authority, intact):
+def test_threat_plaintext_after_starttls_is_discarded(serve, authority, intact):
     thurn = intact(serve({"tls": authority.config("mail.example.org")}))
     with thurn.dial() as talk:
         talk.ehlo()
@@ -118,7 +118,7 @@ def test_plaintext_after_starttls_is_discarded(serve, authority, intact):
         talk.cmd("DATA", 503)
 
 
-def test_reply_text_after_starttls_is_discarded(serve, make_sink, authority):
+def test_threat_reply_text_after_starttls_is_discarded(serve, make_sink, authority):
     sink = make_sink(tls=authority.server_context("127.0.0.1"),
                      starttls=b"220 2.0.0 go\r\n250-injected.example.net\r\n250 AUTH PLAIN\r\n")
     thurn = serve({"domain": {"example.net": {"deliver": f"smtp:127.0.0.1:{sink.port}", "users": "any"}}})
@@ -132,7 +132,7 @@ def test_reply_text_after_starttls_is_discarded(serve, make_sink, authority):
     assert "injected.example.net" not in thurn.log()
 
 
-def test_tls_closed_in_the_middle_of_data(serve, authority, intact):
+def test_threat_tls_closed_in_the_middle_of_data(serve, authority, intact):
     thurn = intact(serve({"tls": authority.config("mail.example.org")}))
     with thurn.dial() as talk:
         talk.ehlo()
@@ -169,7 +169,7 @@ SHELL = [";touch {m};", "$(touch$IFS{m})", "`touch$IFS{m}`", "|touch$IFS{m}", "$
          "{user}", "{local}"]
 
 
-def test_shell_syntax_in_an_address(serve):
+def test_threat_shell_syntax_in_an_address(serve):
     server = serve({"domain": {"any.example": {"deliver": "pipe:{dir}/pipe.sh", "users": "any"},
                                "box.example": {"deliver": "maildir:{dir}/mail/{domain}/{user}", "users": ["alice"],
                                                "subaddress": "+"}},
@@ -222,7 +222,7 @@ NOT_TAKEN = ["endless line", "endless lines", "codes differ", "not a reply", "co
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_replies(serve, make_sink, intact, kind):
+def test_threat_hostile_replies(serve, make_sink, intact, kind):
     """One next hop for each stage; whatever they say, it is bounded, kept apart, and no reason to lose mail."""
     sinks = {stage: make_sink(**{stage: HOSTILE[kind]}) for stage in STAGES}
     good = make_sink()
@@ -249,7 +249,7 @@ def test_hostile_replies(serve, make_sink, intact, kind):
     alive(thurn)
 
 
-def test_control_characters_in_a_reply(serve, make_sink):
+def test_threat_control_characters_in_a_reply(serve, make_sink):
     sink = make_sink(rcpt=CONTROL.encode("latin-1") + b"\r\n")
     thurn = serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}},
                    "relay": {"network": {"127.0.0.1/32": {"senders": ["*"]}}}})
@@ -264,7 +264,7 @@ def test_control_characters_in_a_reply(serve, make_sink):
     thurn.queue_empty()
 
 
-def test_split_reply(serve, make_sink):
+def test_threat_split_reply(serve, make_sink):
     """A reply that arrives byte by byte is a reply."""
     def dribble(session, _):
         for octet in b"250-2.1.0 one\r\n250 2.1.0 two":
@@ -301,7 +301,7 @@ def pipelined(talk, octets, count):
 
 @pytest.mark.parametrize("size", [1000, 64 << 10, 1 << 20])
 @pytest.mark.parametrize("tail", [b"MAIL FROM:<evil@example.net>", b"QUIT"])
-def test_long_command_line(serve, intact, size, tail):
+def test_threat_long_command_line(serve, intact, size, tail):
     thurn = intact(serve())
     with thurn.dial() as talk:
         talk.ehlo()
@@ -315,7 +315,7 @@ def test_long_command_line(serve, intact, size, tail):
     alive(thurn)
 
 
-def test_endless_command_line(serve, intact):
+def test_threat_endless_command_line(serve, intact):
     """A line that never ends takes no memory and holds nobody up."""
     thurn = intact(serve())
     with thurn.dial() as talk:
@@ -331,7 +331,7 @@ def test_endless_command_line(serve, intact):
 
 
 @pytest.mark.parametrize("errors", [0, 20])
-def test_very_many_recipients(serve, intact, errors):
+def test_threat_very_many_recipients(serve, intact, errors):
     thurn = intact(serve({"limits": {"errors": errors}}))
     count = 20000
     with thurn.dial() as talk:
@@ -352,7 +352,7 @@ def test_very_many_recipients(serve, intact, errors):
     alive(thurn)
 
 
-def test_1500_pipelined_commands(serve, intact):
+def test_threat_1500_pipelined_commands(serve, intact):
     thurn = intact(serve())
     with thurn.dial() as talk:
         talk.ehlo()
@@ -363,7 +363,7 @@ def test_1500_pipelined_commands(serve, intact):
     alive(thurn)
 
 
-def test_pipelined_without_reading(serve, intact):
+def test_threat_pipelined_without_reading(serve, intact):
     """A client that sends for ever and never reads: its replies are not gathered without bound."""
     thurn = intact(serve())
     with thurn.dial() as talk:
@@ -379,7 +379,7 @@ def test_pipelined_without_reading(serve, intact):
     alive(thurn)
 
 
-def test_nul_and_8bit_in_commands(serve, intact):
+def test_threat_nul_and_8bit_in_commands(serve, intact):
     thurn = intact(serve({"limits": {"errors": 0}}))
     with thurn.dial() as talk:
         talk.ehlo()
@@ -405,7 +405,7 @@ def test_nul_and_8bit_in_commands(serve, intact):
         assert raw.endswith(b"before\0after \xe4\xff\nend\n"), "kept whole"
 
 
-def test_endless_header_and_long_lines(serve, intact):
+def test_threat_endless_header_and_long_lines(serve, intact):
     thurn = intact(serve({"limits": {"max_size": "8M"}}))
     with thurn.dial(limit=30) as talk:
         talk.ehlo()
@@ -431,7 +431,7 @@ def sockets_below(folder):
 GARBAGE = [b"\0" * 4096, b"\xff" * 65536, b"GET / HTTP/1.0\r\n\r\n", b"{", b"\x00\x00\x00\x01", b"\xff\xff\xff\xff" * 3, b""]
 
 
-def test_garbage_on_internal_sockets(serve, intact):
+def test_threat_garbage_on_internal_sockets(serve, intact):
     thurn = intact(serve())
     paths = sockets_below(thurn.state)
     assert paths, "the control socket is in state_dir"
@@ -450,7 +450,7 @@ def test_garbage_on_internal_sockets(serve, intact):
     alive(thurn)
 
 
-def test_state_is_closed_to_others(serve):
+def test_threat_state_is_closed_to_others(serve):
     thurn = serve()
     with thurn.dial() as talk:
         talk.ehlo()
@@ -464,7 +464,7 @@ def test_state_is_closed_to_others(serve):
                 assert not info.st_mode & stat.S_IROTH, f"{path} is world-readable"
 
 
-def test_symlinked_spool_is_refused(serve, work):
+def test_threat_symlinked_spool_is_refused(serve, work):
     thurn = serve(start=False)
     elsewhere = os.path.join(work, "elsewhere")
     os.makedirs(elsewhere)
@@ -476,7 +476,7 @@ def test_symlinked_spool_is_refused(serve, work):
     assert not os.listdir(elsewhere)
 
 
-def test_unknown_users_are_refused_at_rcpt(serve, make_sink):
+def test_threat_unknown_users_are_refused_at_rcpt(serve, make_sink):
     """No backscatter: what cannot be delivered is never taken, and nobody is written to because of it."""
     sink = make_sink()
     thurn = serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}}})

@@ -30,6 +30,7 @@ struct listing {
 };
 
 struct seen {
+    uint32_t handle;
     const struct sched_message *message;
     const struct spool_head *head;
     slice destination;
@@ -127,15 +128,17 @@ static bool may_match(const struct queue *q, const struct listing *l, uint32_t m
     return w && w->flags & WISH_TAG && (w->tag == 0 || w->tag == l->tag);
 }
 
-/* While a destination does not answer, its attempts stand for those of all that waits for it. */
+/* While a destination does not answer, its attempts stand for those of all that waits for it, and no longer than it. */
 static uint16_t part_tries(const struct sched_part *p, const struct sched_destination *d)
 {
-    return d->state == SCHED_UP || p->tries > d->fails ? p->tries : d->fails;
+    bool longer = p->state == SCHED_WAITING && p->next_s > d->retry_s;
+    return longer || d->state == SCHED_UP || p->tries > d->fails ? p->tries : d->fails;
 }
 
 static void see(const struct queue *q, const struct listing *l, uint32_t message, struct seen *s)
 {
     int64_t now_s = os_wall_s();
+    s->handle = message;
     s->message = sched_message(q->sched, message);
     s->state = QUEUE_ITEM_HELD;
     s->next_s = INT64_MAX;
@@ -212,6 +215,7 @@ static void show_send(struct queue *q, const struct listing *l, const struct see
                SLICE_ARG(h->origin.client_ip), SLICE_ARG(h->origin.helo), SLICE_ARG(h->origin.protocol));
     if (h->origin.login.len > 0)
         buf_printf(&text, "login      %.*s\n", SLICE_ARG(h->origin.login));
+    queue_wish_show(q, s->handle, &text);
     for (uint32_t part = s->message->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
         const struct sched_part *p = sched_part(q->sched, part);
         const uint32_t *list;
@@ -319,11 +323,13 @@ static void tally_part(const struct queue *q, struct tally *t, uint32_t part, in
     t->messages++;
     if (t->oldest_s == 0 || arrival < t->oldest_s)
         t->oldest_s = arrival;
-    if (sched_part_reason(q->sched, part).len > 0)
+    bool held = p->state == SCHED_PART_HELD;
+    int64_t at = held ? INT64_MAX : sched_part_time(q->sched, part, now_s);
+    /* Why the one waits that goes first. */
+    if (sched_part_reason(q->sched, part).len > 0 && (t->reason.len == 0 || at <= t->next_s))
         t->reason = sched_part_reason(q->sched, part);
-    if (p->state == SCHED_PART_HELD)
+    if (held)
         return;
-    int64_t at = sched_part_time(q->sched, part, now_s);
     if (t->next_s == 0 || at < t->next_s)
         t->next_s = at;
     bool active = p->state == SCHED_LEASED || (p->state == SCHED_READY && d->state != SCHED_DOWN);

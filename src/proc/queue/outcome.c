@@ -123,7 +123,7 @@ static bool success_told(const struct wish *w, const struct result *r)
 static void judge_ended(struct judged *out, const struct result *r, enum dsn_action action)
 {
     struct report_recipient *x = &out->ended[out->ended_count++];
-    *x = (struct report_recipient){r->recipient, action, result_verdict(r), r->host, false};
+    *x = (struct report_recipient){r->recipient, action, result_verdict(r), r->remote ? r->host : SLICE_NONE, false};
     if (action == DSN_FAILED)
         out->failed = x;
 }
@@ -249,11 +249,11 @@ static bool give_up(struct queue *q, uint32_t part, enum status status, const st
     uint64_t id = sched_message(q->sched, sched_part(q->sched, part)->message)->id;
     struct verdict v = status_verdict(status);
     slice text;
-    slice reason = last ? reason_text(q, last, SLICE_NONE) : sched_part_reason(q->sched, part);
+    slice reason = last ? reason_text(q, last, host) : sched_part_reason(q->sched, part);
     if (reason.len > 0 && arena_printf(&q->turn, &text, "%.*s; the last answer was: %.*s", SLICE_ARG(v.text),
                                        SLICE_ARG(reason)) == ERR_OK)
         v.text = text;
-    if (!part_ended(q, part, part_all(q, part, DSN_FAILED, &v, host)))
+    if (!part_ended(q, part, part_all(q, part, DSN_FAILED, &v, SLICE_NONE)))
         return false;
     char text_id[QUEUE_ID_TEXT_MAX];
     size_t n = queue_id_write(text_id, id);

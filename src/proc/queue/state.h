@@ -198,6 +198,8 @@ int64_t queue_wish_begin_s(const struct queue *q, uint32_t message);
 bool queue_wish_by_passed(const struct queue *q, uint32_t message, int64_t now_s);
 /* Looks after those whose time to be delivered by is over; true when it is to go on soon. */
 bool queue_wish_step(struct queue *q, int64_t now_s);
+/* Lines for an admin: what the sender asked beside delivery, and the priority unless it is 0. */
+void queue_wish_show(const struct queue *q, uint32_t message, buf *text);
 
 /* dispatch.c */
 void queue_dispatch(struct queue *q);

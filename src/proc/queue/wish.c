@@ -157,3 +157,22 @@ bool queue_wish_step(struct queue *q, int64_t now_s)
     }
     return true;
 }
+
+static void show_date(buf *text, const char *name, int64_t at_s)
+{
+    buf_printf(text, "%-11s", name);
+    date_print_rfc3339(text, at_s);
+    buf_append_char(text, '\n');
+}
+
+void queue_wish_show(const struct queue *q, uint32_t message, buf *text)
+{
+    const struct wish *w = queue_wish(q, message);
+    int8_t priority = sched_message(q->sched, message)->priority;
+    if (w && w->release_s)
+        show_date(text, "not before", w->release_s);
+    if (w && w->deliver_by_s)
+        show_date(text, w->flags & WISH_BY_RETURN ? "return at" : "tell at", w->deliver_by_s);
+    if (priority)
+        buf_printf(text, "%-11s%d\n", "priority", priority);
+}

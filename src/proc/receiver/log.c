@@ -120,10 +120,11 @@ static void log_line_of_reject(struct session *s, const char *verb, const struct
         buf_append(&b, to);
         buf_append(&b, SLICE(">:"));
     }
-    slice protocol = session_protocol(s);
-    log_line(LOG_INFO, "NOQUEUE: reject: %s from %.*s[%.*s]: %.*s %.*s; from=<%.*s> to=<%.*s> proto=%.*s helo=<%.*s>",
+    slice protocol = session_protocol(s), open = to.len > 0 ? SLICE(" to=<") : SLICE_NONE;
+    log_line(LOG_INFO, "NOQUEUE: reject: %s from %.*s[%.*s]: %.*s %.*s; from=<%.*s>%.*s%.*s%s proto=%.*s helo=<%.*s>",
              verb, SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), SLICE_ARG(buf_slice(&b)), SLICE_ARG(v->text),
-             SLICE_ARG(from), SLICE_ARG(to), SLICE_ARG(protocol), SLICE_ARG(session_helo(s)));
+             SLICE_ARG(from), SLICE_ARG(open), SLICE_ARG(to), to.len > 0 ? ">" : "", SLICE_ARG(protocol),
+             SLICE_ARG(session_helo(s)));
 }
 
 void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to)

@@ -1081,7 +1081,7 @@ static void e8_what_was_asked_at_mail_is_in_the_envelope(void **state)
     close_landed(&l);
 }
 
-static void g3_the_tarpit_holds_all_replies_and_loses_none(void **state)
+static void g4_the_tarpit_holds_all_replies_and_loses_none(void **state)
 {
     (void)state;
     struct client *c = client_open(MX);
@@ -1152,7 +1152,7 @@ int main(void)
         IN_A_HOUSE(e15_server_etrn_asks_the_queue),
         IN_A_HOUSE(g7_a_login_above_its_hour_is_held_and_the_queue_told),
         IN_A_HOUSE(e8_what_was_asked_at_mail_is_in_the_envelope),
-        IN_A_HOUSE(g3_the_tarpit_holds_all_replies_and_loses_none),
+        IN_A_HOUSE(g4_the_tarpit_holds_all_replies_and_loses_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ def ensure(name, home="/nonexistent"):
         subprocess.run(
             ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", home,
              "--shell", "/usr/sbin/nologin", name],
-            check=True, capture_output=True, timeout=30)
+            check=False, capture_output=True, timeout=30)  # another worker may have been first
         return pwd.getpwnam(name)
 
 

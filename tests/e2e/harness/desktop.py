@@ -2,6 +2,7 @@
 """An X display without a screen (Xvfb) and Claws Mail on it: set up by its settings files, driven by its keys."""
 
 import contextlib
+import itertools
 import os
 import subprocess
 
@@ -39,13 +40,15 @@ smtp_port={port}
 """,
 }
 TLS = {"SMTPS": 1, "STARTTLS": 2}
+_displays = itertools.count()
 METHODS = {"LOGIN": 1, "CRAM-MD5": 2, "PLAIN": 16}  # Claws Mail's own numbers
 
 
 class Display:
     def __init__(self, folder):
         reader, writer = os.pipe()
-        self.process = subprocess.Popen(["Xvfb", "-displayfd", str(writer), "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
+        number = 1000 + os.getpid() * 7 % 30000 + next(_displays)  # its own: runs side by side would race for the first free one
+        self.process = subprocess.Popen(["Xvfb", f":{number}", "-displayfd", str(writer), "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
                                         pass_fds=[writer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=open(os.path.join(folder, "xvfb.log"), "wb"), start_new_session=True)
         os.close(writer)

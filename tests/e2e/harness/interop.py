@@ -51,7 +51,7 @@ def told(argv):
     line = argv if isinstance(argv, str) else shlex.join(argv)
     line = re.sub(r"^ip netns exec \S+ ", "", line)
     line = re.sub(r"/\S*/te2e-[^/\s]+/ca/ca\.pem", "ca.pem", line)
-    line = re.sub(r"/[^\s:='\"]*/te2e-[^/\s]+/t\d+", "DIR", line)
+    line = re.sub(r"/[^\s:='\"]*/te2e-[^/\s]+(?:/t\d+|(?=/))", "DIR", line)
     line = re.sub(r"/\S*/build(?:-\w+)?/peers/", "build/peers/", line)
     line = re.sub(r"/\S*/tests/e2e/", "tests/e2e/", line)
     return re.sub(r"(?<![\w.])[1-6]\d{4}(?![\w.])", "PORT", line)
