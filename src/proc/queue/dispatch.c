@@ -209,6 +209,22 @@ void queue_dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_
         j->id = l->id;
 }
 
+/* What was under way had been due, whatever its record says of the next attempt, and was held, if it is, only when it was under way: an admin had ordered it. */
+static void lease_due(struct queue *q, const struct job *j)
+{
+    uint32_t message = sched_message_find(q->sched, j->id);
+    if (!message)
+        return;
+    bool held = (sched_message(q->sched, message)->flags & SCHED_HELD) != 0;
+    for (uint32_t part = sched_message(q->sched, message)->first_part; part;
+         part = sched_part(q->sched, part)->next_in_message) {
+        const struct sched_destination *d = sched_destination(q->sched, sched_part(q->sched, part)->destination);
+        sched_part_until(q->sched, part, 0);
+        if (held && d->kind != NEXT_HOLD)
+            sched_part_release(q->sched, part);
+    }
+}
+
 static void lease_take(struct queue *q, struct job *j)
 {
     uint32_t message = sched_message_find(q->sched, j->id);
@@ -225,7 +241,8 @@ static void lease_take(struct queue *q, struct job *j)
 
 void queue_dispatch_leases_take(struct queue *q)
 {
-    /* What was under way had been due, whatever its record says of the next attempt. */
+    LIST_FOREACH(l, &q->jobs)
+        lease_due(q, LIST_ENTRY(l, struct job, link));
     (void)sched_tick(q->sched, os_wall_s());
     LIST_FOREACH(l, &q->jobs)
         lease_take(q, LIST_ENTRY(l, struct job, link));

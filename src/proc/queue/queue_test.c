@@ -1133,6 +1133,37 @@ static void jobs_outlive_the_queue_that_gave_them(void **state)
     assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 1);
 }
 
+/* Under way although its record says that it waits, or is held: the result counts all the same, or the mail would be sent twice. */
+static void jobs_outlive_what_is_ordered_of_their_mail(void **state)
+{
+    (void)state;
+    struct mail x = remote;
+    for (int i = 0; i < 3; i++) {
+        x.release_in_s = i == 2 ? HOUR : 0;
+        uint64_t id = mail(&x);
+        if (i == 1) {
+            struct ipc_job first = job_from(&sender);
+            answer(&sender, &first, 451, "later");
+            disk_has(id, SPOOL_DEFERRED, 1);
+        }
+        if (i > 0)
+            assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+        struct ipc_job j = job_from(&sender);
+        if (i == 0)
+            assert_int_equal(listed(QUEUE_VERB_HOLD, QUEUE_FILTER_ALL, ""), 1);
+        queue_kill();
+        queue_fork();
+        receiver_hello();
+        send_to(&sender, (struct ipc_message){.type = IPC_hello_lease, .u.hello_lease = {j.job, id}});
+        hello_end(&sender);
+        hello_end(&deliver);
+        settle();
+        answer(&sender, &j, 250, "ok");
+        disk_has(id, SPOOL_DELIVERED, 1);
+        assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+    }
+}
+
 static void receiver_dies(void)
 {
     spool_writer_close(&writer);
@@ -1951,6 +1982,7 @@ int main(void)
         TEST(an_announcement_twice_is_one_mail),
         TEST(b3_what_was_let_go_stays_so_when_it_is_announced_again),
         TEST(jobs_outlive_the_queue_that_gave_them),
+        TEST(jobs_outlive_what_is_ordered_of_their_mail),
         TEST(what_a_dead_receiver_never_announced_is_found),
         TEST(spares_of_the_living_are_left_alone),
         TEST(a_changed_route_moves_waiting_mail_and_keeps_its_schedule),
