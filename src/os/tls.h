@@ -33,6 +33,7 @@ must_check enum err tls_client_identify(struct tls_client *t, const struct tls_p
 
 /* For os/net: sans-I/O. Feed what the peer sent; take what must go to the peer; read and write plaintext. */
 must_check enum err tls_session_open_server(const struct tls_server *t, struct tls_session **s_r);
+/* name: for SNI and verification; ERR_SYNTAX: no name that a certificate could have, where one is demanded. */
 must_check enum err tls_session_open_client(const struct tls_client *t, slice name, struct tls_session **s_r);
 void tls_session_close(struct tls_session **s);
 must_check enum err tls_session_feed(struct tls_session *s, slice cipher);

@@ -15,6 +15,7 @@ struct tls_session {
     buf in, out;
     size_t in_at;
     bool done, failed;
+    bool named; /* the certificate is held against a name */
     char text[96];
     char error[256];
 };
@@ -125,9 +126,10 @@ enum err tls_session_open_client(const struct tls_client *t, slice name, struct 
     if (e != ERR_OK)
         return e;
     SSL_set_connect_state(s->ssl);
-    bool named = set_name(s->ssl, name);
+    bool good = set_name(s->ssl, name);
     ERR_clear_error();
-    if (!named) {
+    s->named = name.len > 0 && !slice_equal(name, SLICE("."));
+    if (!good || (!s->named && SSL_get_verify_mode(s->ssl) != SSL_VERIFY_NONE)) {
         tls_session_close(&s);
         return ERR_SYNTAX;
     }
@@ -239,7 +241,7 @@ slice tls_session_text(const struct tls_session *s)
 
 bool tls_session_verified(const struct tls_session *s)
 {
-    return s->done && !SSL_is_server(s->ssl) && SSL_get0_peer_certificate(s->ssl) &&
+    return s->done && s->named && !SSL_is_server(s->ssl) && SSL_get0_peer_certificate(s->ssl) &&
            SSL_get_verify_result(s->ssl) == X509_V_OK;
 }
 

@@ -31,6 +31,7 @@ static int make_files(void **state)
     certificate_make(in_folder("b.pem"), in_folder("b.key"), "mail.example.net", false, NOW, 5);
     certificate_make(in_folder("person.pem"), in_folder("person.key"),
                      "x.example,email:alice@example.org,email:a b@x,email:al@example.net", false, time(NULL), 5);
+    certificate_make(in_folder("fresh.pem"), in_folder("fresh.key"), "mx.example.org", false, time(NULL), 5);
     chmod(in_folder("a.key"), 0600);
     chmod(in_folder("b.key"), 0644);
     assert_int_equal(os_file_replace(AT_FDCWD, slice_str(in_folder("empty")), SLICE(""), 0600), ERR_OK);
@@ -40,8 +41,8 @@ static int make_files(void **state)
 static int remove_files(void **state)
 {
     (void)state;
-    static const char *const names[] = {"a.pem", "a.key", "rsa.pem",    "rsa.key",   "b.pem",
-                                        "b.key", "empty", "person.pem", "person.key"};
+    static const char *const names[] = {"a.pem", "a.key",      "rsa.pem",    "rsa.key",   "b.pem",    "b.key",
+                                        "empty", "person.pem", "person.key", "fresh.pem", "fresh.key"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         unlink(in_folder(names[i]));
     return rmdir(folder);
@@ -162,6 +163,47 @@ static void close_sides(struct sides *s)
     tls_session_close(&s->server);
     tls_session_close(&s->client);
     assert_null(s->server);
+}
+
+/* A host without a name (an MX that is the root) has not been verified, whatever its certificate. */
+static void threat_verified_is_a_name(void **state)
+{
+    (void)state;
+    static const struct {
+        slice name;
+        bool verified;
+    } rows[] = {
+        {SLICE("mx.example.org"), true},
+        {SLICE("MX.example.org."), true},
+        {SLICE("mx.example.net"), false},
+        {SLICE("."), false},
+        {SLICE(""), false},
+    };
+    struct tls_server *t;
+    struct tls_client *c;
+    struct tls_pair pair = pair_of("", "fresh.pem", "fresh.key");
+    setenv("SSL_CERT_FILE", in_folder("fresh.pem"), 1);
+    assert_int_equal(tls_server_open(&pair, 1, SLICE_NONE, &t, &why), ERR_OK);
+    assert_int_equal(tls_client_open(false, &c, &why), ERR_OK);
+    unsetenv("SSL_CERT_FILE");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sides s;
+        enum err server, client;
+        assert_int_equal(tls_session_open_server(t, &s.server), ERR_OK);
+        assert_int_equal(tls_session_open_client(c, rows[i].name, &s.client), ERR_OK);
+        shake(&s, &server, &client);
+        assert_int_equal(client, ERR_OK);
+        if (tls_session_verified(s.client) != rows[i].verified)
+            fail_msg("row %zu", i);
+        close_sides(&s);
+    }
+    tls_client_close(&c);
+    struct tls_session *none = NULL;
+    assert_int_equal(tls_client_open(true, &c, &why), ERR_OK);
+    assert_int_equal(tls_session_open_client(c, SLICE("."), &none), ERR_SYNTAX);
+    assert_null(none);
+    tls_client_close(&c);
+    tls_server_close(&t);
 }
 
 static void sessions_carry_and_end(void **state)
@@ -502,6 +544,7 @@ int main(void)
         T(a_bad_pair_is_named_with_its_remedy),
         T(warnings_do_not_refuse),
         T(a_server_needs_good_pairs),
+        T(threat_verified_is_a_name),
         T(sessions_carry_and_end),
         T(damaged_records_are_refused),
         T(names_that_cannot_be_are_refused),

@@ -1201,6 +1201,54 @@ static void threat_hostile_server_stalls_in_each_phase(void **state)
     assert_true(taken >= 10);
 }
 
+static void stalls_at(const char *on, const char *to, unsigned results)
+{
+    h.timeout_percent = 1;
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n";
+    h.servers[FIRST].rules[0] = (struct rule){on, SAY_NOTHING, 0, 0};
+    h.servers[LMTP_UNIX].lmtp = true;
+    unsigned stalled = easy(to), other = easy("a@unix.example");
+    start();
+    uint64_t job = give(stalled, 1), good = give(other, 1);
+    WAIT(h.done + h.returned == 2);
+    assert_int_equal(code_of(good, 0), 250);
+    assert_int_equal(h.returned, results ? 0 : 1); /* before mail is taken it is the host that is down */
+    if (results)
+        assert_int_equal(code_of(job, 0) / 100, 4);
+}
+
+static void threat_hostile_server_stalls_at_starttls(void **state)
+{
+    (void)state;
+    stalls_at("STARTTLS", "a@must.example", 0);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
+static void threat_hostile_server_stalls_at_auth(void **state)
+{
+    (void)state;
+    stalls_at("AUTH", "a@smart.example", 0);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
+static void threat_hostile_server_stalls_at_data(void **state)
+{
+    (void)state;
+    stalls_at("DATA", "a@one.example", 1);
+}
+
+/* The verdict comes with the 354: the content was not there yet. */
+static void threat_hostile_server_takes_what_was_not_sent(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){"DATA", "354 go\r\n250 taken\r\n", 0, 0};
+    unsigned m = easy("a@one.example");
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done + h.returned == 1);
+    assert_int_not_equal(code_of(job, 0), 250);
+}
+
 /* --- where to --- */
 
 static void mx_answer(uint8_t status, const char *ip, const char *to, unsigned code)
@@ -1386,6 +1434,10 @@ int main(void)
         TEST(threat_hostile_server_takes_a_login_without_its_proof),
         TEST(threat_hostile_server_challenges_without_end),
         TEST(threat_hostile_server_stalls_in_each_phase),
+        TEST(threat_hostile_server_stalls_at_starttls),
+        TEST(threat_hostile_server_stalls_at_auth),
+        TEST(threat_hostile_server_stalls_at_data),
+        TEST(threat_hostile_server_takes_what_was_not_sent),
         TEST(lmtp_has_a_reply_a_recipient),
         TEST(lmtp_over_a_unix_socket),
         TEST(lmtp_that_dies_between_its_replies),

@@ -90,12 +90,13 @@ bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j)
     return true;
 }
 
-/* The next piece; an error when the content ends before its size: then it is not whole, and must not be ended. */
+/* The next piece; an error when the content ends before its size, or is more than was declared: then it is not whole, and must not be ended. */
 static enum err piece_read(struct session *x, slice *content_r)
 {
     enum err e = x->conversion ? sender_convert_next(x->conversion, CHUNK, content_r)
                                : spool_entry_content(x->entry, x->body_at, CHUNK, content_r);
-    if (e == ERR_OK && content_r->len == 0 && x->body_at < x->message.facts.size)
+    uint64_t left = x->message.facts.size - x->body_at;
+    if (e == ERR_OK && (content_r->len > left || (content_r->len == 0 && left > 0)))
         e = ERR_CORRUPT;
     return e;
 }
