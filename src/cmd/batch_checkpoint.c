@@ -7,6 +7,8 @@
 #define CHECKPOINT_MAX ((size_t)1 << 30)
 #define TEXT_MAX 8192u
 #define NAME_MAX_BYTES (BATCH_JOB_ID + 8)
+#define USER_SIGNS 7 /* for 32 bits */
+#define DRAWN_SIGNS (BATCH_JOB_ID - USER_SIGNS)
 
 static slice file_name(char memory[NAME_MAX_BYTES], slice job)
 {
@@ -22,6 +24,21 @@ void batch_job_id(char out[BATCH_JOB_ID])
     uint64_t random;
     os_random(&random, sizeof random);
     base32_write(out, BATCH_JOB_ID, random & INT64_MAX);
+}
+
+void batch_job_id_of_user(char out[BATCH_JOB_ID], uint32_t uid)
+{
+    batch_job_id(out);
+    /* the last signs vary more than the first */
+    memmove(out, out + USER_SIGNS, DRAWN_SIGNS);
+    base32_write(out + DRAWN_SIGNS, USER_SIGNS, uid);
+}
+
+bool batch_job_id_is_of_user(slice job, uint32_t uid)
+{
+    char signs[USER_SIGNS];
+    base32_write(signs, USER_SIGNS, uid);
+    return batch_job_id_valid(job) && slice_equal(slice_skip(job, DRAWN_SIGNS), slice_of(signs, USER_SIGNS));
 }
 
 bool batch_job_id_valid(slice text)

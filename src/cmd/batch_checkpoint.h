@@ -75,6 +75,10 @@ must_check enum err batch_checkpoint_commit(struct batch_checkpoint *c);
 must_check enum err batch_checkpoint_read(const struct batch_checkpoint *c, buf *content);
 /* Draws the id of a job. */
 void batch_job_id(char out[BATCH_JOB_ID]);
+/* Draws one that only this user may give to a file in the drop box: a job of the same id as another one would reach that one's mails by their tags, and its answers by
+ * their names. */
+void batch_job_id_of_user(char out[BATCH_JOB_ID], uint32_t uid);
+bool batch_job_id_is_of_user(slice job, uint32_t uid);
 bool batch_job_id_valid(slice text);
 
 /* What a record means; its texts decoded or plain, as said. */

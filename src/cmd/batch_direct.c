@@ -10,6 +10,8 @@
 
 #define INPUT_SUFFIX ".in"
 #define ARENA_MAX (1u << 20)
+#define PICK_TRIES 500
+#define PICK_PAUSE_MS 10
 
 struct direct {
     const struct batch_place *place;
@@ -166,12 +168,37 @@ static int begin_new(struct direct *d)
     return e == ERR_OK ? 0 : EX_CANTCREAT;
 }
 
-static int pick_job(struct direct *d)
+/* Is the part whose mails are in the queue not what it was? */
+static enum err is_replaced(const struct direct *d, bool *replaced_r)
 {
-    if (strcmp(d->order->file, "-") == 0)
-        return begin_new(d);
-    if (!whole_path(d, d->order->file, &d->path))
-        return EX_NOINPUT;
+    const struct batch_progress *p = &d->checkpoint.progress;
+    char piece[65536];
+    uint64_t at = 0;
+    uint32_t crc = 0;
+    int fd = -1;
+    enum err e = batch_input_open(AT_FDCWD, d->path, true, &fd);
+    for (size_t got = 1; e == ERR_OK && got > 0 && at < p->offset; at += got) {
+        size_t most = p->offset - at < sizeof piece ? (size_t)(p->offset - at) : sizeof piece;
+        e = os_pread(fd, piece, most, at, &got);
+        crc = e == ERR_OK ? hash_crc32c(crc, slice_of(piece, got)) : crc;
+    }
+    os_close(&fd);
+    *replaced_r = at != p->offset || crc != p->crc;
+    return e;
+}
+
+/* It is over but for its report, and another file has its place: that one must not be taken for done. */
+static bool is_over_and_replaced(const struct direct *d)
+{
+    enum batch_state state = d->checkpoint.progress.state;
+    bool replaced = false;
+    if (state == BATCH_RUNNING || state == BATCH_HELD)
+        return false;
+    return is_replaced(d, &replaced) != ERR_OK || replaced;
+}
+
+static int pick_of_file(struct direct *d)
+{
     enum err e = find_job(d);
     if (e == ERR_NOTFOUND)
         return begin_new(d);
@@ -180,11 +207,42 @@ static int pick_job(struct direct *d)
                     SLICE_ARG(job_id(d)), SLICE_ARG(buf_slice(&d->checkpoint.progress.why)), SLICE_ARG(job_id(d)));
         return EX_DATAERR;
     }
+    if (e == ERR_OK && is_over_and_replaced(d)) {
+        command_say(
+            "job %.*s of the file that was here before is not reported yet: `thurn batch --resume %.*s` ends it; "
+            "then run this again",
+            SLICE_ARG(job_id(d)), SLICE_ARG(job_id(d)));
+        return EX_TEMPFAIL;
+    }
     if (e == ERR_OK)
         command_say("job %.*s goes on", SLICE_ARG(job_id(d)));
     else
         command_say("%s", e == ERR_AGAIN ? "the job of this file is running" : err_text(e));
     return e == ERR_OK ? 0 : EX_TEMPFAIL;
+}
+
+/* Of two that begin with the same file at once, the second is to find the job of the first. */
+static int pick_job(struct direct *d)
+{
+    int dir = -1;
+    if (strcmp(d->order->file, "-") == 0)
+        return begin_new(d);
+    if (!whole_path(d, d->order->file, &d->path))
+        return EX_NOINPUT;
+    enum err e = os_open(AT_FDCWD, d->place->dir, O_RDONLY | O_DIRECTORY, 0, &dir);
+    if (e == ERR_OK)
+        e = os_flock(dir);
+    for (int i = 0; e == ERR_AGAIN && i < PICK_TRIES; i++) {
+        os_sleep_ms(PICK_PAUSE_MS);
+        e = os_flock(dir);
+    }
+    int status = EX_TEMPFAIL;
+    if (e == ERR_OK)
+        status = pick_of_file(d);
+    else
+        command_say("%.*s: %s", SLICE_ARG(d->place->dir), err_text(e));
+    os_close(&dir);
+    return status;
 }
 
 /* Back from being held; or, when it only was interrupted, as it is. */

@@ -49,23 +49,28 @@ static slice job_of(slice work_name)
     return slice_sub(work_name, 0, BATCH_JOB_ID);
 }
 
-/* `thurn batch` of an ordinary user names its file JOB-NAME, so that it can tell where the answers will be. */
-static bool names_job(const struct batch_folder *f, slice name)
+static bool is_missing(int dir, slice name)
+{
+    struct os_file_stamp stamp;
+    return os_file_stamp(dir, name, false, &stamp) == ERR_NOTFOUND;
+}
+
+/* `thurn batch` of an ordinary user names its file JOB-NAME, so that it can tell where the answers will be. Names are chosen by anybody: a job that is there, or was, is not
+ * to be touched by another of its name. */
+static bool names_job(const struct batch_folder *f, slice name, uint32_t uid)
 {
     char memory[BATCH_JOB_ID + 8];
-    struct os_file_stamp stamp;
     buf b;
     int dir = -1;
-    if (name.len < BATCH_JOB_ID + 2 || name.ptr[BATCH_JOB_ID] != '-' || !batch_job_id_valid(job_of(name)))
+    if (name.len < BATCH_JOB_ID + 2 || name.ptr[BATCH_JOB_ID] != '-' || !batch_job_id_is_of_user(job_of(name), uid))
         return false;
     buf_init_fixed(&b, memory, sizeof memory);
     buf_append(&b, job_of(name));
     buf_append(&b, SLICE(".job"));
     enum err e = os_open(AT_FDCWD, f->place->dir, O_RDONLY | O_DIRECTORY, 0, &dir);
-    if (e == ERR_OK)
-        e = os_file_stamp(dir, buf_slice(&b), false, &stamp);
+    bool fresh = e == ERR_OK && is_missing(dir, buf_slice(&b));
     os_close(&dir);
-    return e == ERR_NOTFOUND;
+    return fresh && is_missing(f->work, name) && is_missing(f->done, name) && is_missing(f->held, name);
 }
 
 enum err batch_folder_take(struct batch_folder *f, slice name, buf *work_name)
@@ -81,7 +86,7 @@ enum err batch_folder_take(struct batch_folder *f, slice name, buf *work_name)
     if (stamp.mtime_ns <= now_ns && now_ns - stamp.mtime_ns < SETTLED_NS)
         return ERR_AGAIN;
     buf_clear(work_name);
-    if (!names_job(f, name)) {
+    if (!names_job(f, name, stamp.uid)) {
         batch_job_id(job);
         buf_append(work_name, slice_of(job, BATCH_JOB_ID));
         buf_append_char(work_name, '-');

@@ -19,8 +19,6 @@ struct batch_folder {
 /* Makes what is missing below it. ERR_PERMISSION also when others may write in the folder without it being sticky; ERR_AGAIN: another process watches it. */
 must_check enum err batch_folder_open(struct batch_folder *f, const struct batch_place *place);
 void batch_folder_close(struct batch_folder *f);
-/* The first name behind *name in the order of bytes, into name: a folder that changes under our hands is gone through once, in bounded memory. ERR_NOTFOUND at the end. */
-must_check enum err batch_folder_next(int dir_fd, buf *name, bool (*wanted)(slice name));
 /* Removes what a stop left: half reports, checkpoints of jobs that were put away. For whoever watches, before anything else. */
 must_check enum err batch_folder_sweep(const struct batch_folder *f);
 /* Takes a file of the folder as a job, when nobody has written to it for a while. ERR_AGAIN: not yet. work_name: room for 255 bytes. */

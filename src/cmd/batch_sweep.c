@@ -1,32 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/batch_folder.h"
-
-#define NAME_MAX_BYTES 255u
-
-enum err batch_folder_next(int dir_fd, buf *after, bool (*wanted)(slice name))
-{
-    struct os_dir *dir = NULL;
-    slice name;
-    char memory[NAME_MAX_BYTES + 1];
-    buf best;
-    buf_init_fixed(&best, memory, sizeof memory);
-    enum err e = os_dir_open(dir_fd, SLICE("."), &dir);
-    if (e != ERR_OK)
-        return e;
-    while ((e = os_dir_next(dir, &name)) == ERR_OK) {
-        bool later = slice_compare(name, buf_slice(after)) > 0;
-        if (!wanted(name) || !later || (best.len > 0 && slice_compare(name, buf_slice(&best)) > 0))
-            continue;
-        buf_clear(&best);
-        buf_append(&best, name);
-    }
-    os_dir_close(&dir);
-    if (e != ERR_NOTFOUND || best.len == 0)
-        return e;
-    buf_clear(after);
-    buf_append(after, buf_slice(&best));
-    return ERR_OK;
-}
+#include "cmd/batch_names.h"
 
 static bool is_left_over(slice name)
 {
@@ -60,20 +34,34 @@ static enum err sweep_checkpoint(const struct batch_folder *f, slice job)
     return e;
 }
 
-enum err batch_folder_sweep(const struct batch_folder *f)
+static enum err sweep_left_over(const struct batch_folder *f)
 {
-    char memory[NAME_MAX_BYTES + 1];
-    buf name;
+    struct batch_names *names = NULL;
+    slice name;
+    enum err e = batch_names_open(f->work, is_left_over, &names);
+    while (e == ERR_OK && (e = batch_names_next(names, &name)) == ERR_OK)
+        e = os_unlink(f->work, name);
+    batch_names_close(&names);
+    return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+static enum err sweep_checkpoints(const struct batch_folder *f)
+{
+    struct batch_names *names = NULL;
+    slice name;
     int dir = -1;
-    buf_init_fixed(&name, memory, sizeof memory);
-    enum err e = ERR_OK;
-    while (e == ERR_OK && (e = batch_folder_next(f->work, &name, is_left_over)) == ERR_OK)
-        e = os_unlink(f->work, buf_slice(&name));
-    if (e == ERR_NOTFOUND)
-        e = os_open(AT_FDCWD, f->place->dir, O_RDONLY | O_DIRECTORY, 0, &dir);
-    buf_clear(&name);
-    while (e == ERR_OK && (e = batch_folder_next(dir, &name, is_checkpoint)) == ERR_OK)
-        e = sweep_checkpoint(f, slice_sub(buf_slice(&name), 0, BATCH_JOB_ID));
+    enum err e = os_open(AT_FDCWD, f->place->dir, O_RDONLY | O_DIRECTORY, 0, &dir);
+    if (e == ERR_OK)
+        e = batch_names_open(dir, is_checkpoint, &names);
+    while (e == ERR_OK && (e = batch_names_next(names, &name)) == ERR_OK)
+        e = sweep_checkpoint(f, slice_sub(name, 0, BATCH_JOB_ID));
+    batch_names_close(&names);
     os_close(&dir);
     return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+enum err batch_folder_sweep(const struct batch_folder *f)
+{
+    enum err e = sweep_left_over(f);
+    return e == ERR_OK ? sweep_checkpoints(f) : e;
 }

@@ -6,6 +6,7 @@
 
 #include "cmd/batch_folder.h"
 #include "cmd/batch_input.h"
+#include "cmd/batch_names.h"
 
 #define SCAN_MS 1000
 #define AGAIN_MS 30000
@@ -51,31 +52,33 @@ static void run_one(struct watch *w, slice work_name)
 
 static enum err run_begun(struct watch *w)
 {
-    char memory[NAME_MAX_BYTES + 1];
-    buf name;
-    enum err e;
+    struct batch_names *names = NULL;
+    slice name;
     w->waits = false;
-    buf_init_fixed(&name, memory, sizeof memory);
-    while ((e = batch_folder_next(w->folder.work, &name, is_job)) == ERR_OK)
-        run_one(w, buf_slice(&name));
+    enum err e = batch_names_open(w->folder.work, is_job, &names);
+    while (e == ERR_OK && (e = batch_names_next(names, &name)) == ERR_OK)
+        run_one(w, name);
+    batch_names_close(&names);
     return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
 /* *later_r: a file is being written still. */
 static enum err run_new(struct watch *w, bool *later_r)
 {
-    char memory[NAME_MAX_BYTES + 1], work_memory[NAME_MAX_BYTES + 1];
-    buf name, work_name;
-    enum err e;
+    struct batch_names *names = NULL;
+    char memory[NAME_MAX_BYTES + 1];
+    slice name;
+    buf work_name;
     *later_r = false;
-    buf_init_fixed(&name, memory, sizeof memory);
-    buf_init_fixed(&work_name, work_memory, NAME_MAX_BYTES);
-    while ((e = batch_folder_next(w->folder.fd, &name, is_new)) == ERR_OK) {
-        enum err taken = batch_folder_take(&w->folder, buf_slice(&name), &work_name);
+    buf_init_fixed(&work_name, memory, NAME_MAX_BYTES);
+    enum err e = batch_names_open(w->folder.fd, is_new, &names);
+    while (e == ERR_OK && (e = batch_names_next(names, &name)) == ERR_OK) {
+        enum err taken = batch_folder_take(&w->folder, name, &work_name);
         *later_r = *later_r || taken == ERR_AGAIN;
         if (taken == ERR_OK)
             run_one(w, buf_slice(&work_name));
     }
+    batch_names_close(&names);
     return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
@@ -173,7 +176,7 @@ int batch_drop(const struct conf *conf, const char *file)
         command_say("%s cannot be read", file);
         return EX_NOINPUT;
     }
-    batch_job_id(job);
+    batch_job_id_of_user(job, os_uid());
     buf_init_fixed(&hidden, memory, NAME_MAX_BYTES);
     buf_printf(&hidden, ".%.*s-%.*s", BATCH_JOB_ID, job, SLICE_ARG(base_name(file)));
     enum err e = os_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY, 0, &dir);

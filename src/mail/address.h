@@ -45,6 +45,8 @@ bool address_domain_valid(slice domain, bool utf8);
 must_check enum err address_ip_parse(slice text, uint8_t ip_r[16], size_t *len_r);
 /* The usual text of an address of 4 or 16 bytes (RFC 5952), without brackets. */
 void address_ip_print(buf *b, const uint8_t *ip, size_t len);
+/* Copies the address, and writes an IPv4 one that is mapped into IPv6 as the IPv4 one that it is; returns the length. */
+size_t address_ip_unmap(const uint8_t *ip, size_t len, uint8_t ip_r[16]);
 /* True for loopback, unspecified, multicast, broadcast: where no MX may point (features S12). len is 4 or 16; mapped IPv4 is judged as IPv4. */
 bool address_ip_is_nowhere(const uint8_t *ip, size_t len);
 

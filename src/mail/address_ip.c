@@ -116,6 +116,13 @@ static bool is_mapped(const uint8_t *ip, size_t len)
     return len == 16 && memcmp(ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
 }
 
+size_t address_ip_unmap(const uint8_t *ip, size_t len, uint8_t ip_r[16])
+{
+    bool mapped = is_mapped(ip, len);
+    memcpy(ip_r, mapped ? ip + sizeof(mapped_prefix) : ip, mapped ? 4 : len);
+    return mapped ? 4 : len;
+}
+
 static void print_ipv4(buf *b, const uint8_t *ip)
 {
     for (size_t i = 0; i < 4; i++) {

@@ -86,6 +86,7 @@ static void begin_between(struct convert *c, const struct mime_piece *p)
         c->copy = p->between;
         return;
     }
+    c->failed = c->failed || c->walk.too_deep;
     c->encoding = ENCODE_QUOTED;
     c->body = p->between;
     c->state = IN_BODY;
@@ -214,11 +215,11 @@ enum err convert_measure(slice content, enum convert_target target, struct body_
     convert_init(&c, content, target);
     struct body_scan scan;
     body_scan_init(&scan);
-    while (convert_next(&c, &out)) {
+    while (!c.failed && convert_next(&c, &out)) {
         body_scan_feed(&scan, buf_slice(&out));
         buf_clear(&out);
     }
-    if (c.failed)
+    if (c.failed || !buf_ok(&out))
         return ERR_UNSUPPORTED;
     *facts_r = body_scan_end(&scan);
     return ERR_OK;

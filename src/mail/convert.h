@@ -41,7 +41,7 @@ void convert_init(struct convert *c, slice content, enum convert_target target);
 bool convert_next(struct convert *c, buf *out);
 /* Facts of what will come out, which costs as much as the conversion itself. After it nul is false, and lines are at most 998 bytes but for header
  * fields; for CONVERT_TO_7BIT eight_bit is false unless header fields keep such bytes. ERR_UNSUPPORTED (5.6.3): something needs it that may not be encoded: a
- * message/partial or message/external-body, or multiparts deeper than MIME_DEPTH. */
+ * message/partial or message/external-body, or multiparts deeper than MIME_DEPTH, or what is behind MIME_ENTITIES parts. */
 must_check enum err convert_measure(slice content, enum convert_target target, struct body_facts *facts_r);
 /* Whether conversion could break a signature: there is a DKIM-Signature or ARC-Seal field, a multipart/signed or application/pkcs7-mime at any
  * depth, or a text signed inline by PGP (RFC 4880 section 7). */

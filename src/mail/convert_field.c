@@ -4,8 +4,8 @@
 #include "mail/char_set.h"
 #include "mail/mime_type.h"
 
-/* A byte that is a word of its own becomes 12 with its blank: CONVERT_ROOM holds it. Longer fields stay as they are. */
-#define FIELD_MAX 1300u
+/* A byte that is a word of its own and a comma behind it become 29, folds and blanks counted: CONVERT_ROOM holds them. Longer fields stay as they are. */
+#define FIELD_MAX 1100u
 #define FILE_NAME_MAX 250u   /* so that no line is over 998 bytes */
 #define ENCODED_WORD_MAX 75u /* RFC 2047 section 2 */
 #define LINE_WISHED 76u

@@ -198,6 +198,53 @@ static void e2_what_may_not_be_encoded_is_refused(void **state)
     buf_deinit(&deep);
 }
 
+/* Millions of empty parts are no mail, and would take seconds: behind the last that counts, what needs no conversion passes, and what needs it does not. */
+static void threat_conversion_of_parts_without_end(void **state)
+{
+    (void)state;
+    buf many;
+    buf_init(&many, 8u << 20);
+    buf_append(&many, SLICE(MIME MULTI "\r\n--b\r\n\r\n" E));
+    for (int i = 0; i < MIME_ENTITIES + 5; i++)
+        buf_append(&many, SLICE("\r\n--b\r\n"));
+    struct mime_walk w;
+    struct mime_piece p;
+    unsigned pieces = 0;
+    mime_walk_init(&w, buf_slice(&many));
+    while (mime_walk_next(&w, &p))
+        pieces++;
+    assert_true(pieces <= 2 * MIME_ENTITIES + 2);
+    struct body_facts facts;
+    assert_int_equal(convert_measure(buf_slice(&many), CONVERT_TO_7BIT, &facts), ERR_OK);
+    assert_int_equal(facts.size, many.len + 4 + sizeof CTE "quoted-printable\r\n" - 1);
+    buf_append(&many, SLICE(E));
+    assert_int_equal(convert_measure(buf_slice(&many), CONVERT_TO_7BIT, &facts), ERR_UNSUPPORTED);
+    buf_deinit(&many);
+}
+
+/* Each letter of a header field becomes a word of its own: no field, however it is made, outgrows the room of a step, after which all behind it would be missing. */
+static void e2_no_header_field_outgrows_its_room(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"\xe9,", "\xe9 ",  "\xe9;",  "\xe9<",    E ",",   E " ",
+                                         "\xe9",  "a\xe9,", "\xe9()", "\xe9\"\"", ",\xe9 "};
+    static const char *const names[] = {"To: ", "Subject: ", "Content-Type: a/b; name="};
+    for (size_t row = 0; row < sizeof pieces / sizeof pieces[0] * 3; row++) {
+        for (size_t size = 900; size < 1500; size += 9) {
+            char memory[2000];
+            buf content;
+            buf_init_fixed(&content, memory, sizeof memory);
+            buf_append(&content, slice_str(names[row % 3]));
+            while (content.len < size)
+                buf_append(&content, slice_str(pieces[row / 3]));
+            buf_append(&content, SLICE("\r\n\r\nthe end\r\n"));
+            struct body_facts facts;
+            assert_int_equal(convert_measure(buf_slice(&content), CONVERT_TO_7BIT, &facts), ERR_OK);
+            assert_true(facts.size >= content.len);
+        }
+    }
+}
+
 static void e2_signed_mail_is_known(void **state)
 {
     (void)state;
@@ -279,6 +326,8 @@ int main(void)
         cmocka_unit_test(e2_header_fields_are_encoded_where_they_are_shown),
         cmocka_unit_test(e2_facts_say_what_a_header_keeps),
         cmocka_unit_test(e2_what_may_not_be_encoded_is_refused),
+        cmocka_unit_test(threat_conversion_of_parts_without_end),
+        cmocka_unit_test(e2_no_header_field_outgrows_its_room),
         cmocka_unit_test(e2_signed_mail_is_known),
         cmocka_unit_test(e2_nothing_is_lost_whatever_it_is),
     };

@@ -14,6 +14,7 @@ void mime_walk_init(struct mime_walk *w, slice content)
     w->state = AT_ENTITY;
     w->message = true;
     w->too_deep = false;
+    w->entities = 0;
 }
 
 static size_t line_len(slice s)
@@ -25,6 +26,8 @@ static size_t line_len(slice s)
 /* Length of the boundary at the start of s, 0 when s does not begin with it. */
 static size_t match_boundary(const struct mime_boundary *b, slice s)
 {
+    if (s.len == 0 || (s.ptr[0] != b->text.ptr[0] && b->text.ptr[0] != '\\'))
+        return 0;
     if (!b->quoted || slice_find_char(b->text, '\\') < 0)
         return slice_starts(s, b->text) ? b->text.len : 0;
     size_t at = 0;
@@ -209,6 +212,12 @@ bool mime_walk_next(struct mime_walk *w, struct mime_piece *piece_r)
         w->state = AT_END;
     if (w->state == AT_END)
         return false;
+    if (w->state == AT_ENTITY && ++w->entities > MIME_ENTITIES) {
+        w->too_deep = true;
+        w->depth = 0;
+        w->state = BETWEEN;
+        return mime_walk_next(w, piece_r);
+    }
     if (w->state == AT_ENTITY)
         read_entity(w, &p);
     else

@@ -8,7 +8,10 @@
 
 #include "base/base.h"
 
-enum { MIME_DEPTH = 32 }; /* multiparts in multiparts */
+enum {
+    MIME_DEPTH = 32,       /* multiparts in multiparts */
+    MIME_ENTITIES = 100000 /* in all; what is behind them is one piece */
+};
 
 enum mime_encoding { MIME_7BIT, MIME_8BIT, MIME_BINARY, MIME_QUOTED, MIME_BASE64, MIME_ENCODING_UNKNOWN };
 
@@ -32,7 +35,9 @@ struct mime_walk {
     uint8_t depth;
     uint8_t state; /* private to mime.c */
     bool message;  /* the next entity is a message (RFC 5322), not only a part */
-    bool too_deep; /* a multipart was taken for a leaf because of MIME_DEPTH */
+    bool
+        too_deep; /* a multipart was taken for a leaf because of MIME_DEPTH, or parts for text because of MIME_ENTITIES */
+    uint32_t entities;
 };
 
 /* An entity: header, gap (the empty line, or nothing) and a leaf's body. Or what stands between entities: a preamble, an epilogue, or one

@@ -10,8 +10,9 @@ struct route_session {
     uint8_t ip[16];
     uint8_t ip_len; /* 0: local socket */
     bool local_socket;
-    bool own_only; /* never trusted by its address: an LMTP listener takes mail for our domains and no other */
-    slice login;   /* "alice@example.org" when signed in, else empty */
+    bool
+        own_only; /* never trusted by its address: an LMTP listener takes mail for our domains and no other, and the address may be that of a proxy that does not say for whom it speaks */
+    slice login;  /* "alice@example.org" when signed in, else empty */
 };
 
 /* Is the session trusted to relay for this reverse-path? *network_r (may be NULL) is the [relay.network] that says so. */

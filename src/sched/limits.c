@@ -8,7 +8,8 @@
 #define USER_ROWS 16384u
 #define AUTH_WINDOW_S (15 * 60)
 #define USER_WINDOW_S 3600
-#define KEY_MAX 320 /* an address and a login */
+#define KEY_MAX 352 /* an address and a login */
+#define ADDRESS_KEY_MAX 9
 
 /* What is counted of an address: itself, and the network that it is in. */
 enum scope { SCOPE_ADDRESS, SCOPE_NETWORK, SCOPES };
@@ -197,26 +198,32 @@ static uint32_t auth_window(int64_t now_s)
     return (uint32_t)(now_s / AUTH_WINDOW_S);
 }
 
-/* Who is counted for a failed login: the address with this login, the address, the login. An empty one is not. */
+/* Who is counted for a failed login: the address with this login, the address, the login. An empty one is not. Their keys begin differently, for a login may have the bytes of somebody's address
+ * for letters. */
 enum auth_who { AUTH_PAIR, AUTH_ADDRESS, AUTH_LOGIN, AUTH_WHO };
 
 struct auth_keys {
     slice key[AUTH_WHO];
-    char memory[KEY_MAX];
+    char memory[KEY_MAX], address_memory[ADDRESS_KEY_MAX];
 };
 
 static void auth_keys(struct auth_keys *k, slice ip, slice login)
 {
     slice address = address_of(ip);
-    buf b;
-    buf_init_fixed(&b, k->memory, sizeof(k->memory));
-    buf_append(&b, address);
-    /* with the address before it a login's key is never as a login's alone, and one that is too long is cut for everybody alike */
-    buf_append_char(&b, '\0');
-    buf_append(&b, slice_sub(login, 0, sizeof(k->memory) - b.len));
-    k->key[AUTH_PAIR] = address.len > 0 && login.len > 0 ? buf_slice(&b) : SLICE_NONE;
-    k->key[AUTH_ADDRESS] = address;
-    k->key[AUTH_LOGIN] = login;
+    buf pair, alone;
+    buf_init_fixed(&pair, k->memory, sizeof(k->memory));
+    buf_init_fixed(&alone, k->address_memory, sizeof(k->address_memory));
+    buf_append_char(&alone, 'A');
+    buf_append(&alone, address);
+    buf_append_char(&pair, 'P');
+    buf_append(&pair, address);
+    size_t login_at = pair.len;
+    buf_append_char(&pair, '\0');
+    /* one that is too long is cut for everybody alike */
+    buf_append(&pair, slice_sub(login, 0, sizeof(k->memory) - pair.len));
+    k->key[AUTH_PAIR] = address.len > 0 && login.len > 0 ? buf_slice(&pair) : SLICE_NONE;
+    k->key[AUTH_ADDRESS] = address.len > 0 ? buf_slice(&alone) : SLICE_NONE;
+    k->key[AUTH_LOGIN] = login.len > 0 ? slice_skip(buf_slice(&pair), login_at) : SLICE_NONE;
 }
 
 static bool auth_over(const struct region *r, uint64_t limit, slice key, int64_t now_s)

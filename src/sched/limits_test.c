@@ -96,6 +96,18 @@ static void fail_often(void *memory, int n, slice ip, slice login)
         limits_auth_failed(memory, ip, login, NOW + i % 60);
 }
 
+/* A login whose letters are the bytes of somebody's address. */
+static void threat_a_login_that_looks_like_an_address_locks_nobody(void **state)
+{
+    const struct limits_config c = {.auth_failures = 1};
+    slice victim = SLICE("Px!,"), victim_v6 = SLICE("$\xc3\xa9"
+                                                    "abcde\0\0\0\0\0\0\0");
+    fail_often(*state, 100, V4, SLICE("Px!,"));
+    fail_often(*state, 100, V4, slice_sub(victim_v6, 0, 8));
+    assert_false(limits_auth_locked(*state, &c, victim, SLICE("owner"), NOW));
+    assert_false(limits_auth_locked(*state, &c, victim_v6, SLICE("owner"), NOW));
+}
+
 static void threat_guesses_lock_the_guesser_and_not_the_owner(void **state)
 {
     const struct limits_config c = {.auth_failures = 3};
@@ -232,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_address_has_its_own_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_process_has_no_sessions, setup, teardown),
         cmocka_unit_test_setup_teardown(connections_are_counted_by_the_minute, setup, teardown),
+        cmocka_unit_test_setup_teardown(threat_a_login_that_looks_like_an_address_locks_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(threat_guesses_lock_the_guesser_and_not_the_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(threat_an_address_that_tries_many_logins_is_locked, setup, teardown),
         cmocka_unit_test_setup_teardown(threat_a_login_guessed_from_everywhere_is_locked_in_the_end, setup, teardown),

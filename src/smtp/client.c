@@ -61,6 +61,7 @@ enum err smtp_client_open(const struct smtp_client_options *o, int64_t now_ms, s
     smtp_reply_reader_init(&c->reader);
     buf_init(&c->out, SMTP_CLIENT_OUTPUT_MAX);
     buf_init(&c->initial, SMTP_CLIENT_RESPONSE_MAX);
+    buf_init(&c->said, SMTP_CLIENT_RESPONSE_MAX);
     buf_init(&c->challenge, SMTP_CLIENT_RESPONSE_MAX);
     smtp_client_expect(c, SMTP_EXPECT_GREETING);
     *client_r = c;
@@ -90,6 +91,7 @@ void smtp_client_close(struct smtp_client **client)
         return;
     wipe_output(c);
     smtp_client_wipe(&c->initial);
+    smtp_client_wipe(&c->said);
     smtp_client_wipe(&c->challenge);
     smtp_reply_reader_deinit(&c->reader);
     struct arena memory = c->memory;
@@ -186,7 +188,7 @@ void smtp_client_check_output(struct smtp_client *c)
 
 static void take_reply(struct smtp_client *c, const struct smtp_reply *r)
 {
-    if (r->code == 421 && c->expect != SMTP_EXPECT_QUIT) {
+    if (r->code == 421 && c->expect != SMTP_EXPECT_QUIT && c->expect != SMTP_EXPECT_AUTH) {
         struct verdict v = status_verdict_of_reply(r->code, r->text);
         smtp_client_fail(c, &v, true);
         return;

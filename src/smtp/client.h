@@ -23,6 +23,7 @@ struct smtp_client_options {
     bool implicit_tls; /* the connection is TLS before the greeting: call smtp_client_secured before the first feed */
     bool auth_plaintext_ok; /* loopback and unix sockets by explicit choice: else a login needs verified TLS */
     bool lmtp;
+    bool local;                    /* the host is this machine: LMTP there delivers REQUIRETLS mail without TLS */
     int64_t timeout_scale_percent; /* of RFC 5321's timeouts: 100; tests use less. 0 is 100 */
 };
 
@@ -94,6 +95,8 @@ void smtp_client_send(struct smtp_client *c, int64_t now_ms, const struct smtp_c
 void smtp_client_body(struct smtp_client *c, int64_t now_ms, slice content, buf *out);
 /* Appends the end of data (with CRLF first when content did not end in one). */
 void smtp_client_body_end(struct smtp_client *c, int64_t now_ms, buf *out);
+/* Whether what smtp_client_body_end gave is still on this side of the connection, as far as the caller knows: until it is not, a reply is none to the end of data, and no 250 is believed. */
+void smtp_client_body_unwritten(struct smtp_client *c, bool unwritten);
 /* The content cannot be read any more (our own disk): the session must be cut, never ended with a dot. Recipients get verdict v. */
 void smtp_client_body_abort(struct smtp_client *c, const struct verdict *v);
 /* AUTH mechanism, with an initial response unless it is NULL (empty is "="). The engine wipes what it has of it once sent. */

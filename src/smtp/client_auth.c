@@ -18,6 +18,31 @@ void smtp_client_login(struct smtp_client *c)
     }
 }
 
+/* What of a response may be in nobody's log: behind the last NUL of PLAIN, else all of it. */
+static slice secret_of(slice response)
+{
+    return slice_skip(response, (size_t)(slice_rfind_char(response, 0) + 1));
+}
+
+static bool repeats(slice text, slice said)
+{
+    slice secret = secret_of(said);
+    buf encoded;
+    buf_init(&encoded, 2 * SMTP_CLIENT_RESPONSE_MAX);
+    buf_append_base64(&encoded, said);
+    bool in_code = encoded.len > 0 && slice_find(text, buf_slice(&encoded)) >= 0;
+    bool in_clear = secret.len > 0 && slice_find(text, secret) >= 0;
+    bool unknown = !buf_ok(&encoded);
+    smtp_client_wipe(&encoded);
+    return in_code || in_clear || unknown;
+}
+
+static void remember(struct smtp_client *c, slice response)
+{
+    smtp_client_wipe(&c->said);
+    buf_append(&c->said, response);
+}
+
 /* Not the host's own code: that our login is wrong says nothing about the mail, which waits. */
 static void fail_login(struct smtp_client *c, const struct smtp_reply *r)
 {
@@ -26,7 +51,10 @@ static void fail_login(struct smtp_client *c, const struct smtp_reply *r)
     buf_init_fixed(&b, c->words, sizeof c->words);
     buf_append(&b, status_verdict(STATUS_AUTH_NEXT_HOP).text);
     buf_append(&b, SLICE(": "));
-    said.text = slice_sub(said.text, 0, sizeof c->words / 2);
+    /* Some hosts repeat the command that they do not like: logs and reports are for others than the password is. */
+    said.text = repeats(r->text, buf_slice(&c->said)) ? SLICE("(words that repeat our login)")
+                                                      : slice_sub(said.text, 0, sizeof c->words / 2);
+    smtp_client_wipe(&c->said);
     status_print(&b, &said);
     smtp_client_fail_status(c, STATUS_AUTH_NEXT_HOP, buf_slice(&b));
 }
@@ -40,6 +68,7 @@ static void cancel(struct smtp_client *c, slice why)
 static void respond(struct smtp_client *c, slice response)
 {
     c->secret_sent = true;
+    remember(c, response);
     buf_append_base64(&c->out, response);
     buf_append(&c->out, SLICE("\r\n"));
     smtp_client_expect(c, SMTP_EXPECT_AUTH);
@@ -68,6 +97,7 @@ void smtp_client_on_auth(struct smtp_client *c, const struct smtp_reply *r)
         on_challenge(c, r->text);
     } else if (r->code / 100 == VERDICT_OK) {
         c->signed_in = true;
+        smtp_client_wipe(&c->said);
         smtp_client_ready(c);
     } else {
         fail_login(c, r);
@@ -87,6 +117,7 @@ void smtp_client_auth(struct smtp_client *c, int64_t now_ms, slice mechanism, co
     if (initial && !fits) {
         buf_append(&c->initial, *initial);
     } else if (initial) {
+        remember(c, *initial);
         buf_append_char(&c->out, ' ');
         buf_append_base64(&c->out, *initial);
         if (initial->len == 0)

@@ -17,6 +17,8 @@ static size_t next_accepted(const struct smtp_client *c, size_t i)
 void smtp_client_content_begin(struct smtp_client *c)
 {
     smtp_stuffer_init(&c->stuffer);
+    c->early = c->more_input;
+    c->unwritten = false;
     smtp_client_expect(c, SMTP_EXPECT_CONTENT);
     smtp_client_push(c, SMTP_CLIENT_BODY);
 }
@@ -37,6 +39,10 @@ void smtp_client_on_content(struct smtp_client *c, const struct smtp_reply *r)
 void smtp_client_on_end(struct smtp_client *c, const struct smtp_reply *r)
 {
     struct verdict v = status_verdict_of_reply(r->code, r->text);
+    if (c->unwritten) {
+        smtp_client_on_content(c, r);
+        return;
+    }
     if (r->code / 100 == VERDICT_MORE) {
         smtp_client_garbage(c);
         return;
@@ -69,7 +75,7 @@ static void chunk_begin(struct smtp_client *c, buf *out)
 
 void smtp_client_body(struct smtp_client *c, int64_t now_ms, slice content, buf *out)
 {
-    if (c->expect != SMTP_EXPECT_CONTENT)
+    if (c->expect != SMTP_EXPECT_CONTENT || c->early)
         return;
     c->now_ms = now_ms;
     if (c->chunked) {
@@ -85,7 +91,7 @@ void smtp_client_body(struct smtp_client *c, int64_t now_ms, slice content, buf 
 
 void smtp_client_body_end(struct smtp_client *c, int64_t now_ms, buf *out)
 {
-    if (c->expect != SMTP_EXPECT_CONTENT)
+    if (c->expect != SMTP_EXPECT_CONTENT || c->early)
         return;
     c->now_ms = now_ms;
     if (c->chunked) {
@@ -99,6 +105,11 @@ void smtp_client_body_end(struct smtp_client *c, int64_t now_ms, buf *out)
     }
     c->at = next_accepted(c, 0);
     smtp_client_expect(c, SMTP_EXPECT_END);
+}
+
+void smtp_client_body_unwritten(struct smtp_client *c, bool unwritten)
+{
+    c->unwritten = unwritten;
 }
 
 void smtp_client_body_abort(struct smtp_client *c, const struct verdict *v)

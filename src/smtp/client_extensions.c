@@ -3,7 +3,7 @@
  *
  * BDAT is used for BINARYMIME content only (RFC 3030 section 3 allows nothing else there). Text goes with DATA also to hosts with CHUNKING: pipelined it costs no round trip more, the
  * content is not sent in vain when nobody is accepted, and bare line ends are cleaned on the way, which a declared size would not allow.
- * LMTP (RFC 2033) is final delivery: what is asked of relays (REQUIRETLS, DELIVERBY) is not asked of it. */
+ * LMTP (RFC 2033) is final delivery: what is asked of relays (DELIVERBY, and REQUIRETLS where nobody is between) is not asked of it. */
 #include "smtp/client_state.h"
 
 enum { BY_TIME_MAX = 999999999 };
@@ -16,8 +16,9 @@ bool smtp_client_has(const struct smtp_client *c, enum smtp_extension_id id)
 
 enum status smtp_client_lacks(const struct smtp_client *c)
 {
+    const struct smtp_extension *rows = smtp_extension_at(0);
     for (enum smtp_extension_id id = 0; id < SMTP_EXTENSION_COUNT; id++) {
-        const struct smtp_extension_client *x = &smtp_extension_at(id)->client;
+        const struct smtp_extension_client *x = &rows[id].client;
         if (x->downgrade != SMTP_DOWNGRADE_OMIT && x->needed && x->needed(c) && !smtp_client_has(c, id))
             return x->refusal;
     }
@@ -182,7 +183,7 @@ bool smtp_client_needs_requiretls(const struct smtp_client *c)
 {
     bool report = c->message->envelope->reverse_path.len == 0;
     bool promised = smtp_offer_has(&c->offer, SMTP_REQUIRETLS) && smtp_client_is_verified(c);
-    return (flags(c) & ENVELOPE_REQUIRETLS) != 0 && !c->o.lmtp && (!report || promised);
+    return (flags(c) & ENVELOPE_REQUIRETLS) != 0 && !(c->o.lmtp && c->o.local) && (!report || promised);
 }
 
 /* RFC 8689 section 4.2.1: over TLS whose certificate was checked, and to a host that promises the same. */

@@ -477,6 +477,27 @@ static void e9_client_requiretls(void **state)
          .host = {HOST("250-REQUIRETLS\r\n"), BYE},
          .wire = EHLO QUIT,
          .log = NO_TLS_LOG},
+        {.name = "LMTP on this machine is delivery",
+         .options = {.lmtp = true, .local = true},
+         .message = HELLO,
+         .extra = {.envelope = {.flags = ENVELOPE_REQUIRETLS}},
+         .host = {HOST("250-REQUIRETLS\r\n"), TAKEN},
+         .wire = "LHLO us.example\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n" BODY,
+         .log = OK_LOG},
+        {.name = "LMTP to another machine is in the clear",
+         .options = {.lmtp = true},
+         .message = HELLO,
+         .extra = {.envelope = {.flags = ENVELOPE_REQUIRETLS}},
+         .host = {HOST("250-REQUIRETLS\r\n"), BYE},
+         .wire = "LHLO us.example\r\n" QUIT,
+         .log = NO_TLS_LOG},
+        {.name = "SMTP on this machine is none",
+         .options = {.local = true},
+         .message = HELLO,
+         .extra = {.envelope = {.flags = ENVELOPE_REQUIRETLS}},
+         .host = {HOST("250-REQUIRETLS\r\n"), BYE},
+         .wire = EHLO QUIT,
+         .log = NO_TLS_LOG},
         {.name = "never said of mail that does not ask for it",
          .options = {.tls = SMTP_CLIENT_TLS_MAY},
          .message = HELLO,
@@ -568,6 +589,33 @@ static void e11_client_a_long_initial_response_waits(void **state)
     buf_append(&b, SLICE("\r\n" QUIT "\0"));
     run_login("long", (struct talk_login){.mechanism = SLICE("X"), .initial = &initial},
               (const char *const[]){AUTH_HOST, "334 \r\n", "235 in\r\n", BYE, NULL}, wire, "closed\n");
+}
+
+#define REPEATED_LOG                                                                                                   \
+    "failed in phase 3 we: 451 4.7.8 The next host did not take our login: 535 5.7.8 (words that repeat our login)\n"
+
+/* Logs, the queue's listing and reports to senders quote the host: not where it quotes us. */
+static void threat_hostile_server_repeats_the_login(void **state)
+{
+    (void)state;
+#define PLAIN_HOST "220 mx\r\n", "250-mx\r\n250 AUTH PLAIN\r\n"
+#define PLAIN_WIRE EHLO "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n"
+    run_login("the command", (struct talk_login){0},
+              (const char *const[]){PLAIN_HOST, "535-5.7.8 no:\r\n535 5.7.8 AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n", NULL},
+              PLAIN_WIRE, REPEATED_LOG);
+    run_login("the password", (struct talk_login){0},
+              (const char *const[]){PLAIN_HOST, "535 5.7.8 \"secret\" is wrong\r\n", NULL}, PLAIN_WIRE, REPEATED_LOG);
+    run_login("the name alone is none", (struct talk_login){0},
+              (const char *const[]){PLAIN_HOST, "535 5.7.8 alice who\r\n", NULL}, PLAIN_WIRE,
+              "failed in phase 3 we: 451 4.7.8 The next host did not take our login: 535 5.7.8 alice who\n");
+    run_login("a later response", (struct talk_login){0},
+              (const char *const[]){"220 mx\r\n", "250-mx\r\n250 AUTH LOGIN\r\n", "334 \r\n", "334 \r\n",
+                                    "535 5.7.8 c2VjcmV0\r\n", NULL},
+              EHLO "AUTH LOGIN\r\nYWxpY2U=\r\nc2VjcmV0\r\n", REPEATED_LOG);
+    run_login("on its way out", (struct talk_login){0},
+              (const char *const[]){PLAIN_HOST, "421 4.7.8 AGFsaWNlAHNlY3JldA==\r\n", NULL}, PLAIN_WIRE,
+              "failed in phase 3 we: 451 4.7.8 The next host did not take our login: 421 4.7.8 (words that repeat our "
+              "login)\n");
 }
 
 static void e11_client_mail_says_auth_once_signed_in(void **state)
@@ -667,6 +715,7 @@ int main(void)
         cmocka_unit_test(e10_client_learns_limits),
         cmocka_unit_test(e11_client_auth_carries_any_mechanism),
         cmocka_unit_test(e11_client_a_long_initial_response_waits),
+        cmocka_unit_test(threat_hostile_server_repeats_the_login),
         cmocka_unit_test(e11_client_mail_says_auth_once_signed_in),
         cmocka_unit_test(e13_e15_client_says_nothing_of_xclient_xforward_and_etrn),
         cmocka_unit_test(e14_client_lmtp),

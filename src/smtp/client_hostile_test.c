@@ -242,6 +242,52 @@ static void threat_hostile_server_takes_the_message_before_its_end(void **state)
     talk_close(&t);
 }
 
+/* The same, where all of the content is given at once, before the 250 is looked at: nothing of it is sent, and the recipients have not had it. Nor where it waits for the network. */
+static void threat_hostile_server_takes_the_message_before_it_is_sent(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *offer, *said, *log;
+    } rows[] = {
+        {"250 mx\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n", "rcpt 0 we: 451 4.5.0 "},
+        {"250-mx\r\n250 PIPELINING\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n",
+         "rcpt 0 we: 451 4.5.0 "},
+        {"250 mx\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n451 later\r\n", "rcpt 0 they: 451 later"},
+        {"250 mx\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n552 big\r\n", "rcpt 0 they: 451 4.4.2 big"},
+        {"250-mx\r\n250-CHUNKING\r\n250 BINARYMIME\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n250 taken\r\n",
+         "rcpt 0 we: 451 4.5.0 "},
+    };
+    struct talk_message m = MAIL;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct talk t = {0};
+        m.flags = i == 4 ? ENVELOPE_BODY_BINARY : 0;
+        talk_open(&t, &(struct smtp_client_options){0}, &m, 1);
+        talk_read(&t, SLICE("220 mx\r\n"));
+        talk_read(&t, slice_str(rows[i].offer));
+        talk_read(&t, slice_str(rows[i].said));
+        assert_true(t.over);
+        if (!slice_starts(buf_slice(&t.log), slice_str(rows[i].log)))
+            fail_msg("row %zu: %.*s", i, SLICE_ARG(buf_slice(&t.log)));
+        assert_true(slice_find(buf_slice(&t.wire), SLICE("hello")) < 0);
+        talk_close(&t);
+    }
+}
+
+static void threat_hostile_server_takes_the_message_while_it_waits_for_the_network(void **state)
+{
+    (void)state;
+    for (int written = 0; written < 2; written++) {
+        struct talk t;
+        reach(&t, &phases[12]);
+        smtp_client_body_unwritten(t.client, !written);
+        talk_read(&t, SLICE("250 taken\r\n"));
+        assert_int_equal(t.over, !written);
+        assert_true(
+            slice_starts(buf_slice(&t.log), written ? SLICE("rcpt 0 they: 250") : SLICE("rcpt 0 we: 451 4.5.0 ")));
+        talk_close(&t);
+    }
+}
+
 static void threat_hostile_server_strips_starttls(void **state)
 {
     (void)state;
@@ -358,6 +404,8 @@ int main(void)
         cmocka_unit_test(threat_hostile_server_control_characters),
         cmocka_unit_test(threat_hostile_server_more_or_fewer_replies_than_commands),
         cmocka_unit_test(threat_hostile_server_takes_the_message_before_its_end),
+        cmocka_unit_test(threat_hostile_server_takes_the_message_before_it_is_sent),
+        cmocka_unit_test(threat_hostile_server_takes_the_message_while_it_waits_for_the_network),
         cmocka_unit_test(threat_hostile_server_strips_starttls),
         cmocka_unit_test(threat_hostile_server_speaks_before_tls),
         cmocka_unit_test(threat_hostile_server_challenges),

@@ -10,8 +10,9 @@ enum { ADDRESS_MAX = 512 };
 static bool address_sendable(slice address)
 {
     for (size_t i = 0; i < address.len;) {
-        size_t len = slice_utf8_len(slice_skip(address, i));
-        if (len == 0 || (unsigned char)address.ptr[i] < 0x20 || address.ptr[i] == 0x7f)
+        unsigned char c = (unsigned char)address.ptr[i];
+        size_t len = c < 0x80 ? 1 : slice_utf8_len(slice_skip(address, i));
+        if (len == 0 || c < 0x20 || c == 0x7f)
             return false;
         i += len;
     }
@@ -48,7 +49,8 @@ static void send_mail(struct smtp_client *c)
     buf_append(&c->out, SLICE("MAIL FROM:<"));
     buf_append(&c->out, c->message->envelope->reverse_path);
     buf_append_char(&c->out, '>');
-    for (enum smtp_extension_id id = 0; id < SMTP_EXTENSION_COUNT; id++) {
+    for (uint32_t offered = c->offer.bits; offered > 0; offered &= offered - 1) {
+        enum smtp_extension_id id = (enum smtp_extension_id)__builtin_ctz(offered);
         const struct smtp_extension_client *x = &smtp_extension_at(id)->client;
         if (x->mail && smtp_client_has(c, id))
             x->mail(c);
@@ -67,7 +69,8 @@ static void send_rcpt(struct smtp_client *c, size_t i)
     buf_append(&c->out, SLICE("RCPT TO:<"));
     buf_append(&c->out, r->address);
     buf_append_char(&c->out, '>');
-    for (enum smtp_extension_id id = 0; id < SMTP_EXTENSION_COUNT; id++) {
+    for (uint32_t offered = c->offer.bits; offered > 0; offered &= offered - 1) {
+        enum smtp_extension_id id = (enum smtp_extension_id)__builtin_ctz(offered);
         const struct smtp_extension_client *x = &smtp_extension_at(id)->client;
         if (x->rcpt && smtp_client_has(c, id))
             x->rcpt(c, r);

@@ -71,6 +71,9 @@ struct smtp_client {
     bool utf8;        /* of the message in work: SMTPUTF8 is needed */
     bool chunked;     /* it goes with BDAT */
     bool chunk_begun; /* BDAT was said */
+    bool
+        early; /* the host says more before it could see the content: nothing of it is sent, and what it says is judged as such */
+    bool unwritten; /* the end of data is with the caller still */
     uint64_t chunk_left;
     struct smtp_offer offer;
     struct smtp_reply_reader reader;
@@ -82,6 +85,7 @@ struct smtp_client {
     uint8_t queue_head, queue_count;
     buf out;
     buf initial;     /* a response that was too long for the AUTH command's line (RFC 4954 section 4) */
+    buf said;        /* our last response, while the reply to it may repeat it */
     buf challenge;   /* decoded; the event's */
     char words[512]; /* of a verdict of ours */
     uint8_t recipients[SMTP_CLIENT_RECIPIENTS_MAX]; /* enum smtp_client_recipient */

@@ -46,7 +46,10 @@ static bool login_missing(const struct smtp_server *s, const struct smtp_verb *v
 /* Replies and returns false when the verb must not run. */
 static bool admit(struct smtp_server *s, const struct smtp_verb *verb, slice argument)
 {
-    if (!is_printable(argument, verb->utf8))
+    bool printable = is_printable(argument, verb->utf8);
+    if (!printable && verb->octets)
+        smtp_verb_lost_count(s, STATUS_BAD_SYNTAX, SLICE("Control or 8-bit characters in the command"));
+    else if (!printable)
         smtp_session_say(s, STATUS_BAD_SYNTAX, SLICE("Control or 8-bit characters in the command"));
     else if (!verb->run)
         smtp_session_status(s, STATUS_NOT_IMPLEMENTED);

@@ -81,7 +81,6 @@ static inline void drive_answer(struct drive *d, struct verdict v)
 
 static inline void drive_login(struct drive *d, const struct smtp_server_event *e)
 {
-    struct sasl_plain plain;
     bool good = false;
     if (slice_equal(e->mechanism, SLICE("LOGIN"))) {
         if (e->kind == SMTP_SERVER_AUTH && !e->initial) {
@@ -99,8 +98,7 @@ static inline void drive_login(struct drive *d, const struct smtp_server_event *
         smtp_server_challenge(d->server, d->now, SLICE_NONE);
         return;
     } else {
-        good = sasl_plain_decode(e->text, &plain) == ERR_OK && slice_equal(plain.authcid, SLICE("alice")) &&
-               slice_equal_secret(plain.password, SLICE("secret"));
+        good = slice_equal(e->text, slice_of("\0alice\0secret", 13));
     }
     drive_answer(d, status_verdict(good ? STATUS_AUTH_OK : STATUS_AUTH_FAILED));
 }

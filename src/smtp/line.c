@@ -37,7 +37,6 @@ static void line_forget(struct smtp_server *s)
     s->line_total = 0;
     s->line_before = 0;
     s->line_too_long = false;
-    s->line_http = false;
 }
 
 static void line_swallow(struct smtp_server *s, slice piece, bool ended)
@@ -45,12 +44,12 @@ static void line_swallow(struct smtp_server *s, slice piece, bool ended)
     if (!s->line_too_long) {
         s->line_too_long = true;
         buf_append(&s->line, slice_sub(piece, 0, HTTP_PREFIX));
-        s->line_http = s->in == SMTP_IN_COMMAND && smtp_verb_closes(buf_slice(&s->line));
+        bool over = s->in == SMTP_IN_COMMAND && smtp_verb_refuse_unread(s, buf_slice(&s->line));
         smtp_session_wipe(&s->line);
+        if (over)
+            return;
     }
-    if (s->line_http) {
-        smtp_verb_refuse_http(s);
-    } else if (s->line_total > SMTP_LINE_SWALLOW_MAX) {
+    if (s->line_total > SMTP_LINE_SWALLOW_MAX) {
         smtp_session_fail(s, STATUS_TOO_MANY_ERRORS, SLICE("Line too long, closing connection"), SLICE("endless line"));
     } else if (ended) {
         line_forget(s);

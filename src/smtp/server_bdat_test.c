@@ -92,19 +92,44 @@ static void e4_server_refused_chunks_are_swallowed(void **state)
 static void threat_bdat_with_a_bad_size(void **state)
 {
     (void)state;
+    static const char *const sizes[] = {"",
+                                        " -1",
+                                        " +1",
+                                        " 18446744073709551616",
+                                        " 18446744073709551617 LAST",
+                                        " 9223372036854775808",
+                                        " 00000000000000000000000002",
+                                        " 99999999999999999999999999",
+                                        " 0x2",
+                                        " 1e3",
+                                        " LAST",
+                                        " 2 LASTS",
+                                        " 2 LAST LAST",
+                                        " 2,LAST",
+                                        " 2\tLAST",
+                                        " 2 \x80"};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char text[300];
+        bool control = strpbrk(sizes[i], "\t\x80") != NULL;
+        int len = snprintf(text, sizeof text, "HELO c\r\n" BEGIN "BDAT%s\r\nRSET\r\n" BEGIN, sizes[i]);
+        struct row row = {sizes[i],
+                          DEFAULTS,
+                          slice_of(text, (size_t)len),
+                          control ? SLICE(HELLO BEGUN "501 5.5.4 Control or 8-bit characters in the command\r\n")
+                                  : SLICE(HELLO BEGUN SYNTAX),
+                          "BDAT without a size",
+                          SLICE(EVENTS "event RESET  \nevent CLOSE BDAT without a size \n")};
+        row_run(&row);
+    }
     struct row rows[] = {
-        {"out of range or no number", DEFAULTS,
-         SLICE("HELO c\r\nBDAT\r\nBDAT -1\r\nBDAT +1\r\nBDAT 18446744073709551616\r\nBDAT 18446744073709551617 LAST\r\n"
-               "BDAT 9223372036854775808\r\nBDAT 00000000000000000000000002\r\nBDAT 99999999999999999999999999\r\nBDAT "
-               "0x2\r\n"
-               "BDAT 1e3\r\nBDAT LAST\r\nBDAT 2 LASTS\r\nBDAT 2 LAST LAST\r\nBDAT 2,LAST\r\nBDAT 2\tLAST\r\nNOOP\r\n"),
-         SLICE(HELLO SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX SYNTAX
-               "501 5.5.4 Control or 8-bit characters in the command\r\n" OK),
-         NULL},
-        {"a message with a hole is none", DEFAULTS,
-         SLICE("HELO c\r\n" BEGIN "BDAT 2\r\n\r\nBDAT x\r\nBDAT 6 LAST\r\nQUIT\r\nDATA\r\n"),
-         SLICE(HELLO BEGUN OCTETS("2") SYNTAX FAILED NEED_MAIL), NULL,
-         SLICE(EVENTS "event DATA chunks \nevent RESET  \n")},
+        {"before MAIL", DEFAULTS, SLICE("HELO c\r\nBDAT x\r\nNOOP\r\n"), SLICE(HELLO SYNTAX), "BDAT without a size"},
+        {"in the middle of a message", DEFAULTS, SLICE("HELO c\r\n" BEGIN "BDAT 2\r\n\r\nBDAT x\r\nQUIT\r\nDATA\r\n"),
+         SLICE(HELLO BEGUN OCTETS("2") SYNTAX), "BDAT without a size",
+         SLICE(EVENTS "event DATA chunks \nevent RESET  \nevent CLOSE BDAT without a size \n")},
+        {"beyond any line", OPTIONS(.max_line = 40),
+         SLICE("HELO c\r\n" BEGIN "bdat 6                                        LAST\r\nQUIT\r\n"),
+         SLICE(HELLO BEGUN "500 5.5.6 Line too long\r\n"), "BDAT without a size",
+         SLICE(EVENTS "event RESET  \nevent CLOSE BDAT without a size \n")},
     };
     RUN(rows);
 }

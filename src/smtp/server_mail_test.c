@@ -422,8 +422,8 @@ static void e3_server_every_reply_has_its_second_code(void **state)
                   "RCPT TO:<bad@b>\r\nRCPT TO:<later@b>\r\nDATA\r\nRCPT TO:<a@b>\r\nBDAT 1\r\nxBDAT 100 LAST\r\n"));
     drive_read(
         &d, SLICE("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-                  "BDAT x\r\nRSET\r\n" BEGIN "DATA\r\n.\r\nMAIL FROM:<a@b>\r\nRCPT TO:<nodata@b>\r\nDATA\r\nQUIT\r\n"));
-    assert_string_equal(d.why, "quit");
+                  "RSET\r\n" BEGIN "DATA\r\n.\r\nMAIL FROM:<a@b>\r\nRCPT TO:<nodata@b>\r\nDATA\r\nBDAT x\r\n"));
+    assert_string_equal(d.why, "BDAT without a size");
     unsigned lines = 0;
     for (said = buf_slice(&d.replies); said.len > 0; lines++) {
         (void)slice_cut(said, '\n', &line, &said);

@@ -59,7 +59,7 @@ struct smtp_server {
 
     buf line;          /* a line's beginning, while it is incomplete */
     size_t line_total; /* bytes of it, kept or not */
-    bool line_too_long, line_http;
+    bool line_too_long;
     char line_before; /* its last byte of an earlier piece */
 
     struct smtp_dot dot;

@@ -7,7 +7,6 @@
 
 #include "smtp/client.h"
 #include "smtp/proxy.h"
-#include "smtp/sasl.h"
 #include "smtp/server.h"
 
 #endif

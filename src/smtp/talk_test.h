@@ -163,7 +163,8 @@ static inline void talk_auth(struct talk *t, slice offered)
         return;
     }
     buf_init_fixed(&plain, memory, sizeof memory);
-    sasl_plain_encode(&plain, SLICE("alice"), password);
+    buf_append(&plain, slice_of("\0alice\0", 7)); /* RFC 4616 */
+    buf_append(&plain, password);
     initial = buf_slice(&plain);
     l->responses[0] = SLICE("alice");
     l->responses[1] = password;

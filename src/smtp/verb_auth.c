@@ -77,6 +77,6 @@ void smtp_server_challenge(struct smtp_server *s, int64_t now_ms, slice challeng
     s->now_ms = now_ms;
     s->waits = false;
     smtp_session_wipe(&s->secret);
+    s->in = SMTP_IN_AUTH; /* unless the reply ends the session */
     smtp_session_ok(s, 334, buf_slice(&b));
-    s->in = SMTP_IN_AUTH;
 }

@@ -158,13 +158,17 @@ static void refuse_chunk(struct smtp_server *s, const struct verdict *v)
     smtp_chunk_begin(s, v);
 }
 
+void smtp_verb_lost_count(struct smtp_server *s, enum status status, slice text)
+{
+    smtp_session_fail(s, status, text, SLICE("BDAT without a size"));
+}
+
 void smtp_verb_bdat(struct smtp_server *s, slice argument)
 {
     uint64_t size;
     bool last;
     if (!read_argument(argument, &size, &last)) {
-        fail_message(s);
-        smtp_session_say(s, STATUS_BAD_SYNTAX, SLICE("Syntax: BDAT size [LAST]"));
+        smtp_verb_lost_count(s, STATUS_BAD_SYNTAX, SLICE("Syntax: BDAT size [LAST]"));
         return;
     }
     s->chunk_size = size;

@@ -71,7 +71,7 @@ static const struct smtp_verb verbs[] = {
      .help =
          S("DATA\nThe message itself follows after the 354 reply.\nIt ends with a line that has nothing but a \".\";\n"
            "a line that begins with a dot gets one more in front.")},
-    {ROW("BDAT", SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, smtp_verb_bdat),
+    {ROW("BDAT", SMTP_ANY, SMTP_ARGUMENT_OPTIONAL, smtp_verb_bdat), .octets = true,
      .help = S("BDAT size [LAST]\nAs many octets of the message follow at once (RFC 3030); LAST ends it.\n"
                "It stands in place of DATA, and nothing in it is stuffed.")},
     {ROW("EHLO", SMTP_ANY, SMTP_ARGUMENT_REQUIRED, smtp_verb_ehlo), .bare_replies = true, .known = is_smtp,
@@ -134,13 +134,6 @@ const struct smtp_verb *smtp_verb_find(slice name)
     return NULL;
 }
 
-bool smtp_verb_closes(slice line)
-{
-    slice name, rest;
-    const struct smtp_verb *verb = slice_cut(line, ' ', &name, &rest) ? smtp_verb_find(name) : NULL;
-    return verb && verb->run == run_http;
-}
-
 void smtp_verb_refuse_http(struct smtp_server *s)
 {
     struct verdict v = status_verdict_text(STATUS_TRANSACTION_FAILED, SLICE("This is a mail server, not a web server"));
@@ -148,4 +141,17 @@ void smtp_verb_refuse_http(struct smtp_server *s)
     v.enhanced[2] = 1;
     smtp_session_reply(s, &v);
     smtp_session_end(s, SLICE("HTTP instead of SMTP"));
+}
+
+bool smtp_verb_refuse_unread(struct smtp_server *s, slice beginning)
+{
+    slice name, rest;
+    const struct smtp_verb *verb = slice_cut(beginning, ' ', &name, &rest) ? smtp_verb_find(name) : NULL;
+    if (verb && verb->run == run_http)
+        smtp_verb_refuse_http(s);
+    else if (verb && verb->octets)
+        smtp_verb_lost_count(s, STATUS_LINE_TOO_LONG, status_verdict(STATUS_LINE_TOO_LONG).text);
+    else
+        return false;
+    return true;
 }

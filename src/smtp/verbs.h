@@ -19,15 +19,18 @@ struct smtp_verb {
     slice help;                                         /* lines joined by LF; empty: not listed */
     bool utf8;                                          /* the argument may hold UTF-8 (RFC 6531 section 3.1) */
     bool (*known)(const struct smtp_server *s);         /* or NULL: always; 500 where it is not */
+    bool octets;                                        /* what follows are no commands: see smtp_verb_lost_count */
 };
 
 /* The row, or NULL. */
 const struct smtp_verb *smtp_verb_find(slice name);
 /* The i-th row, or NULL at the end. */
 const struct smtp_verb *smtp_verb_at(size_t i);
-/* True for a line that a web browser would begin with: the session is closed at once. */
-bool smtp_verb_closes(slice line);
+/* Of a line that is too long: true when it is a browser's, or a BDAT, by its beginning; the session has then been ended. */
+bool smtp_verb_refuse_unread(struct smtp_server *s, slice beginning);
 void smtp_verb_refuse_http(struct smtp_server *s);
+/* A BDAT that cannot be read: how many octets follow, and where the next command begins, nobody knows. Replies and ends the session. */
+void smtp_verb_lost_count(struct smtp_server *s, enum status status, slice text);
 
 /* The 503 to a client that has not said who it is. */
 slice smtp_verb_greet_first(const struct smtp_server *s);

@@ -293,6 +293,40 @@ def test_l5_dovecot_away_is_temporary(office, authority, work, closing):
     assert "\tservice=smtp\tsecured\trip=127.0.0.1\tresp=" in peer.asked[0]
 
 
+def test_threat_dovecot_is_asked_for_a_client_without_an_address(office, authority, work, closing):
+    peer = closing(AuthSocket(os.path.join(work, "auth")))
+    thurn = office({"via": "dovecot:" + os.path.join(work, "auth")}, account=False, trust={"xclient": ["127.0.0.1"]})
+
+    def attempt():
+        talk, _ = secured(thurn, authority.client_context())
+        with talk:
+            talk.cmd("XCLIENT ADDR=[UNAVAILABLE]", 220)
+            talk.ehlo()
+            time.sleep(0.5)
+            return talk.cmd("AUTH PLAIN " + plain(), (235, 454)).code == 235
+
+    wait.until(attempt, thurn.log)
+    assert "ip=" not in peer.asked[0]
+
+
+def test_threat_after_xclient_the_channel_proves_nothing(office, authority):
+    """The channel, and the certificate, are those of who speaks for the client."""
+    thurn = office({"client_ca": authority.cert}, trust={"xclient": ["127.0.0.1"]})
+    context = authority.client_context()
+    context.load_cert_chain(*authority.issue_client(LOGIN))
+    talk, words = secured(thurn, context)
+    with talk:
+        assert "EXTERNAL" in words and "SCRAM-SHA-256-PLUS" in words
+        talk.cmd("XCLIENT ADDR=192.0.2.5", 220)
+        after = talk.ehlo()["AUTH"].split()
+        assert "SCRAM-SHA-256" in after and "PLAIN" in after, after
+        assert "EXTERNAL" not in after and not [word for word in after if word.endswith("PLUS")], after
+        talk.cmd("AUTH EXTERNAL " + b64(LOGIN), 504)
+        client = scram.Scram("sha256", LOGIN, PASSWORD)
+        assert base64.b64decode(run_scram(talk, client).text).decode() == client.verifier
+        talk.cmd("", 235)
+
+
 def test_e11_server_external(office, authority, top):
     thurn = office({"client_ca": authority.cert})
 
@@ -406,6 +440,27 @@ def test_e11_server_introspection(office, authority, work, closing):
     assert endpoint.asked.count("good") == 1, "what was good is good for a minute"
     assert f"sasl_method=OAUTHBEARER, sasl_username={LOGIN}" in thurn.log()
     assert "Bearer" not in thurn.log() and "hushhush" not in thurn.log()
+
+
+@pytest.mark.parametrize("login", [LOGIN, ""])
+def test_threat_token_guesses_that_are_cancelled_are_counted(office, authority, work, closing, login):
+    endpoint = closing(Introspection(authority, {}))
+    secret = os.path.join(work, "secret")
+    with open(secret, "w") as file:
+        file.write("hushhush\n")
+    os.chmod(secret, 0o644)
+    thurn = office({"introspection": f"https://127.0.0.1:{endpoint.port}/", "introspection_ca": authority.cert,
+                    "introspection_id": "thurn", "introspection_secret_file": secret}, limits={"auth_failures": 1})
+    limit = 1 if login else 3
+    response = b64(f"n,{'a=' + login if login else ''},\1auth=Bearer guess\1\1")
+    for number in range(limit + 2):
+        talk, _ = secured(thurn, authority.client_context())
+        with talk:
+            code = talk.cmd("AUTH OAUTHBEARER " + response).code
+            assert code == (334 if number < limit else 454), number
+            if code == 334 and number % 2 == 0:
+                talk.cmd("*", 501)
+    assert len(endpoint.asked) == limit
 
 
 def test_e11_server_introspection_needs_a_good_certificate(office, authority, closing):

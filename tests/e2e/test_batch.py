@@ -227,6 +227,37 @@ def test_b3_the_server_is_killed_under_a_job(serve):
     expect_each_once(server, names, killed=True)
 
 
+@STRACE
+def test_b3_another_file_in_the_place_of_one_that_is_done(serve):
+    """A job that could not be reported is no reason to take tomorrow's file of the same name for done."""
+    server = serve(allowed())
+    path = server.file("job", job("one"))
+    done = strace(server, "unlink,unlinkat", 1, path)
+    assert done.returncode in (-9, 137) and len(states(server)) == 1
+    server.file("job", job("another"))
+    told = server.command("batch", path, expect=75)
+    ident = states(server)[0][:13]
+    assert f"--resume {ident}" in told.stderr
+    server.command("batch", "--resume", ident, expect=0)
+    server.command("batch", path, expect=0)
+    expect_each_once(server, ["one", "another"])
+    assert states(server) == []
+
+
+def test_b3_two_at_once_are_one_job(serve):
+    server = serve(allowed())
+    for turn in range(5):
+        names = [f"{turn}.{k}" for k in range(60)]
+        path = server.file(f"job{turn}", job(*names))
+        argv = account.as_service([server.binary, "batch", path, "-c", server.path])
+        both = [subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=server.folder)
+                for _ in range(2)]
+        told = [one.communicate(timeout=60)[1] for one in both]
+        assert sorted(one.returncode for one in both) == [0, 75], told
+        assert "the job of this file is running" in "".join(told)
+        expect_each_once(server, names)
+
+
 def test_b3_without_a_server_the_job_stays(serve):
     server = serve(allowed())
     server.stop()
@@ -412,6 +443,47 @@ def test_b2_an_ordinary_user_uses_the_drop_box(serve, binary):
     expect_each_once(server, ["mine"])
     report = json.load(open(os.path.join(jobs, "done", f"{ident}-mine.smtp.json")))
     assert report["job"] == ident and report["submitter"] == "thurnuser"
+
+
+def id_of_user(uid, drawn="0A1B2C"):
+    signs = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    return drawn + "".join(signs[uid >> 5 * k & 31] for k in reversed(range(7)))
+
+
+@ROOT_ONLY
+def test_b2_threat_a_strangers_file_is_no_job_of_mine(serve):
+    """Who sees the name of my file in the drop box cannot get at my mails' tags, nor at my answers, by naming another like it."""
+    stranger = account.ensure("thurnstranger")
+    server = serve({"batch": {"allow": [account.SERVICE, "thurnstranger"], "folder": "{dir}/jobs"}}, root=True)
+    jobs = folder(server)
+    name = id_of_user(account.service().pw_uid) + "-pay"
+    drop(jobs, name, job("mine"))
+    watch_once(server, expect=0)
+    mine = {n: open(os.path.join(jobs, "done", n)).read() for n in below(jobs, "done")}
+    assert sorted(mine) == [name + suffix for suffix in ("", ".json", ".replies", ".report")]
+    drop(jobs, name, job("other"), uid=stranger.pw_uid)
+    watch_once(server, expect=0)
+    drop(jobs, name, job("again"))
+    watch_once(server, expect=0)
+    expect_each_once(server, ["mine", "other", "again"])
+    assert {n: open(os.path.join(jobs, "done", n)).read() for n in mine} == mine
+    done = {n[:13] for n in below(jobs, "done")}
+    assert len(done) == 3 and name[:13] in done
+
+
+@STRACE
+def test_b2_threat_a_drop_box_full_of_rubbish(serve):
+    """What is no job stays where it is; it costs a look, not a look at all the others."""
+    server = serve(allowed({"folder": "{dir}/jobs"}))
+    jobs = folder(server)
+    for n in range(600):
+        os.mkdir(os.path.join(jobs, f"rubbish{n}"))
+    drop(jobs, "z", job("one"))
+    log = server.file("strace", "", mode=0o666)
+    argv = ["strace", "-f", "-o", log, "-e", "trace=getdents64", server.binary, "batch", "--watch", "--once", "-c", server.path]
+    subprocess.run(account.as_service(argv), check=True, timeout=60, cwd=server.folder)
+    expect_each_once(server, ["one"])
+    assert 0 < open(log).read().count("getdents64") < 100
 
 
 def test_b2_a_folder_that_anybody_could_change_is_refused(serve):

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness import mailbox, wait
+from harness import mailbox, process, wait
 from harness.thurn import free_port
 
 DSN = ("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN")
@@ -241,6 +241,43 @@ def test_e7_server_restart_between(post):
     thurn.start()
     thurn.queue_empty()
     assert len(mailbox.maildir(thurn.maildir("alice"))) == 1
+
+
+def test_e7_server_no_report_is_lost_when_the_queue_is_killed(post):
+    """Whatever a mail asked for, and wherever the queue dies: each sender is told. (Twice at most where a kill took a result.)"""
+    thurn = post(extensions=PLAIN, queue={"retry": ["1s"]})
+    thurn.stop()
+    thurn.change({"domain": {"late.example": {"deliver": "smtp:127.0.0.1:1", "users": "any"}}})
+    thurn.start()
+
+    def kill():
+        [victim] = wait.until(lambda: thurn.pids("queue"), thurn.log)
+        process.kill(victim)
+        wait.until(lambda: thurn.pids("queue") not in ([], [victim]), thurn.log)
+
+    kinds = {"local": ("bob@example.org", " NOTIFY=SUCCESS", ""), "relay": ("friend@example.com", " NOTIFY=SUCCESS", ""),
+             "alias": ("several@example.org", " NOTIFY=SUCCESS", ""), "list": ("team@example.org", " NOTIFY=SUCCESS", ""),
+             "held": ("bob@example.org", " NOTIFY=SUCCESS", " HOLDFOR=3"), "late": ("x@late.example", "", " BY=2;R"),
+             "slow": ("y@late.example", "", " BY=2;N")}
+    wanted = {f"{kind}-{n}" for kind in kinds for n in range(40)}
+    with thurn.dial() as talk:
+        talk.ehlo()
+        for n in range(40):
+            for kind, (address, parameters, args) in kinds.items():
+                talk.cmd(f"MAIL FROM:<alice@example.org> ENVID={kind}-{n}{args}", 250)
+                talk.cmd(f"RCPT TO:<{address}>{parameters}", 250)
+                talk.data(BODY)
+            if n % 13 == 12:
+                kill()
+    for _ in range(3):
+        thurn.kill()
+        thurn.start()
+
+    def told():
+        return [mailbox.delivery_status(raw)[0]["Original-Envelope-Id"] for raw in mailbox.maildir(thurn.maildir("alice"))]
+
+    wait.until(lambda: not wanted - set(told()), lambda: f"{sorted(wanted - set(told()))}\n{thurn.log()}", 60)
+    assert set(told()) == wanted and len(told()) < 2 * len(wanted)
 
 
 def test_e6_server_international_report(post):

@@ -3,12 +3,13 @@
 
 import os
 import socket
+import subprocess
 import time
 
 import pytest
 
 from harness import mailbox, wait
-from harness.dialogue import Dialogue
+from harness.dialogue import Closed, Dialogue
 
 HELD = {"domain": {"rest.example": {"deliver": "hold:", "users": "any"}}}
 LETTER = b"Subject: hello\r\n\r\nhello\r\n"
@@ -88,7 +89,11 @@ def test_threat_bdat_with_a_malformed_size(serve, size):
     thurn = serve()
     with thurn.dial() as talk:
         begin(talk, "bob@example.org")
-        assert talk.cmd(f"BDAT {size}").code in (421, 501, 552)
+        talk.send(f"BDAT {size}\r\nRSET\r\nMAIL FROM:<y@example.net>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n".encode())
+        assert talk.read().code == 501
+        with pytest.raises(Closed):
+            talk.read()
+    assert not mailbox.maildir(thurn.maildir("alice"))
 
 
 def test_e4_server_bdat_beyond_the_size(serve):
@@ -288,6 +293,29 @@ def test_xtag_on_the_local_socket_rests_until_released(serve):
     assert len(mailbox.maildir(thurn.maildir("bob"))) == 1
     thurn.command("queue", "release", one)
     thurn.landed("bob", 2)
+
+
+ORDINARY = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+lines = s.makefile("rw", newline="")
+for line in (None, "EHLO c", "MAIL FROM:<alice@example.org> XTAG=job/1"):
+    if line:
+        lines.write(line + "\\r\\n")
+        lines.flush()
+    while (got := lines.readline())[3:4] == "-":
+        assert "XTAG" not in got, got
+    print(got.strip())
+"""
+
+
+def test_threat_an_ordinary_user_marks_no_mail_as_a_jobs(serve, root):
+    """thurn batch would take it for a line of its job that has been sent."""
+    thurn = serve()
+    ran = subprocess.run(["/usr/bin/python3", "-c", ORDINARY, thurn.state + "/run/smtp.sock"], user=65534, group=65534,
+                         capture_output=True, text=True, timeout=30)
+    assert ran.stdout.splitlines()[-1].startswith("555 "), (ran.stdout, ran.stderr)
 
 
 # RFC 3848, RFC 6531 section 4.3

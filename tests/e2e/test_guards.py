@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import mailbox, wait
-from harness.dialogue import Closed
+from harness.dialogue import Closed, Dialogue
 
 PASSWORD = "correct horse 1"
 LOGIN = "alice@example.org"
@@ -103,6 +103,20 @@ def test_g7_without_an_alarm_the_limit_is_the_limit(office, authority):
         talk.cmd(f"MAIL FROM:<{LOGIN}>", 452)
     thurn.landed("bob", 1)
     thurn.queue_empty()
+
+
+def test_g7_a_login_told_by_xclient_is_one_however_it_is_spelt(serve):
+    away_from_the_end_of(3600)
+    thurn = serve({"limits": {"user_messages_per_hour": 1, "user_alarm": False}, "trust": {"xclient": ["127.0.0.1"]}})
+    for login, code in [(LOGIN, 250), (LOGIN.upper(), 452)]:
+        with thurn.dial() as talk:
+            talk.ehlo()
+            talk.cmd(f"XCLIENT ADDR=192.0.2.5 LOGIN={login}", 220)
+            talk.ehlo()
+            assert talk.cmd(f"MAIL FROM:<{LOGIN}>").code // 100 == code // 100, login
+            if code == 250:
+                talk.cmd("RCPT TO:<bob@example.org>", 250)
+                talk.data(LETTER)
 
 
 def test_g7_strangers_have_no_login_to_count(serve):
@@ -307,3 +321,14 @@ def test_a_mail_refused_for_its_size_is_logged_with_its_sender(serve):
         talk.ehlo()
         talk.cmd("MAIL FROM:<big@example.net> SIZE=5000", 552)
     thurn.logged(r"reject: MAIL from .*552 5\.3\.4 .*\[limits\] max_size = 1000.*from=<big@example\.net>")
+
+
+def test_threat_a_local_client_beyond_the_sessions_kills_nobody(serve):
+    """Whoever has no address is refused like anybody else."""
+    thurn = serve({"limits": {"sessions": 1}, "listen": {"lmtp": ["unix:{dir}/lmtp.sock"]}})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        with Dialogue(None, None, unix=thurn.folder + "/lmtp.sock", greeting=False) as local:
+            assert local.read().code == 421
+        rule(thurn, "refused unknown[local]: [limits] sessions = 1 is reached")
+        talk.cmd("NOOP", 250)

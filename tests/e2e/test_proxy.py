@@ -28,7 +28,7 @@ def v2(source=None, port=4000, command=1, tlvs=b""):
 
 
 BALANCED = {"listen": {"mx": ["127.0.0.1:0 proxy"]}, "trust": {"proxy": ["127.0.0.1"]}}
-FROM_BELOW = "198.51.100.77"
+XCLIENT = {"trust": {"xclient": ["127.0.0.1"], "xforward": ["127.0.0.1"]}}
 
 
 def received(raw):
@@ -161,6 +161,48 @@ def test_e13_server_trust_by_address_is_the_clients(serve, make_sink):
             talk.cmd("RCPT TO:<x@example.net>", code)
 
 
+@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ffff:: ffff:: 1 2\r\n", v2(command=0),
+                                    v2("10.9.9.9", command=0), SIGNATURE + b"\x21\x31\0\xd8" + b"\0" * 216])
+def test_threat_a_proxy_that_names_nobody_is_trusted_with_nothing(serve, header):
+    thurn = serve({**BALANCED, "trust": {key: ["127.0.0.1"] for key in ("proxy", "xclient", "xforward")},
+                   "relay": {"network": {"127.0.0.1/32": {"senders": ["*"]}, "10.9.9.9": {"senders": ["*"]}}}})
+    with thurn.dial(greeting=False) as talk:
+        assert speak(talk, header).code == 220
+        offered = talk.ehlo()
+        assert not {"XCLIENT", "XFORWARD", "FUTURERELEASE"} & set(offered), offered
+        talk.cmd("XCLIENT ADDR=10.9.9.9", 550)
+        talk.cmd("MAIL FROM:<a@example.org>", 250)
+        talk.cmd("RCPT TO:<x@example.net>", 550)
+
+
+def test_threat_ipv4_addresses_in_the_dress_of_ipv6(serve):
+    """Clients whose addresses a proxy writes as ::ffff:... are not all one."""
+    thurn = serve({**BALANCED, **XCLIENT, "trust": {key: ["127.0.0.1"] for key in ("proxy", "xclient")},
+                   "listen": {"mx": ["127.0.0.1:0 proxy", "127.0.0.1:0"]}, "limits": {"sessions_per_address": 1}})
+    talks = []
+    for source, code in [("::ffff:198.51.100.77", 220), ("::ffff:198.51.100.78", 220), ("198.51.100.77", 421)]:
+        talks.append(thurn.dial(greeting=False))
+        assert speak(talks[-1], v2(source)).code == code, source
+    talks.append(thurn.dial("mx", 1))
+    talks[-1].ehlo()
+    talks[-1].cmd("XCLIENT ADDR=IPV6:::ffff:198.51.100.78", 421)
+    for talk in talks:
+        talk.close()
+    thurn.logged(r"connect from unknown\[198\.51\.100\.77\]")
+
+
+def test_threat_what_xforward_said_before_tls_is_forgotten(serve, authority):
+    thurn = serve({**XCLIENT, "tls": authority.config("mail.example.org", "127.0.0.1")})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.cmd("XFORWARD NAME=spike.example.com ADDR=10.9.9.9", 250)
+        talk.starttls(authority.client_context())
+        talk.ehlo()
+        talk.mail("a@example.org", "bob@example.org")
+    [raw] = thurn.landed("bob")
+    assert "10.9.9.9" not in received(raw)
+
+
 def test_threat_a_proxy_header_that_does_not_come(serve):
     thurn = serve(BALANCED)
     with thurn.dial(greeting=False) as talk:
@@ -168,9 +210,6 @@ def test_threat_a_proxy_header_that_does_not_come(serve):
         with pytest.raises((Closed, AssertionError)):
             talk.read()
     thurn.logged(r"refused proxy unknown\[127\.0\.0\.1\]: its PROXY header did not come in time")
-
-
-XCLIENT = {"trust": {"xclient": ["127.0.0.1"], "xforward": ["127.0.0.1"]}}
 
 
 def test_e13_server_xclient(serve, make_sink):

@@ -50,18 +50,13 @@ static struct exchange *find(const struct dovecot *d, uint64_t request)
 
 static void give_up_all(struct dovecot *d)
 {
-    struct exchange *x;
-    do {
-        x = NULL;
-        LIST_FOREACH(at, &d->logins->exchanges) {
-            if (LIST_ENTRY(at, struct exchange, link)->request != 0)
-                x = LIST_ENTRY(at, struct exchange, link);
-        }
-        if (x) {
-            x->request = 0;
-            exchange_checked(x, CHECK_UNKNOWN, SLICE_NONE);
-        }
-    } while (x);
+    LIST_FOREACH(at, &d->logins->exchanges) {
+        struct exchange *x = LIST_ENTRY(at, struct exchange, link);
+        if (x->request == 0)
+            continue;
+        x->request = 0;
+        exchange_checked(x, CHECK_UNKNOWN, SLICE_NONE);
+    }
 }
 
 static void lose(struct dovecot *d, const char *why)
@@ -288,11 +283,12 @@ static bool request(struct dovecot *d, struct exchange *x, struct dovecot_reques
     buf line, address;
     buf_init_fixed(&line, memory, sizeof memory);
     buf_init_fixed(&address, ip, sizeof ip);
-    address_ip_print(&address, x->ip, x->ip_len);
+    if (x->ip_len > 0)
+        address_ip_print(&address, x->ip, x->ip_len);
     if (++d->last_request == 0)
         d->last_request = 1;
     r->id = d->last_request;
-    r->ip = x->ip_len > 0 ? buf_slice(&address) : SLICE_NONE;
+    r->ip = buf_slice(&address);
     r->secured = x->secured;
     dovecot_print_auth(&line, r);
     x->request = send(d, &line) ? r->id : 0;

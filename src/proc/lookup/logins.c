@@ -54,7 +54,7 @@ static bool is_locked(const struct exchange *x, slice login)
 {
     char memory[SASL_LOGIN_MAX];
     const struct logins *l = x->logins;
-    if (login.len == 0 || login.len > sizeof memory || !l->lookup->child.start->shared)
+    if (login.len > sizeof memory || !l->lookup->child.start->shared)
         return false;
     for (size_t i = 0; i < login.len; i++)
         memory[i] = ascii_lower(login.ptr[i]);

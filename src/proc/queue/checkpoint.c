@@ -205,7 +205,9 @@ static enum err route_anew(struct queue *q, uint32_t message, const struct spool
 static void known_replace(struct queue *q, uint32_t message, const struct sched_message *m)
 {
     const struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
-    sched_message(q->sched, message)->flags |= m->flags;
+    struct sched_message *known = sched_message(q->sched, message);
+    /* Whether it is held now the checkpoint knows; its head only, whether it came so. */
+    known->flags = (uint8_t)((known->flags & ~SCHED_HELD) | m->flags);
     queue_intake_place(q, message, &place);
     for (uint32_t part; (part = sched_message(q->sched, message)->first_part) != 0;)
         (void)sched_part_finish(q->sched, part);

@@ -313,13 +313,20 @@ static bool is_undecided(const struct sched_part *p)
     return p->state == SCHED_READY || p->state == SCHED_WAITING;
 }
 
+/* Not those that are nobody: what has become of them is told by itself. */
+static bool is_open(const struct queue *q, uint32_t part)
+{
+    const struct sched_part *p = sched_part(q->sched, part);
+    return p->state != SCHED_ENDING && sched_destination(q->sched, p->destination)->kind != NEXT_NOTICE;
+}
+
 /* Every recipient that is still open, with the reason that its part waits for; the number. */
 static size_t open_recipients(struct queue *q, uint32_t message, struct report_recipient *all)
 {
     size_t n = 0;
     for (uint32_t part = sched_message(q->sched, message)->first_part; part;
          part = sched_part(q->sched, part)->next_in_message) {
-        if (sched_part(q->sched, part)->state == SCHED_ENDING)
+        if (!is_open(q, part))
             continue;
         const uint32_t *list;
         uint32_t count = sched_part_recipients(q->sched, part, &list);
@@ -507,7 +514,7 @@ void queue_outcome_sweep(struct queue *q)
         q->sweep_last_s = now_s;
     }
     int heavy = 0;
-    for (int i = 0; i < SWEEP_PARTS && heavy < SWEEP_MOVES; i++) {
+    for (int i = 0; i < SWEEP_PARTS && heavy < SWEEP_MOVES && !queue_batch_behind(q); i++) {
         q->sweep_part = sched_part_next(q->sched, q->sweep_part);
         if (!q->sweep_part)
             return;

@@ -237,9 +237,9 @@ static void tick(void *ctx)
     int64_t now_s = os_wall_s();
     spool_reader_trim(q->reader);
     int64_t next_s = sched_tick(q->sched, now_s);
-    queue_wish_step(q, now_s);
+    bool more = queue_wish_step(q, now_s);
     int64_t wait_ms = next_s == INT64_MAX || next_s - now_s > 1 ? 1000 : (next_s - now_s) * 1000;
-    loop_timer_start(q->tick, wait_ms < 10 ? 10 : wait_ms);
+    loop_timer_start(q->tick, more || wait_ms < 10 ? 10 : wait_ms);
 }
 
 static enum err timers_open(struct queue *q)

@@ -52,7 +52,7 @@ static uint32_t process_next = 100, job_seen;
 static int queue_pid;
 static uint32_t queue_process;
 static struct spool_place places[64]; /* of mails, by order */
-static atomic_int *fault;             /* in shared memory: while it is on, each sync of the queue fails */
+static atomic_int *fault;             /* in shared memory: while it is 1, each sync of the queue fails; 2: each read */
 
 static void take_bytes(struct frame *f, size_t i, slice *s)
 {
@@ -180,7 +180,7 @@ static void *fault_run(void *ctx)
     (void)ctx;
     for (;;) {
         if (atomic_load(fault))
-            os_file_fault(1, 1u << OS_CALL_SYNC, ERR_IO);
+            os_file_fault(1, 1u << (atomic_load(fault) == 2 ? OS_CALL_READ : OS_CALL_SYNC), ERR_IO);
         else
             os_file_fault(0, 0, ERR_OK);
         usleep(1000);
@@ -1071,6 +1071,39 @@ static void an_announcement_twice_is_one_mail(void **state)
     spool_reader_close(&r);
 }
 
+/* It came held, and was let go long before the queue that hears of it again. */
+static void b3_what_was_let_go_stays_so_when_it_is_announced_again(void **state)
+{
+    (void)state;
+    const struct mail x = {.from = "a@b.example", .to = {"dave@far.example"}, .tag = "job/1", .flags = ENVELOPE_HELD};
+    uint64_t a = mail(&x);
+    struct ipc_message m = {.type = IPC_announce};
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    buf head;
+    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_entry_open_head(r, &places[0], &e), ERR_OK);
+    buf_init(&head, 65536);
+    spool_head_encode(&head, spool_entry_head(e));
+    CHILD_PLACE_SET(m.u.announce, &places[0]);
+    m.u.announce.committed = places[0].offset + places[0].length;
+    m.u.announce.head = buf_slice(&head);
+    assert_int_equal(listed(QUEUE_VERB_RELEASE, QUEUE_FILTER_TAG, "job/1"), 1);
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(a, SPOOL_DEFERRED, 1);
+    queue_drain();
+    queue_fork();
+    send_to(&receiver, m);
+    receiver_hello();
+    hello_end(&sender);
+    hello_end(&deliver);
+    assert_int_equal(item(a).state, QUEUE_ITEM_DEFERRED);
+    buf_deinit(&head);
+    spool_entry_close(&e);
+    spool_reader_close(&r);
+}
+
 static void jobs_outlive_the_queue_that_gave_them(void **state)
 {
     (void)state;
@@ -1467,6 +1500,32 @@ static void e7_server_who_became_others_is_answered_by_the_queue(void **state)
     nothing_for(&deliver);
 }
 
+/* Nothing is delivered twice for its sake, so the report of what became of an address can wait. */
+static void e7_server_who_became_others_is_answered_later(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"team@example.org"},
+                           .kind = RECIPIENT_NOTICE,
+                           .index = DSN_EXPANDED,
+                           .notify = NOTIFY_SUCCESS};
+    queue_kill();
+    atomic_store(fault, 0);
+    queue_start();
+    atomic_store(fault, 2);
+    usleep(20000);
+    uint64_t id = mail(&x);
+    nothing_for(&deliver);
+    atomic_store(fault, 0);
+    usleep(20000);
+    assert_int_equal(disk(id).outcomes[SPOOL_DELIVERED], 0);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    report(&c);
+    has(&c, "Action: expanded");
+    disk_has(id, SPOOL_DELIVERED, 1);
+}
+
 /* What was delivered and its report are one group: after a crash both are there or none. */
 static void e7_server_a_success_and_its_report_are_one(void **state)
 {
@@ -1661,6 +1720,65 @@ static void e8_server_priority_is_kept(void **state)
     }
 }
 
+/* What has become of an address is told once: by its own report, not by the one about the delay, too. */
+static void e8_server_by_notify_says_nothing_of_expansions(void **state)
+{
+    (void)state;
+    static struct content c;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"team@example.org"},
+                           .flags = ENVELOPE_BY_NOTIFY | ENVELOPE_HELD,
+                           .kind = RECIPIENT_NOTICE,
+                           .index = DSN_EXPANDED,
+                           .notify = NOTIFY_SUCCESS,
+                           .deliver_in_s = 1};
+    uint64_t id = mail(&x);
+    disk_has(id, SPOOL_BY_TOLD, 1);
+    nothing_for(&deliver);
+    assert_int_equal(listed(QUEUE_VERB_RELEASE, QUEUE_FILTER_ALL, ""), 1);
+    report(&c);
+    has(&c, "Action: expanded");
+    disk_has(id, SPOOL_DELIVERED, 1);
+    nothing_for(&deliver);
+}
+
+static long queue_memory(void)
+{
+    char path[64];
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", queue_pid);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*s %ld", &pages), 1);
+    (void)fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Many times to be delivered by may be over at once, after a queue was away: their reports must not all wait in memory for a disk that fails. */
+static void e8_server_reports_wait_their_turn(void **state)
+{
+    (void)state;
+    const struct mail x = {.from = "alice@example.org",
+                           .to = {"dave@far.example"},
+                           .flags = ENVELOPE_BY_RETURN,
+                           .deliver_in_s = 4,
+                           .size = 48000};
+    uint64_t middle = 0, last = 0;
+    queue_kill();
+    for (int i = 0; i < 1500; i++) {
+        last = mail_commit(&x, false, &places[0]);
+        middle = i == 700 ? last : middle;
+    }
+    atomic_store(fault, 0);
+    queue_start();
+    atomic_store(fault, 1);
+    pump(4500);
+    assert_in_range(queue_memory(), 1, 64 << 20);
+    atomic_store(fault, 0);
+    disk_has(middle, SPOOL_FAILED, 1);
+    disk_has(last, SPOOL_FAILED, 1);
+}
+
 static void b3_mail_is_found_by_its_tag(void **state)
 {
     (void)state;
@@ -1831,6 +1949,7 @@ int main(void)
         TEST(two_words_on_one_recipient_are_one_bounce),
         TEST(a_killed_queue_knows_everything_again),
         TEST(an_announcement_twice_is_one_mail),
+        TEST(b3_what_was_let_go_stays_so_when_it_is_announced_again),
         TEST(jobs_outlive_the_queue_that_gave_them),
         TEST(what_a_dead_receiver_never_announced_is_found),
         TEST(spares_of_the_living_are_left_alone),
@@ -1843,10 +1962,13 @@ int main(void)
         TEST(e7_server_nobody_is_told_without_a_reverse_path),
         TEST(e7_server_ret_is_for_failures),
         TEST(e7_server_who_became_others_is_answered_by_the_queue),
+        TEST(e7_server_who_became_others_is_answered_later),
         TEST(e7_server_a_success_and_its_report_are_one),
         TEST(e6_server_international_reports),
         TEST(e8_server_by_return_gives_up_in_time),
         TEST(e8_server_by_notify_tells_once_and_goes_on),
+        TEST(e8_server_by_notify_says_nothing_of_expansions),
+        TEST(e8_server_reports_wait_their_turn),
         TEST(e8_server_a_trace_names_each_host),
         TEST(e8_server_future_release_waits_through_restarts),
         TEST(e8_server_priority_is_kept),

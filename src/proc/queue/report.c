@@ -372,7 +372,8 @@ void queue_report_ended(struct queue *q, uint32_t message, struct report_recipie
             continue;
         /* What was delivered is not delivered again for the sake of its report. What cannot be read can neither be delivered nor be told of: the log has it, and its segment
          * is kept. */
-        if (recipients[i].action != DSN_FAILED || hopeless(e)) {
+        bool delivered = recipients[i].action == DSN_DELIVERED || recipients[i].action == DSN_RELAYED;
+        if (delivered || hopeless(e)) {
             queue_batch_unit(q);
             outcome_add(q, id, &recipients[i]);
         }

@@ -130,6 +130,7 @@ struct queue {
     struct spool_scan_limit *limits;
     struct slab wishes;
     int64_t wish_due_s;  /* when the next time to be delivered by is over; INT64_MAX none */
+    uint32_t wish_at;    /* cursor of the step over wishes; 0 not running */
     uint32_t sweep_part; /* cursor of the sweep over parts; 0 not running */
     bool sweep_wanted;
     int64_t sweep_last_s;
@@ -195,8 +196,8 @@ void queue_wish_hold_back(struct queue *q, uint32_t message);
 /* From when its age counts: its arrival or its release. */
 int64_t queue_wish_begin_s(const struct queue *q, uint32_t message);
 bool queue_wish_by_passed(const struct queue *q, uint32_t message, int64_t now_s);
-/* Looks after those whose time to be delivered by is over. */
-void queue_wish_step(struct queue *q, int64_t now_s);
+/* Looks after those whose time to be delivered by is over; true when it is to go on soon. */
+bool queue_wish_step(struct queue *q, int64_t now_s);
 /* Lines for an admin: what the sender asked beside delivery, and the priority unless it is 0. */
 void queue_wish_show(const struct queue *q, uint32_t message, buf *text);
 
@@ -242,8 +243,8 @@ struct report_recipient {
     slice host;
     bool done; /* out: its outcome is in the batch, with the report if there is to be one */
 };
-/* What has come to its end: adds reports to those who want them, and the outcomes that cause them, to the batch. A failure that is not done after it could not be told now and must be
- * tried again; a success is always done. */
+/* What has come to its end: adds reports to those who want them, and the outcomes that cause them, to the batch. A failure, or an expansion, that is not done after it could not be told now and
+ * must be tried again; what was delivered is always done. */
 void queue_report_ended(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count);
 /* A delay warning; false when it must be tried again later. by: because a time to deliver by is over. */
 bool queue_report_delay(struct queue *q, uint32_t message, struct report_recipient *recipients, size_t count, bool by);

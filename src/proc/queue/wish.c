@@ -3,6 +3,10 @@
  * read from the head when the message comes and kept while it lives; a message that asks nothing has no entry and costs nothing. */
 #include "proc/queue/state.h"
 
+/* Of a step: as many looks, or a report for so many of them. */
+#define STEP_WORK 20000u
+#define REPORT_WORK 100u
+
 static struct wish *at(const struct queue *q, uint32_t handle)
 {
     return slab_at(&q->wishes, handle);
@@ -130,20 +134,28 @@ bool queue_wish_by_passed(const struct queue *q, uint32_t message, int64_t now_s
     return w && w->deliver_by_s && w->deliver_by_s <= now_s;
 }
 
-void queue_wish_step(struct queue *q, int64_t now_s)
+bool queue_wish_step(struct queue *q, int64_t now_s)
 {
-    uint32_t cursor = 0;
-    if (now_s < q->wish_due_s || !q->recovered || queue_batch_behind(q))
-        return;
-    q->wish_due_s = INT64_MAX;
-    for (struct wish *w = queue_wish_next(q, &cursor); w; w = queue_wish_next(q, &cursor)) {
+    if (!q->recovered || (q->wish_at == 0 && now_s < q->wish_due_s))
+        return false;
+    if (q->wish_at == 0)
+        q->wish_due_s = INT64_MAX;
+    for (uint32_t work = 0; work < STEP_WORK && !queue_batch_behind(q); work++) {
+        const struct wish *w = queue_wish_next(q, &q->wish_at);
+        if (!w) {
+            q->wish_at = 0;
+            return false;
+        }
         if (!w->deliver_by_s || w->flags & WISH_BY_DONE)
             continue;
-        if (w->deliver_by_s <= now_s)
-            queue_outcome_by_passed(q, w->message);
-        else if (w->deliver_by_s < q->wish_due_s)
-            q->wish_due_s = w->deliver_by_s;
+        if (w->deliver_by_s > now_s) {
+            q->wish_due_s = w->deliver_by_s < q->wish_due_s ? w->deliver_by_s : q->wish_due_s;
+            continue;
+        }
+        queue_outcome_by_passed(q, w->message);
+        work += REPORT_WORK;
     }
+    return true;
 }
 
 static void show_date(buf *text, const char *name, int64_t at_s)

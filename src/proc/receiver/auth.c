@@ -31,11 +31,25 @@ static slice lower_user(const struct session *s, char memory[AUTH_LOGIN_MAX])
     return slice_of(memory, s->auth->user_len);
 }
 
+static void count_failure(struct session *s)
+{
+    char memory[AUTH_LOGIN_MAX];
+    if (!s->auth->counted)
+        limits_auth_failed(s->r->start->shared, client_ip(s), lower_user(s, memory), os_wall_s());
+    s->auth->counted = true;
+}
+
+/* A token that is wrong is answered with a challenge that says so (RFC 7628 section 3.2.3). The client need not answer it: it may cancel, or be gone, and has guessed all the same. */
+static bool is_refusal(const struct session *s, const struct ipc_answer_sasl *answer)
+{
+    slice mechanism = slice_str(s->auth->mechanism);
+    return answer->challenge.len > 0 &&
+           (slice_equal(mechanism, SLICE("OAUTHBEARER")) || slice_equal(mechanism, SLICE("XOAUTH2")));
+}
+
 static void fail(struct session *s)
 {
-    struct receiver *r = s->r;
-    char memory[AUTH_LOGIN_MAX];
-    limits_auth_failed(r->start->shared, client_ip(s), lower_user(s, memory), os_wall_s());
+    count_failure(s);
     uint32_t doublings = s->auth->failures < PENALTY_DOUBLINGS_MAX ? s->auth->failures : PENALTY_DOUBLINGS_MAX;
     s->auth->failures++;
     log_line(LOG_WARNING, "%.*s[%.*s]: SASL %s authentication failed: sasl_username=%.*s", SLICE_ARG(session_name(s)),
@@ -80,6 +94,17 @@ static void drop_exchange(struct session *s)
     s->auth->exchange = 0;
 }
 
+static bool take_binding(const struct session *s, uint8_t binding[TLS_BINDING_SIZE])
+{
+    return !s->spoken_for && net_tls_binding(s->net, binding);
+}
+
+static void take_mails(const struct session *s, buf *mails)
+{
+    if (!s->spoken_for)
+        net_tls_client_mails(s->net, mails);
+}
+
 static void ask(struct session *s, slice mechanism, uint8_t flags, slice response)
 {
     char memory[IDENTITIES_MAX];
@@ -89,11 +114,11 @@ static void ask(struct session *s, slice mechanism, uint8_t flags, slice respons
     buf identities;
     buf_init_fixed(&identities, memory, sizeof(memory));
     if (mechanism.len > 0) {
-        bool bound = net_tls_binding(s->net, binding);
+        bool bound = take_binding(s, binding);
         q.binding = bound ? slice_of(binding, sizeof(binding)) : SLICE_NONE;
         q.flags |= (uint8_t)((smtp_server_is_secured(s->smtp) ? SASL_ASK_SECURED : 0) |
                              (s->auth->plus_offered ? SASL_ASK_PLUS_OFFERED : 0));
-        net_tls_client_mails(s->net, &identities);
+        take_mails(s, &identities);
         q.identities = buf_ok(&identities) ? buf_slice(&identities) : SLICE_NONE;
         q.ip = client_ip(s);
     }
@@ -117,6 +142,7 @@ void auth_begin(struct session *s, const struct smtp_server_event *e)
     memcpy(a->mechanism, e->mechanism.ptr, e->mechanism.len);
     a->mechanism[e->mechanism.len] = 0;
     a->user_len = 0;
+    a->counted = false;
     a->exchange = ++s->r->last_exchange;
     ask(s, e->mechanism, e->initial ? SASL_ASK_INITIAL : 0, e->text);
 }
@@ -145,6 +171,8 @@ void auth_answered(struct session *s, const struct ipc_answer_sasl *answer)
 {
     take_user(s, answer->login);
     if (answer->status == SASL_ANSWER_CHALLENGE) {
+        if (is_refusal(s, answer))
+            count_failure(s);
         s->wait = WAIT_NONE;
         s->wait_until_ms = INT64_MAX;
         smtp_server_challenge(s->smtp, receiver_now_ms(s->r), answer->challenge);
@@ -218,8 +246,8 @@ void auth_offer(struct session *s)
         return;
     buf_init_fixed(&words, s->auth->offer, sizeof(s->auth->offer));
     buf_init_fixed(&identities, memory, sizeof(memory));
-    net_tls_client_mails(s->net, &identities);
-    bool bound = net_tls_binding(s->net, binding);
+    take_mails(s, &identities);
+    bool bound = take_binding(s, binding);
     explicit_bzero(binding, sizeof(binding));
     for (slice word, rest = slice_of(r->offer, r->offer_len); rest.len > 0;) {
         (void)slice_cut(rest, ' ', &word, &rest);

@@ -91,6 +91,7 @@ static void take_starttls(struct session *s, const struct smtp_server_event *e)
     s->counts.starttls++;
     transaction_abort(s);
     auth_forget(s);
+    peer_forget(s);
     s->helo_len = 0;
     session_start_tls(s);
 }

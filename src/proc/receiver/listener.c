@@ -46,7 +46,10 @@ enum status listener_limit(const struct receiver *r, enum limits_answer a, slice
     if (a == LIMITS_OK)
         return STATUS_OK;
     buf_init_fixed(&b, text, sizeof(text));
-    address_ip_print(&b, (const uint8_t *)ip.ptr, ip.len);
+    if (ip.len > 0)
+        address_ip_print(&b, (const uint8_t *)ip.ptr, ip.len);
+    else
+        buf_append(&b, SLICE("local"));
     bool network = a == LIMITS_NETWORK || a == LIMITS_NETWORK_RATE;
     log_line(LOG_WARNING, "refused unknown[%.*s]: [limits] %s = %u is reached%s", SLICE_ARG(buf_slice(&b)), row.rule,
              limit_of(&r->conf->limits, a), network ? " by its network" : "");
@@ -63,7 +66,8 @@ static void accepted(void *ctx, int fd, const struct socket_address *peer)
     }
     slice ip = slice_of(peer->ip, peer->ip_len);
     enum limits_answer a = limits_session_begin(r->start->shared, r->start->slot, &r->limits, ip, os_wall_s());
-    session_accept(l, fd, peer, listener_limit(r, a, ip));
+    const struct session_peer direct = {.address = *peer};
+    session_accept(l, fd, &direct, listener_limit(r, a, ip));
 }
 
 static bool is_loopback(int fd)

@@ -5,7 +5,14 @@
 
 static bool is_in(const struct conf_peers *peers, const struct session *s)
 {
-    return route_networks_contain(peers->networks, peers->count, s->route.ip, s->route.ip_len);
+    return !s->is_proxy && route_networks_contain(peers->networks, peers->count, s->route.ip, s->route.ip_len);
+}
+
+/* Jobs are root's and the server's own user's (thurn batch). Anybody else's mail must not pass for a part of one: it would be taken for a line of the job that has been sent, or be released with it. */
+static bool may_tag(const struct session *s)
+{
+    uint32_t uid, pid;
+    return socket_peer_user(net_fd(s->net), &uid, &pid) == ERR_OK && (uid == 0 || uid == os_uid());
 }
 
 void peer_permit(struct session *s)
@@ -15,7 +22,8 @@ void peer_permit(struct session *s)
     const struct conf_listener *c = s->listener->conf;
     if (!c) {
         smtp_server_trust(s->smtp);
-        smtp_server_permit(s->smtp, SMTP_PERMIT_TAG);
+        if (may_tag(s))
+            smtp_server_permit(s->smtp, SMTP_PERMIT_TAG);
         return;
     }
     uint32_t permits = is_in(&trust->xclient, s) ? SMTP_PERMIT_XCLIENT : 0U;
@@ -37,9 +45,10 @@ static bool is_given(const struct smtp_peer_attributes *p, enum smtp_peer_attrib
 static bool read_address(slice text, uint8_t ip[16], uint8_t *ip_len_r)
 {
     size_t len = 0;
-    if (text.len > 0 && address_ip_parse(text, ip, &len) != ERR_OK)
+    uint8_t told[16];
+    if (text.len > 0 && address_ip_parse(text, told, &len) != ERR_OK)
         return false;
-    *ip_len_r = (uint8_t)len;
+    *ip_len_r = (uint8_t)(len > 0 ? address_ip_unmap(told, len, ip) : 0);
     return true;
 }
 
@@ -57,17 +66,18 @@ static enum status take_address(struct session *s, const uint8_t *ip, uint8_t ip
     return STATUS_OK;
 }
 
+/* In lower case, as all logins are from when they are known: what is counted of a login is counted of all its spellings. */
 static void take_login(struct session *s, slice login)
 {
     auth_forget(s);
-    auth_offer(s);
     if (login.len == 0 || login.len > RECEIVER_NAME_MAX)
         return;
     if (!s->claimed_login)
         s->claimed_login = malloc(RECEIVER_NAME_MAX);
     if (!s->claimed_login)
         return;
-    memcpy(s->claimed_login, login.ptr, login.len);
+    for (size_t i = 0; i < login.len; i++)
+        s->claimed_login[i] = ascii_lower(login.ptr[i]);
     s->route.login = slice_of(s->claimed_login, login.len);
 }
 
@@ -99,8 +109,11 @@ void peer_xclient(struct session *s, const struct smtp_peer_attributes *p)
     take_login(s, is_given(p, SMTP_PEER_LOGIN) ? v[SMTP_PEER_LOGIN] : SLICE_NONE);
     copy_text(is_given(p, SMTP_PEER_HELO) ? v[SMTP_PEER_HELO] : SLICE_NONE, s->helo, sizeof(s->helo) - 1, &s->helo_len);
     s->connect_logged = false;
+    s->spoken_for = true;
     session_answer_status(s, STATUS_OK);
+    /* the engine has just forgotten both */
     peer_permit(s);
+    auth_offer(s);
 }
 
 /* What XFORWARD told; texts are "unknown" when the peer said that it does not know. */

@@ -46,20 +46,20 @@ static void begin_session(struct proxied *p, const struct smtp_proxy_addresses *
 {
     const struct listener *l = p->listener;
     const struct receiver *r = l->r;
-    struct socket_address client = p->peer;
+    struct session_peer peer = {.address = p->peer, .is_proxy = !a};
+    struct socket_address *client = &peer.address;
     int fd = p->fd;
     if (a) {
-        memcpy(client.ip, a->source, a->len);
-        client.ip_len = (uint8_t)a->len;
-        client.port = a->source_port;
+        client->ip_len = (uint8_t)address_ip_unmap(a->source, a->len, client->ip);
+        client->port = a->source_port;
     }
     p->fd = -1;
     forget(p, false);
-    const slice ips[2] = {SLICE_NONE, slice_of(client.ip, client.ip_len)};
+    const slice ips[2] = {SLICE_NONE, slice_of(client->ip, client->ip_len)};
     enum limits_answer answer = limits_session_move(r->start->shared, r->start->slot, &r->limits, ips, os_wall_s());
     if (answer != LIMITS_OK)
         limits_session_end(r->start->shared, r->start->slot, SLICE_NONE);
-    session_accept(l, fd, &client, listener_limit(r, answer, ips[1]));
+    session_accept(l, fd, &peer, listener_limit(r, answer, ips[1]));
 }
 
 /* Takes what the reader has used out of the socket, where it is known to be. */

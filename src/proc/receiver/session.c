@@ -326,7 +326,7 @@ static bool set_up(struct session *s, int fd)
     return true;
 }
 
-void session_accept(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal)
+void session_accept(const struct listener *l, int fd, const struct session_peer *peer, enum status refusal)
 {
     struct receiver *r = l->r;
     struct session *s = session_new(r);
@@ -338,7 +338,7 @@ void session_accept(const struct listener *l, int fd, const struct socket_addres
         if (!s)
             os_close(&fd);
         if (refusal == STATUS_OK)
-            limits_session_end(r->start->shared, r->start->slot, slice_of(peer->ip, peer->ip_len));
+            limits_session_end(r->start->shared, r->start->slot, slice_of(peer->address.ip, peer->address.ip_len));
         if (s) {
             smtp_server_close(&s->smtp);
             session_free(s);
@@ -349,7 +349,9 @@ void session_accept(const struct listener *l, int fd, const struct socket_addres
     list_push(&r->sessions, &s->link);
     r->session_count++;
     sessions_sweep_start(r);
-    set_peer(s, peer);
+    set_peer(s, &peer->address);
+    s->is_proxy = peer->is_proxy;
+    s->route.own_only = s->route.own_only || peer->is_proxy;
     peer_permit(s);
     smtp_server_clock(s->smtp, receiver_now_ms(r), os_wall_s());
     if (r->hurry < 100)

@@ -116,6 +116,7 @@ struct auth {
     uint64_t exchange; /* under way in lookup; 0 none */
     uint32_t failures;
     bool plus_offered; /* a -PLUS is in offer */
+    bool counted;      /* the exchange under way has failed already, and is counted */
     uint16_t user_len, login_len;
     char mechanism[24];         /* of the last AUTH */
     char user[AUTH_LOGIN_MAX];  /* as whom the client wants to sign in */
@@ -157,6 +158,8 @@ struct session {
     bool eof, broken;                /* the client ends / the connection is of no use any more */
     bool paused, congested, blocked; /* congested: the spool; blocked: the client does not read */
     bool esmtp, connect_logged, name_known;
+    bool is_proxy;   /* that has not said for whom it speaks: its address gives it nothing */
+    bool spoken_for; /* by XCLIENT: what the channel proves is proven of the one who speaks */
     struct session_counts counts;
     uint8_t ip_text_len, name_len, helo_len;
     char ip_text[46];
@@ -247,8 +250,12 @@ void proxied_close(struct receiver *r);
 void log_rule(buf *b, const struct conf *conf, enum status status);
 
 /* session.c */
+struct session_peer {
+    struct socket_address address;
+    bool is_proxy; /* that does not say for whom it speaks: nothing is trusted by this address */
+};
 /* fd is the session's, also when nothing comes of it. */
-void session_accept(const struct listener *l, int fd, const struct socket_address *peer, enum status refusal);
+void session_accept(const struct listener *l, int fd, const struct session_peer *peer, enum status refusal);
 /* An answer has been given outside of the engine's drive, or what held up the input is gone. The session may be freed. */
 void session_resume(struct session *s);
 /* Gives the answer that the session waits for; the caller resumes. */

@@ -1066,6 +1066,19 @@ static void e9_client_requiretls_never_in_the_clear(void **state)
     requiretls_refused("250-REQUIRETLS\r\n");
 }
 
+static void e9_client_requiretls_is_delivered_on_this_machine(void **state)
+{
+    (void)state;
+    h.servers[LMTP_UNIX].lmtp = h.servers[FIRST].lmtp = true;
+    h.envelope.flags = ENVELOPE_REQUIRETLS;
+    unsigned a = easy("a@unix.example"), b = easy("a@lmtp.example");
+    start();
+    uint64_t one = give(a, 1), two = give(b, 1);
+    WAIT(h.done == 2);
+    assert_int_equal(code_of(one, 0), 250);
+    assert_int_equal(code_of(two, 0), 250);
+}
+
 /* The certificate is for one.test; for other mail that does not matter. */
 static void e9_client_requiretls_needs_the_right_name(void **state)
 {
@@ -1364,6 +1377,7 @@ int main(void)
         TEST(e9_client_requiretls_over_verified_tls),
         TEST(e9_client_requiretls_never_in_the_clear),
         TEST(e9_client_requiretls_needs_the_right_name),
+        TEST(e9_client_requiretls_is_delivered_on_this_machine),
         TEST(e10_client_obeys_rcptmax_and_mailmax),
         TEST(e10_client_obeys_rcptdomainmax),
         TEST(e11_client_a_token_goes_as_oauthbearer),

@@ -135,6 +135,7 @@ static void output_flush(struct session *x)
 
 static bool feed(struct sender *s, struct session *x, slice in, size_t *used_r)
 {
+    smtp_client_body_unwritten(x->client, x->connection && net_write_pending(x->connection) > 0);
     return smtp_client_feed(x->client, loop_now_ms(s->child.loop), in, used_r) == ERR_OK;
 }
 

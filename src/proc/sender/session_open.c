@@ -58,6 +58,7 @@ static void options_set(struct sender *s, struct session *x)
         .helo = o && o->helo.len > 0 ? o->helo : s->conf->route.hostname,
         .sign_in = sign_in,
         .lmtp = d->hop.kind == NEXT_LMTP,
+        .local = d->hop.unix_path.len > 0 || address_ip_is_nowhere(x->address.ip, x->address.ip_len),
         .implicit_tls = o && o->smtps,
         .timeout_scale_percent = s->timeout_percent,
     };

@@ -47,7 +47,7 @@ static void refuse(struct sender *s, struct session *x, struct job *j, enum stat
 static bool waits_for_better(const struct session *x, struct job *j)
 {
     uint32_t next = x->target + 1;
-    if (!(x->message.envelope->flags & ENVELOPE_REQUIRETLS) || x->options.lmtp || x->stale)
+    if (!(x->message.envelope->flags & ENVELOPE_REQUIRETLS) || (x->options.lmtp && x->options.local) || x->stale)
         return false;
     if (net_tls_verified(x->connection) && x->offer.requiretls)
         return false;
