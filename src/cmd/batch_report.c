@@ -4,15 +4,19 @@
 #include <inttypes.h>
 
 #define TEXT_MAX 8192
+#define SHOWN_MAX 320
 #define RECIPIENTS_MAX (1u << 20)
 
+/* A line that is no command may be anything: its beginning shows which it is. */
 static void shown(buf *out, slice encoded)
 {
     char memory[TEXT_MAX];
     buf b;
     buf_init_fixed(&b, memory, sizeof memory);
     batch_record_text(&b, encoded);
-    buf_append_escaped(out, buf_slice(&b));
+    buf_append_escaped(out, slice_sub(buf_slice(&b), 0, SHOWN_MAX));
+    if (b.len > SHOWN_MAX)
+        buf_append(out, SLICE("..."));
 }
 
 static void quoted(buf *out, slice encoded)

@@ -188,7 +188,8 @@ int batch_drop(const struct conf *conf, const char *file)
     if (!standard)
         (void)fclose(from);
     if (e != ERR_OK) {
-        command_say("%.*s: %s", SLICE_ARG(folder), err_text(e));
+        command_say("%.*s: %s%s", SLICE_ARG(folder), err_text(e),
+                    e == ERR_NOTFOUND ? "; whoever runs `thurn batch --watch` makes it (thurn-batch(1))" : "");
         return e == ERR_PERMISSION ? EX_NOPERM : e == ERR_NOSPACE ? EX_TEMPFAIL : EX_CANTCREAT;
     }
     slice name = slice_skip(buf_slice(&hidden), 1);

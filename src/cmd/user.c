@@ -265,6 +265,13 @@ static const struct verb *verb_find(const char *name)
 }
 
 /* Into memory, in lower case. */
+static bool is_ascii(const char *text)
+{
+    while (*text && (unsigned char)*text < 0x80)
+        text++;
+    return *text == 0;
+}
+
 static bool read_address(struct user_request *r, const char *text, char memory[ADDRESS_MAX])
 {
     struct arena arena;
@@ -279,7 +286,9 @@ static bool read_address(struct user_request *r, const char *text, char memory[A
         memory[i] = ascii_lower(memory[i]);
     r->address = buf_slice(&b);
     arena_deinit(&arena);
-    if (!good || !buf_ok(&b))
+    if (!is_ascii(text))
+        command_say("\"%s\": who signs in has a name in ASCII (a domain in its form xn--...)", text);
+    else if (!good || !buf_ok(&b))
         command_say("\"%s\" is not an address like alice@example.org", text);
     return good && buf_ok(&b);
 }

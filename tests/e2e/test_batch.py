@@ -312,18 +312,19 @@ def test_b4_other_ends_of_a_bad_job(serve, what):
 
 def test_b5_one_report_to_each_administrator(serve):
     server = serve(allowed({"administrators": ["alice@example.org", "bob@example.org"]}))
-    path = server.file("job", "HELO x\n" + mail("one") + mail("no", to="nobody@example.org") + "FROB\n")
-    server.command("batch", path, expect=65)
+    path = server.file("job", "HELO x\n" + mail("one") + mail("no", to="nobody@example.org") + "FROB\n" + "x" * 1000 + "\n")
+    printed = server.command("batch", path, expect=65).stdout
+    assert max(map(len, printed.splitlines())) < 400
     for user, count in (("alice", 1), ("bob", 2)):
         server.landed(user, count)
         [report] = [m for m in mailbox.maildir(server.maildir(user)) if b"Auto-Submitted: auto-generated" in m]
         parsed = mailbox.parsed(report)
-        assert re.fullmatch(r"Batch job \w{13} done: 1 queued, 1 not, 1 errors", parsed["Subject"])
+        assert re.fullmatch(r"Batch job \w{13} done: 1 queued, 1 not, 2 errors", parsed["Subject"])
         text, data = parsed.iter_parts()
         assert "line 10: RCPT TO:<nobody@example.org>" in text.get_content()
         assert data.get_content_type() == "application/json"
         content = json.loads(base64.b64decode(data.get_payload()))
-        assert content["mails_queued"] == 1 and content["not_understood"][0]["command"] == "FROB"
+        assert content["mails_queued"] == 1 and [e["command"][:9] for e in content["not_understood"]] == ["FROB", "x" * 9]
         assert [q["from"] for q in content["queued"]] == ["alice@example.org"]
 
 

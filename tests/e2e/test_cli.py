@@ -41,6 +41,7 @@ def test_usage_errors(binary, args):
 
 
 @pytest.mark.parametrize("args, word", [
+    (["user", "add", "jürgen@example.org"], "ASCII"),
     (["check", "now"], "now"), (["check", "--color=red"], "red"), (["dev", "--port", "70000"], "70000"),
     (["queue", "frobnicate"], "frobnicate"), (["queue", "hold"], "ids"), (["user", "frobnicate"], "frobnicate"),
     (["user", "passwd"], "address"), (["send", "a", "b"], "b"), (["send"], "--to"), (["batch"], "file"), (["batch", "--once", "x"], "--watch"),

@@ -423,6 +423,28 @@ def test_threat_endless_header_and_long_lines(serve, intact):
     alive(thurn)
 
 
+@pytest.mark.parametrize("shape", ["deep", "wide", "unfinished"])
+def test_threat_mime_bombs(serve, intact, make_sink, shape):
+    """Content that must be converted for the next host: whatever its shape, it goes there or comes back, in bounded memory."""
+    sink = make_sink(extensions=("PIPELINING", "SIZE 104857600"))
+    thurn = intact(serve({"domain": {"seven.example": {"deliver": f"smtp:127.0.0.1:{sink.port}", "users": "any"}}}))
+    part = "Content-Type: multipart/mixed; boundary=\"b{0}\"\r\n\r\n--b{0}\r\n"
+    if shape == "wide":
+        body = part.format(0) + "Content-Type: text/plain; charset=utf-8\r\n\r\n\u00e9\r\n--b0\r\n" * 20000 + "\r\n\u00e9\r\n--b0--\r\n"
+    else:
+        ends = "".join(f"\r\n--b{i}--\r\n" for i in reversed(range(3000))) if shape == "deep" else ""
+        body = "".join(part.format(i) for i in range(3000)) + "Content-Type: text/plain\r\n\r\n\u00e9\r\n" + ends
+    with thurn.dial(limit=30) as talk:
+        talk.ehlo()
+        talk.mail("bob@example.org", "x@seven.example", args=" BODY=8BITMIME", body=("MIME-Version: 1.0\r\n" + body).encode())
+    wait.until(lambda: sink.messages or os.path.exists(thurn.maildir("bob") + "/new") and os.listdir(thurn.maildir("bob") + "/new"), thurn.log)
+    if sink.messages:
+        assert sink.messages[0].data.isascii(), "what was not offered was sent"
+    for pid in thurn.pids():
+        assert process.peak_kib(pid) < 96 << 10, process.kind(pid)
+    alive(thurn)
+
+
 def sockets_below(folder):
     return [os.path.join(top, name) for top, _, files in os.walk(folder) for name in files
             if stat.S_ISSOCK(os.lstat(os.path.join(top, name)).st_mode)]

@@ -81,7 +81,7 @@ static const struct option trust[] = {
             "whom their PROXY header names."},
     {"xclient", OPTION_STRINGS, AT(draft_trust, xclient), .fallback = "[]",
      .doc = "Addresses or networks that may say with XCLIENT for whom they speak: policy and limits then see that "
-            "client."},
+            "client, and with LOGIN= a user who is signed in."},
     {"xforward", OPTION_STRINGS, AT(draft_trust, xforward), .fallback = "[]",
      .doc = "Addresses or networks that may say with XFORWARD where a message came from; for logs and Received only."},
 };
@@ -228,7 +228,8 @@ static const struct option limits[] = {
     {"future_release", OPTION_SECONDS, AT(conf_limits, future_release_s), 0, SECONDS_MAX, "30d",
      .doc = "How far ahead trusted senders may date a message's release (FUTURERELEASE); \"0s\" is not at all."},
     {"etrn", OPTION_WORD, AT(conf_limits, etrn), .fallback = "none", .words = query_words,
-     .doc = "Who may have a domain's queued mail tried at once with ETRN: none, authenticated, any."},
+     .doc = "Who may have a domain's queued mail tried at once with ETRN: none, authenticated, any. The domain must be "
+            "one of ours."},
     {"vrfy", OPTION_WORD, AT(conf_limits, vrfy), .fallback = "none", .words = query_words,
      .doc = "Who may ask for users with VRFY: none, authenticated, any."},
     {"expn", OPTION_WORD, AT(conf_limits, expn), .fallback = "none", .words = query_words,
