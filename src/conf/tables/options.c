@@ -78,7 +78,7 @@ static const struct option trust[] = {
     {"proxy", OPTION_STRINGS, AT(draft_trust, proxy), .fallback = "[]",
      .doc = "Addresses or networks of load balancers: only they may connect where a listener says proxy, and the "
             "client is "
-            "whom their PROXY header names."},
+            "whom their PROXY header names; where it names nobody (LOCAL, UNKNOWN) nothing is trusted by address."},
     {"xclient", OPTION_STRINGS, AT(draft_trust, xclient), .fallback = "[]",
      .doc = "Addresses or networks that may say with XCLIENT for whom they speak: policy and limits then see that "
             "client, and with LOGIN= a user who is signed in."},
