@@ -159,6 +159,7 @@ class Thurn:
         """SIGKILL to every process at once, as a power cut would."""
         if self.process is None:
             return
+        process.kill(self.process.pid, signal.SIGSTOP)  # or it makes a child that is not in the list
         pids = [self.process.pid, *process.children(self.process.pid)]
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in pids:
