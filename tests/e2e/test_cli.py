@@ -137,6 +137,12 @@ def test_check_says_not_yet(serve, text):
     assert "not yet" in done.stderr
 
 
+def test_serve_says_why_it_cannot_listen(serve):
+    thurn = serve({"listen": {"lmtp": ["unix:/nonexistent/lmtp"]}}, start=False)
+    done = thurn.command("serve", expect=69)
+    assert "unix:/nonexistent/lmtp: its folder is not there" in done.stderr
+
+
 def test_serve_refuses_what_check_refuses(serve):
     thurn = serve(start=False)
     thurn.write('hostnam = "x"\n')

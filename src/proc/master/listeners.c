@@ -37,6 +37,8 @@ static enum err say_why(struct binding *b, const struct socket_address *a, enum 
         buf_printf(b->why, ": another program listens there, or the file is no socket\n");
     else if (e == ERR_PERMISSION && a->ip_len > 0 && a->port < 1024)
         buf_printf(b->why, ": no permission; ports below 1024 need root\n");
+    else if (e == ERR_NOTFOUND)
+        buf_printf(b->why, ": its folder is not there\n");
     else if (e == ERR_UNREACHABLE)
         buf_printf(b->why, ": this machine has no such address\n");
     else
