@@ -1773,6 +1773,18 @@ static void e8_server_by_notify_says_nothing_of_expansions(void **state)
     nothing_for(&deliver);
 }
 
+/* What a sanitizer keeps for itself, freed memory above all, is no memory of the queue's. */
+#if defined(__SANITIZE_ADDRESS__)
+#define QUEUE_MEMORY_MAX (1L << 30)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define QUEUE_MEMORY_MAX (1L << 30)
+#endif
+#endif
+#ifndef QUEUE_MEMORY_MAX
+#define QUEUE_MEMORY_MAX (64L << 20)
+#endif
+
 static long queue_memory(void)
 {
     char path[64];
@@ -1804,7 +1816,7 @@ static void e8_server_reports_wait_their_turn(void **state)
     queue_start();
     atomic_store(fault, 1);
     pump(4500);
-    assert_in_range(queue_memory(), 1, 64 << 20);
+    assert_in_range(queue_memory(), 1, QUEUE_MEMORY_MAX);
     atomic_store(fault, 0);
     disk_has(middle, SPOOL_FAILED, 1);
     disk_has(last, SPOOL_FAILED, 1);
