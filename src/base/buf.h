@@ -70,7 +70,7 @@ void buf_append_escaped(buf *b, slice s);
 void buf_append_json(buf *b, slice s);
 /* Base64 (RFC 4648 section 4) with padding, no line breaks. */
 void buf_append_base64(buf *b, slice s);
-/* Decodes base64 strictly (alphabet, padding, no trailing bits, no spaces); ERR_SYNTAX, ERR_LIMIT when it does not fit. "=" alone is the empty string (RFC 4954 section 4). */
+/* Decodes base64 strictly (alphabet, padding, no trailing bits, no spaces); ERR_SYNTAX, ERR_LIMIT when it does not fit. */
 must_check enum err buf_append_base64_decoded(buf *b, slice s);
 
 #endif

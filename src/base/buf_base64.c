@@ -64,7 +64,7 @@ static bool decode_group(const char *from, size_t padding, char *to)
 
 enum err buf_append_base64_decoded(buf *b, slice s)
 {
-    if (s.len == 0 || slice_equal(s, SLICE("=")))
+    if (s.len == 0)
         return ERR_OK;
     if (s.len % 4 != 0)
         return ERR_SYNTAX;

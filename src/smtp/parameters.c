@@ -73,7 +73,18 @@ static enum status decode(struct smtp_server *s, slice value, size_t max, slice 
 /* RFC 4954 section 5: "<>" or a mailbox, as xtext. Whether it is believed is the caller's to say. */
 enum status smtp_take_auth(struct smtp_server *s, slice value)
 {
-    return decode(s, value, ORCPT_MAX, &s->mail->auth);
+    struct address mailbox;
+    slice text;
+    enum status status = decode(s, value, ORCPT_MAX, &text);
+    if (status != STATUS_OK)
+        return status;
+    if (!slice_equal(text, SLICE("<>"))) {
+        enum err e = address_parse(text, ADDRESS_STRICT, &s->scratch, &mailbox);
+        if (e != ERR_OK)
+            return e == ERR_NOMEM ? STATUS_LOCAL_ERROR : STATUS_BAD_SYNTAX;
+    }
+    s->mail->auth = text;
+    return STATUS_OK;
 }
 
 /* RFC 3461 section 4.3. */

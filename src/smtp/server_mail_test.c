@@ -342,6 +342,8 @@ static void e11_server_auth_of_mail(void **state)
         {SLICE("AUTH=<>"), "auth=<>", NULL},
         {SLICE("AUTH=e+3Dmc2@example.com"), "auth=e=mc2@example.com", NULL},
         {SLICE("AUTH="), NULL, "501 5.5.4"},
+        {SLICE("AUTH=foo"), NULL, "501 5.5.4"},
+        {SLICE("AUTH=<a@b.example>"), NULL, "501 5.5.4"},
         {SLICE("AUTH=a+0D+0A"), NULL, "501 5.5.4"},
     };
     CHECK(rows, false, .options = {.auth_mechanisms = SLICE("PLAIN"), .auth_plaintext_ok = true});

@@ -476,10 +476,11 @@ static void e11_server_login(void **state)
         {"wrong in each way", plain,
          SLICE("HELO c\r\nAUTH PLAIN\r\n*\r\nAUTH PLAIN !!!\r\nAUTH PLAIN\r\n!\r\nAUTH SCRAM-SHA-1 x\r\nAUTH PLAIN "
                "=\r\nAUTH\r\n"
-               "AUTH PLAIN AGFsaWNlAHdyb25n\r\nNOOP\r\n"),
+               "AUTH PLAIN\r\n=\r\nAUTH PLAIN AGFsaWNlAHdyb25n\r\nNOOP\r\n"),
          SLICE(HELLO "334 \r\n501 5.7.0 Authentication cancelled\r\n501 5.5.2 Cannot decode the response\r\n334 \r\n"
                      "501 5.5.2 Cannot decode the response\r\n504 5.5.4 Unrecognized authentication mechanism\r\n"
                      "535 5.7.8 Authentication credentials invalid\r\n501 5.5.4 An argument is missing\r\n"
+                     "334 \r\n501 5.5.2 Cannot decode the response\r\n"
                      "535 5.7.8 Authentication credentials invalid\r\n250 2.0.0 Ok\r\n"),
          NULL},
         {"in a transaction", OPTIONS(.auth_mechanisms = SLICE("PLAIN"), .auth_plaintext_ok = true),

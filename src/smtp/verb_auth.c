@@ -33,7 +33,8 @@ void smtp_verb_auth(struct smtp_server *s, slice argument)
         smtp_session_status(s, STATUS_MECHANISM_UNKNOWN);
         return;
     }
-    if (!decode(s, initial)) {
+    /* RFC 4954 section 4: "=" is the empty initial response, and nothing anywhere else */
+    if (!decode(s, slice_equal(initial, SLICE("=")) ? SLICE_NONE : initial)) {
         smtp_session_status(s, STATUS_AUTH_BAD_BASE64);
         return;
     }
