@@ -57,8 +57,8 @@ static const struct option queue[] = {
     {"connections_per_destination", OPTION_COUNT, AT(draft_queue, connections_per_destination), 1, 1000, "20",
      .doc = "Connections to one destination at a time."},
     {"signed_8bit", OPTION_STRING, AT(draft_queue, signed_8bit), .fallback = "send",
-     .doc = "Signed 8-bit mail (DKIM, S/MIME, PGP) for a host without 8BITMIME, which conversion would break: send as "
-            "it is, or bounce."},
+     .doc = "Signed mail (DKIM, S/MIME, PGP) that conversion would break, 8-bit for a host without 8BITMIME, or with "
+            "lines over 998 bytes: send as it is, or bounce."},
 };
 
 static const struct option listen[] = {
