@@ -143,7 +143,7 @@ class _Block:
             self.server.start()
         if self.control:
             self.medium.sync()  # what is lost shall be mail, not the folder that it lies in
-        clients = self.load.Load(self.ledger, self.server.port(), self.draw.random())
+        clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), pause=self.draw.choice((0.0, 0.02)))
         self._wait_for_mail()
         time.sleep(self.draw.uniform(0.0, 1.2))
         begin = time.monotonic()
