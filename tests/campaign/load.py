@@ -351,7 +351,7 @@ def make_sinks(ledger, seed):
 def configuration(sinks, place):
     """The changes to the harness's configuration: queue and mailboxes below `place`, retries every second."""
     return {"state_dir": f"{place}/state", "limits": {"connections_per_minute": 0},
-            "queue": {"retry": ["1s"], "give_up": "1h", "warn_after": "0s", "min_free": "2M"},
+            "queue": {"retry": ["1s"], "give_up": "5d", "warn_after": "0s", "min_free": "2M"},
             "domain": {"example.org": {"deliver": f"maildir:{place}/mail/{{domain}}/{{user}}", "users": ["alice", "bob", "carol"]},
                        "bounce.example": {"deliver": f"maildir:{place}/mail/{{domain}}/{{user}}", "users": ["sender"]},
                        "example.net": {"deliver": f"smtp:127.0.0.1:{sinks[0].port}", "users": "any"},
