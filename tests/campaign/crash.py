@@ -33,10 +33,15 @@ RECORD_SIZE = 3 << 30  # a sparse file
 SESSIONS = 6
 MOST_SECONDS = 600    # that the load may take
 LIMIT = 120.0
+REPLAY_LIMIT = 2400.0
 SYNC_US = 1500
 FREE_BYTES = 16 << 20
 CHECKPOINT_MS = 400
 SERVED_EVERY = 500    # one cut in so many is given to the real server
+NESTED_EVERY = 20     # one in so many is cut again in its recovery
+BIRTH = 160           # so many cuts from the very first on are all tried, whatever the rounds: the spool is being made
+CONTROLS = ["everything", "folders", "segments", "large", "checkpoint", "numbers", "mailboxes"]
+CONTROL_CUTS = 40
 USERS = [f"u{n}" for n in range(6)]
 
 
@@ -326,51 +331,71 @@ class Campaign:
     # --- replays
 
     def replay(self):
-        rounds, seed = self.options.rounds, self.options.seed
-        parts = 2
-        running = []
-        for part in range(parts):
-            work = self.shm / f"work{part}"
-            work.mkdir()
-            running.append(subprocess.Popen(
-                [str(self.tools / "crash_replay"), "check", str(self.run_folder), str(work), str(rounds), str(seed), str(part),
-                 str(parts), "20"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        self.done = self._numbers(self.tool("points", self.run_folder).stdout)
+        self.result.notes.append("the record: " + ", ".join(f"{count} {name}" for name, count in self.done.items()))
         totals = collections.Counter()
-        for one in running:
-            out, _ = one.communicate(timeout=1800)
-            self._take(out, one.returncode, totals)
-        self.result.points = totals["points"]
-        self.result.acknowledged = totals["acknowledged"]
-        self.result.lost = totals["lost"]
-        self.result.doubled = totals["doubled"]
+        self._replay(totals, self.options.rounds, self.options.seed, NESTED_EVERY)
+        self._replay(totals, self.done["points"], self.options.seed + 1, 0, "0", str(BIRTH - 1))
+        for name in ("points", "acknowledged", "lost", "doubled"):
+            setattr(self.result, name, totals[name])
         self.result.notes.append(f"{totals['nested']} further cuts in the recovery itself; {totals['again']} times a recipient would be "
                                  "served again, because the note that it was served was not synced yet")
+        for name, count in {**self.done, "moved": totals["moved"], "reports": totals["reports"]}.items():
+            if count == 0:
+                self.result.findings.append(f"the load made none of these, so that nothing is shown about them: {name}")
+
+    def _replay(self, totals, cuts, seed, nested, *between):
+        parts, running = 2, []
+        for part in range(parts):
+            work = self.shm / f"work{part}"
+            work.mkdir(exist_ok=True)
+            running.append(subprocess.Popen(
+                [str(self.tools / "crash_replay"), "check", str(self.run_folder), str(work), str(cuts), str(seed), str(part),
+                 str(parts), str(nested), *between], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        try:
+            for one in running:
+                out, _ = one.communicate(timeout=REPLAY_LIMIT)
+                self._take(out, one.returncode, totals)
+        finally:
+            for one in running:
+                one.kill()
+
+    @staticmethod
+    def _numbers(line):
+        words = line.split()
+        return {name: int(count) for name, count in zip(words[::2], words[1::2])}
 
     def _take(self, out, status, totals):
         for line in out.splitlines():
             if line.startswith("FOUND "):
                 self.result.findings.append(line[6:])
         last = out.splitlines()[-1] if out.strip() else ""
-        words = last.split()
-        if status != 0 or not words or words[0] != "points":
+        if status != 0 or not last.startswith("points "):
             self.result.findings.append(f"crash_replay ended with {status}: {out[-500:]}")
             return
-        for name, count in zip(words[::2], words[1::2]):
-            totals[name] = max(totals[name], int(count)) if name == "acknowledged" else totals[name] + int(count)
+        for name, count in self._numbers(last).items():
+            totals[name] = max(totals[name], count) if name == "acknowledged" else totals[name] + count
 
     def control(self):
+        """The same where the syncs of something do nothing: each kind of sync is needed, and the replay sees that it is."""
         work = self.shm / "control"
         work.mkdir()
-        done = self.tool("control", self.run_folder, work, 20, self.options.seed)
-        totals = collections.Counter()
-        self._take(done.stdout + done.stderr, done.returncode, totals)
-        self.result.control_lost = totals["lost"]
-        self.result.notes.append(f"the control: {totals['points']} cuts of a disk whose syncs do nothing")
+        said = []
+        for what in CONTROLS:
+            done = self.tool("control", self.run_folder, work, CONTROL_CUTS, self.options.seed, what)
+            totals = collections.Counter()
+            self._take(done.stdout + done.stderr, done.returncode, totals)
+            said.append(f"{what} {totals['lost']} lost, {totals['findings'] - totals['lost']} other faults")
+            if what == "everything":
+                self.result.control_lost = totals["lost"]
+            if totals["findings"] == 0:
+                self.result.findings.append(f"without the syncs of {what} nothing was found, so that this run proves nothing of them")
+        self.result.notes.append(f"controls, {CONTROL_CUTS} cuts without the syncs of: {'; '.join(said)}")
 
     # --- the real server, started from a state
 
     def serve(self):
-        points = int(self.tool("points", self.run_folder).stdout)
+        points = self.done["points"]
         count = max(2, self.options.rounds // SERVED_EVERY)
         for n in range(count):
             self._serve_one((2 * n + 1) * points // (2 * count), n)

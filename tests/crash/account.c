@@ -59,7 +59,7 @@ static void read_mail(struct account *a, char *line, slice sent)
     if (id && strcmp(id, "-") != 0 && queue_id_read(slice_str(id), &m->id) != ERR_OK)
         die("not a queue id", id);
     size_t offset = number(&line), size = number(&line);
-    m->content = slice_sub(sent, offset, size);
+    m->content = slice_sub(sent, offset, offset + size);
     for (char *word; (word = strsep(&line, " "));) {
         m->recipients = realloc(m->recipients, (m->recipient_count + 1) * sizeof(*m->recipients));
         if (!m->recipients)

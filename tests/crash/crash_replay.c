@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* What a power cut may leave of a recorded run of the server, and what a start makes of it.
  *
- *   crash_replay points RUN                          how many cut points the record has
+ *   crash_replay points RUN                          how many cut points the record has, and what was done in it
  *   crash_replay complete RUN ROOT                   is all that was ever done to the files below ROOT in the record?
- *   crash_replay check RUN WORK CUTS SEED PART PARTS NESTED    this part of so many cuts, drawn evenly; each NESTED-th one is cut again in its recovery
- *   crash_replay control RUN WORK CUTS SEED          the same on a disk whose syncs do nothing
+ *   crash_replay check RUN WORK CUTS SEED PART PARTS NESTED [FIRST LAST]   this part of so many cuts, drawn evenly; each NESTED-th one is cut again in its
+ *                                                  recovery; only those from FIRST to LAST
+ *   crash_replay control RUN WORK CUTS SEED WHAT     the same on a disk where the syncs of something do nothing: everything, folders, segments, large, checkpoint, numbers, mailboxes
  *   crash_replay make RUN WORK CUT SEED              the state in WORK, and what was promised in it and not served
  *
  * RUN is the folder of a run: record, account, sent, thurn.toml. WORK is an empty folder, in memory at best. Each check is a process of its own, so that none that is lost
@@ -30,7 +31,7 @@
 
 /* What a check tells its parent. */
 struct report {
-    uint64_t lost, doubled, again, findings, nested;
+    uint64_t lost, doubled, again, findings, nested, moved, reports;
     size_t len;
     char text[8192];
 };
@@ -48,7 +49,7 @@ struct check {
     size_t cut;
     struct seen *seen, *before; /* of this and of the recovery before */
     size_t seen_count, before_count;
-    bool quiet; /* a control run: only losses are counted */
+    bool quiet; /* a control run: what is found is counted, not told */
     bool inner; /* a cut in the recovery of another */
     size_t inner_cut;
 };
@@ -67,8 +68,10 @@ static void die(const char *what, const char *name)
 static void add_finding(struct check *c, const char *text)
 {
     struct report *r = c->report;
-    if (c->quiet)
+    if (c->quiet) {
+        r->findings++;
         return;
+    }
     char where[64] = "";
     if (c->inner)
         snprintf(where, sizeof(where), ", in its recovery %zu", c->inner_cut);
@@ -131,6 +134,7 @@ static void take_message(void *ctx, const struct recovery_message *m)
         return;
     }
     if (report) {
+        c->report->reports++;
         account_mark_report(c->account, mail, m->content);
         return;
     }
@@ -140,6 +144,7 @@ static void take_message(void *ctx, const struct recovery_message *m)
         c->report->doubled += !c->quiet;
         found(c, "mail %llu was done, durably, and is back", (unsigned long long)mail->number);
     }
+    c->report->moved += m->copy > 0;
     take_recipients(c, mail, m);
 }
 
@@ -416,6 +421,34 @@ static void disk_begin(struct disk *d)
     (void)disk_put(d, account.root, true, NULL, 0);
 }
 
+static const char *ignored;
+
+static bool is_named(const struct record_event *e, const char *name)
+{
+    return e && e->name_len == strlen(name) && memcmp(e->bytes + e->data_len, name, e->name_len) == 0;
+}
+
+/* What a file is for, by its name and its folder's. */
+static bool ignores(const struct disk *d, const struct disk_object *o)
+{
+    const struct disk_object *folder = o->made ? disk_find(d, o->made->folder) : NULL;
+    const struct record_event *in = folder ? folder->made : NULL;
+    if (strcmp(ignored, "everything") == 0)
+        return true;
+    if (o->folder)
+        return strcmp(ignored, "folders") == 0;
+    if (strcmp(ignored, "segments") == 0)
+        return is_named(in, "seg");
+    if (strcmp(ignored, "large") == 0)
+        return is_named(in, "large");
+    if (strcmp(ignored, "mailboxes") == 0)
+        return is_named(in, "tmp");
+    if (strcmp(ignored, "checkpoint") == 0)
+        return is_named(o->made, "checkpoint.new");
+    return strcmp(ignored, "numbers") == 0 && o->made && o->made->name_len > 9 &&
+           memcmp(o->made->bytes + o->made->data_len, ".numbers.", 9) == 0;
+}
+
 static size_t count_cuts(const struct disk *d)
 {
     size_t n = 0;
@@ -445,17 +478,22 @@ static uint64_t count_promised(uint64_t at)
 
 static int run_checks(char **args, bool control)
 {
-    size_t cuts = strtoul(args[1], NULL, 10), part = 0, parts = 1, nested = 0, index = 0, taken = 0, done = 0;
+    size_t first = 0, last = SIZE_MAX, cuts = strtoul(args[1], NULL, 10), part = 0, parts = 1, nested = 0, index = 0,
+           taken = 0, done = 0;
     uint64_t seed = strtoull(args[2], NULL, 10), promised = 0;
     struct disk d;
     struct check *c = new_check();
-    if (!control) {
+    if (control) {
+        ignored = args[3];
+    } else {
         part = strtoul(args[3], NULL, 10);
         parts = strtoul(args[4], NULL, 10);
         nested = strtoul(args[5], NULL, 10);
+        first = args[6] ? strtoul(args[6], NULL, 10) : first;
+        last = args[6] && args[7] ? strtoul(args[7], NULL, 10) : last;
     }
     disk_begin(&d);
-    d.no_syncs = control;
+    d.ignores = control ? ignores : NULL;
     c->quiet = control;
     size_t all = count_cuts(&d);
     cuts = cuts < all ? cuts : all;
@@ -464,7 +502,7 @@ static int run_checks(char **args, bool control)
             continue;
         bool take = index * cuts / all != (index + 1) * cuts / all;
         c->cut = index++;
-        if (!take || taken++ % parts != part)
+        if (!take || taken++ % parts != part || c->cut < first || c->cut > last)
             continue;
         struct disk_state s;
         c->at = m->at;
@@ -482,10 +520,49 @@ static int run_checks(char **args, bool control)
             c->report->len = 0;
         }
     }
-    printf("points %zu acknowledged %llu lost %llu doubled %llu again %llu findings %llu nested %llu\n", done,
-           (unsigned long long)promised, (unsigned long long)c->report->lost, (unsigned long long)c->report->doubled,
-           (unsigned long long)c->report->again, (unsigned long long)c->report->findings,
-           (unsigned long long)c->report->nested);
+    printf("points %zu acknowledged %llu lost %llu doubled %llu again %llu findings %llu nested %llu moved %llu "
+           "reports %llu\n",
+           done, (unsigned long long)promised, (unsigned long long)c->report->lost,
+           (unsigned long long)c->report->doubled, (unsigned long long)c->report->again,
+           (unsigned long long)c->report->findings, (unsigned long long)c->report->nested,
+           (unsigned long long)c->report->moved, (unsigned long long)c->report->reports);
+    return 0;
+}
+
+/* Is it the first sector of a segment under a higher epoch than that of its birth (QUEUE.md)? */
+static bool is_recycling(const struct record_event *e)
+{
+    uint32_t epoch = 0;
+    if (e->kind != RECORD_WRITE || e->offset != 0 || e->data_len < DISK_SECTOR || memcmp(e->bytes, "THURNSEG", 8) != 0)
+        return false;
+    memcpy(&epoch, e->bytes + 36, sizeof(epoch));
+    return epoch > 1;
+}
+
+static int points(void)
+{
+    struct disk d;
+    size_t count[RECORD_NOTE + 1] = {0}, births = 0, recycled = 0, checkpoints = 0, large = 0, removed = 0;
+    disk_begin(&d);
+    ignored = "";
+    while (disk_step(&d))
+        continue;
+    for (size_t i = 0; i < d.effect_count; i++) {
+        const struct record_event *e = d.effects[i].event;
+        const struct disk_object *folder = e->folder ? disk_find(&d, e->folder) : NULL;
+        bool in_segments = folder && is_named(folder->made, "seg"),
+             in_large = folder && is_named(folder->made, "large");
+        count[e->kind <= RECORD_NOTE ? e->kind : 0]++;
+        births += e->kind == RECORD_CREATE && in_segments;
+        removed += e->kind == RECORD_UNLINK && in_segments;
+        large += e->kind == RECORD_CREATE && in_large;
+        checkpoints += e->kind == RECORD_RENAME && is_named(e, "checkpoint.new");
+        recycled += is_recycling(e);
+    }
+    printf("points %zu writes %zu syncs %zu names %zu checkpoints %zu births %zu recycled %zu removed %zu large %zu\n",
+           count_cuts(&d), count[RECORD_WRITE], count[RECORD_SYNC] + count[RECORD_SYNC_ALL],
+           count[RECORD_CREATE] + count[RECORD_RENAME] + count[RECORD_LINK] + count[RECORD_UNLINK], checkpoints, births,
+           recycled, removed, large);
     return 0;
 }
 
@@ -573,19 +650,15 @@ int main(int argc, char **argv)
     if (argc < 3)
         die("usage: see the source", argv[0]);
     open_run(argv[2]);
-    if (strcmp(argv[1], "points") == 0) {
-        struct disk d;
-        disk_begin(&d);
-        printf("%zu\n", count_cuts(&d));
-        return 0;
-    }
+    if (strcmp(argv[1], "points") == 0)
+        return points();
     if (strcmp(argv[1], "complete") == 0 && argc == 4)
         return complete(argv + 3);
     if (strcmp(argv[1], "make") == 0 && argc == 6)
         return make(argv + 3);
-    if (strcmp(argv[1], "check") == 0 && argc == 9)
+    if (strcmp(argv[1], "check") == 0 && (argc == 9 || argc == 11))
         return run_checks(argv + 3, false);
-    if (strcmp(argv[1], "control") == 0 && argc == 6)
+    if (strcmp(argv[1], "control") == 0 && argc == 7)
         return run_checks(argv + 3, true);
     die("usage: see the source", argv[1]);
 }

@@ -247,7 +247,8 @@ static void make_durable(struct disk *d, const struct disk_effect *sync)
     size_t kept = 0;
     for (size_t i = 0; i < d->data_count; i++) {
         const struct disk_effect *f = &d->effects[d->data[i]];
-        if ((all || f->object == sync->object) && f->ended && f->event->end < s->begin) {
+        bool ignored = d->ignores && d->ignores(d, f->object);
+        if ((all || f->object == sync->object) && f->ended && f->event->end < s->begin && !ignored) {
             data_apply(f->object, f->event, NULL);
             f->object->version++;
         } else {
@@ -260,8 +261,10 @@ static void make_durable(struct disk *d, const struct disk_effect *sync)
     for (size_t i = 0; i < d->change_count; i++) {
         const struct disk_effect *f = &d->effects[d->changes[i]];
         const struct record_event *e = f->event;
+        uint64_t folder = e->folder2 ? e->folder2 : e->folder;
         bool here = all || e->folder == s->object || e->folder2 == s->object;
-        if (here && f->ended && e->end < s->begin) {
+        bool ignored = d->ignores && disk_find(d, folder) && d->ignores(d, disk_find(d, folder));
+        if (here && f->ended && e->end < s->begin && !ignored) {
             change_apply(&n, f);
             /* What was done before to the name that is moved away is over with it. */
             for (size_t k = 0; e->kind == RECORD_RENAME && k < kept; k++) {
@@ -285,6 +288,8 @@ static void begin(struct disk *d, uint32_t index)
     struct disk_effect *f = &d->effects[index];
     const struct record_event *e = f->event;
     f->object = e->kind == RECORD_CREATE ? disk_put(d, e->object, e->offset == 1, NULL, 0) : disk_find(d, e->object);
+    if (e->kind == RECORD_CREATE)
+        f->object->made = e;
     switch (e->kind) {
     case RECORD_WRITE:
     case RECORD_SIZE:
@@ -314,7 +319,7 @@ const struct disk_moment *disk_step(struct disk *d)
         return m;
     }
     f->ended = true;
-    if ((f->event->kind == RECORD_SYNC || f->event->kind == RECORD_SYNC_ALL) && !d->no_syncs)
+    if (f->event->kind == RECORD_SYNC || f->event->kind == RECORD_SYNC_ALL)
         make_durable(d, f);
     return m;
 }

@@ -28,9 +28,10 @@ struct disk_object {
     bool folder;
     char *content; /* what is durable */
     size_t size, cap;
-    uint32_t version; /* higher with each change of content */
-    uint32_t judged;  /* the caller's: version that was looked at */
-    int32_t verdict;  /* the caller's */
+    uint32_t version;                /* higher with each change of content */
+    const struct record_event *made; /* NULL: it was there before */
+    uint32_t judged;                 /* the caller's: version that was looked at */
+    int32_t verdict;                 /* the caller's */
 };
 
 struct disk_name {
@@ -66,7 +67,8 @@ struct disk {
     size_t name_count, name_cap;
     uint32_t *data, *changes; /* effects that are not durable, in order */
     size_t data_count, change_count;
-    bool no_syncs; /* the control: nothing is ever durable but what is below this moment */
+    /* For controls: this one's syncs do nothing (NULL: all work). A folder's are those of the names in it. */
+    bool (*ignores)(const struct disk *d, const struct disk_object *o);
 };
 
 /* The record stays the caller's, and must outlive the disk. */

@@ -165,7 +165,7 @@ void recovery_list(struct recovery *r, void (*take)(void *ctx, const struct reco
     for (uint32_t i = sched_message_next(q->sched, 0); i; i = sched_message_next(q->sched, i)) {
         const struct sched_message *s = sched_message(q->sched, i);
         const struct spool_place place = {s->segment, s->id, s->offset, s->length, s->epoch, s->copy};
-        struct recovery_message m = {.id = s->id, .schedule = disk_hash(s->flags, s->copy)};
+        struct recovery_message m = {.id = s->id, .copy = s->copy, .schedule = disk_hash(s->flags, s->copy)};
         uint32_t *open = NULL;
         struct spool_entry *entry = NULL;
         parts_take(q, i, &m, &open);

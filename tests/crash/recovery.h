@@ -18,6 +18,7 @@ uint64_t recovery_number(const struct recovery *r);
 /* Each message that is not done. False from take ends it. */
 struct recovery_message {
     uint64_t id;
+    uint16_t copy; /* above 0: it was moved */
     const struct spool_head *head;
     slice content;
     const uint32_t *open; /* recipients that are not done, ascending */
