@@ -17,10 +17,7 @@ static void take_helo(struct session *s, const struct smtp_server_event *e)
     s->verb = e->esmtp ? "EHLO" : "HELO";
     s->counts.ehlo += e->esmtp;
     s->counts.helo += !e->esmtp;
-    slice name = slice_sub(e->text, 0, sizeof(s->helo) - 1);
-    if (name.len > 0)
-        memcpy(s->helo, name.ptr, name.len);
-    s->helo_len = (uint8_t)name.len;
+    session_text_set(&s->helo, e->text);
     s->esmtp = e->esmtp;
     log_connect(s);
     session_answer_status(s, STATUS_OK);
@@ -92,7 +89,7 @@ static void take_starttls(struct session *s, const struct smtp_server_event *e)
     transaction_abort(s);
     auth_forget(s);
     peer_forget(s);
-    s->helo_len = 0;
+    session_text_set(&s->helo, SLICE_NONE);
     session_start_tls(s);
 }
 
