@@ -127,8 +127,22 @@ static void take_etrn(struct session *s, const struct smtp_server_event *e)
 }
 
 /* What the engine refused by itself, before it forgets the transaction. */
+/* XCLIENT or XFORWARD of somebody whom the configuration does not trust with it. */
+static void take_denied(struct session *s, const struct smtp_server_event *e)
+{
+    bool xclient = slice_equal(e->text, SLICE("XCLIENT"));
+    struct verdict v = status_verdict(STATUS_COMMAND_DENIED);
+    v.text = xclient ? SLICE("Insufficient authorization ([trust] xclient)")
+                     : SLICE("Insufficient authorization ([trust] xforward)");
+    log_reject(s, xclient ? "XCLIENT" : "XFORWARD", &v, SLICE_NONE);
+}
+
 static void take_refused(struct session *s, const struct smtp_server_event *e)
 {
+    if (e->status == STATUS_COMMAND_DENIED) {
+        take_denied(s, e);
+        return;
+    }
     char memory[128];
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
