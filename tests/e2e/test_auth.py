@@ -362,7 +362,7 @@ def test_e11_server_external(office, authority, top):
         talk.cmd("AUTH EXTERNAL " + b64("bob@example.org"), 535)
         talk.cmd("AUTH EXTERNAL", 334)
         talk.cmd(b64(LOGIN.upper()), 235)
-        talk.cmd("MAIL FROM:<bob@example.org>", 553)
+        talk.cmd("MAIL FROM:<bob@example.org>", 550)
         talk.cmd(f"MAIL FROM:<{LOGIN}>", 250)
     talk, _ = secured(thurn, context(authority, LOGIN))
     with talk:

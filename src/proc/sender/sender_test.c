@@ -990,6 +990,39 @@ static void e2_client_signed_mail_is_bounced_by_choice(void **state)
     assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
 }
 
+#define LETTERS_100                                                                                                    \
+    "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggghhhhhhhhhhiiiiiiiiiijjjjjjjjjj"
+#define LETTERS_500 LETTERS_100 LETTERS_100 LETTERS_100 LETTERS_100 LETTERS_100
+#define LONG_LINE "Subject: x\r\nX-Long: " LETTERS_500 " " LETTERS_500 "\r\n\r\n" LETTERS_500 " " LETTERS_500 "\r\n"
+
+/* RFC 5321 section 4.5.3.1.6: what 8BITMIME offers is no longer lines (RFC 6152 section 3). */
+static void e2_client_breaks_no_host_with_long_lines(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-8BITMIME\r\n";
+    assert_int_equal(send_content(LONG_LINE), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "X-Long: " LETTERS_500 "\r\n " LETTERS_500 "\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "Content-Transfer-Encoding: quoted-printable\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], LETTERS_500 " "), 0);
+}
+
+static void e2_client_long_lines_that_are_signed_go_as_they_are(void **state)
+{
+    (void)state;
+    assert_int_equal(send_content("DKIM-Signature: v=1\r\n" LONG_LINE), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "\r\n" LETTERS_500 " " LETTERS_500 "\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "quoted-printable"), 0);
+}
+
+static void e2_client_long_lines_that_are_signed_are_bounced_by_choice(void **state)
+{
+    (void)state;
+    h.bounce_signed = true;
+    assert_int_equal(send_content("DKIM-Signature: v=1\r\n" LONG_LINE), 554);
+    assert_false(h.results[0].remote);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
 /* A body in a file of its own, converted as it leaves: size declared and sent are one. */
 static void e2_client_converts_a_large_message(void **state)
 {
@@ -1439,6 +1472,9 @@ int main(int argc, char **argv)
         TEST(e2_client_converts_nothing_for_a_host_with_8bitmime),
         TEST(e2_client_signed_mail_goes_as_it_is),
         TEST(e2_client_signed_mail_is_bounced_by_choice),
+        TEST(e2_client_breaks_no_host_with_long_lines),
+        TEST(e2_client_long_lines_that_are_signed_go_as_they_are),
+        TEST(e2_client_long_lines_that_are_signed_are_bounced_by_choice),
         TEST(e2_client_converts_a_large_message),
         TEST(e5_client_binary_content_becomes_base64_for_others),
         TEST(e7_client_tells_that_dsn_was_passed_on),
