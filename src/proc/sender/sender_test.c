@@ -1464,9 +1464,12 @@ static void a_large_message_is_streamed_in_bounded_memory(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, end)
 
-int main(void)
+/* The argument, if there is one, is the pattern of the tests to run. */
+int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         TEST(one_session_has_many_recipients_with_a_verdict_each),
         TEST(a_session_carries_mail_after_mail),
