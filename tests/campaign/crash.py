@@ -27,7 +27,7 @@ from harness.dialogue import Closed  # noqa: E402
 from campaign.result import Result, Unavailable  # noqa: E402
 
 ABOUT = "a round is a cut point: the power goes there, and some of what was not synced is lost"
-ROUNDS = 12000
+ROUNDS = 10500
 POINTS_LEAST = 2500   # of a record: with fewer, neither checkpoints nor recycled segments would be in it
 RECORD_SIZE = 3 << 30  # a sparse file
 SESSIONS = 6
@@ -38,7 +38,7 @@ SYNC_US = 1500
 FREE_BYTES = 16 << 20
 CHECKPOINT_MS = 400
 SERVED_EVERY = 500    # one cut in so many is given to the real server
-NESTED_EVERY = 20     # one in so many is cut again in its recovery
+NESTED_EVERY = 50     # one in so many is cut again in its recovery
 BIRTH = 160           # so many cuts from the very first on are all tried, whatever the rounds: the spool is being made
 CONTROLS = ["everything", "folders", "segments", "large", "checkpoint", "numbers", "mailboxes"]
 CONTROL_CUTS = 40
