@@ -332,12 +332,16 @@ int queue_main(const struct child_start *start)
     };
     static struct queue queue;
     struct queue *q = &queue;
+    struct sandbox_profile sandbox;
+    queue_sandbox(start, &sandbox);
     q->conf = start->conf;
     enum err e = tables_open(q, start);
     if (e == ERR_OK)
         e = child_begin(&q->child, start, "qmgr", &ops, q);
     if (e == ERR_OK)
-        e = child_confine(&q->child, PROCESS_NO_CAPS);
+        e = child_become(&q->child, PROCESS_NO_CAPS);
+    if (e == ERR_OK)
+        e = child_confine(&sandbox);
     if (e == ERR_OK)
         e = spool_open(q, start);
     if (e == ERR_OK)
