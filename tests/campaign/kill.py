@@ -38,6 +38,7 @@ JUMPS = (5, 61, 600, 3000, 86400)
 
 
 def run(options):
+    disk.end_on_sigterm()
     result = Result()
     folder = tempfile.mkdtemp(prefix="tkill-")
     os.chmod(folder, 0o755)

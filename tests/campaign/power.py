@@ -32,6 +32,7 @@ DRAIN_LIMIT = 120  # seconds in which all must go out when everybody accepts
 
 
 def run(options):
+    disk.end_on_sigterm()
     disk.own_namespace()
     result = Result()
     folder = tempfile.mkdtemp(prefix="tpower-")

@@ -12,12 +12,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def campaign(name, rounds, seed, build):
     """Runs it; its output, where it was clean. Skips where the machine cannot run it."""
-    done = subprocess.run([sys.executable, ROOT / "campaign", name, "--rounds", str(rounds), "--seed", str(seed), "--build", build],
-                          capture_output=True, text=True, timeout=110)
-    if done.returncode == 69:
-        pytest.skip(done.stderr.strip())
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    argv = [sys.executable, ROOT / "campaign", name, "--rounds", str(rounds), "--seed", str(seed), "--build", build]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            out, errors = running.communicate(timeout=100)
+        except BaseException:
+            running.terminate()  # it ends its servers and unmounts
+            print(running.communicate(timeout=60))
+            raise
+    if running.returncode == 69:
+        pytest.skip(errors.strip())
+    assert running.returncode == 0, out + errors
+    return out
 
 
 def test_two_power_cuts(build):
