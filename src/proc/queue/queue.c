@@ -251,7 +251,7 @@ static enum err timers_open(struct queue *q)
     if (e == ERR_OK)
         e = loop_timer_open(q->child.loop, queue_batch_retry, q, &q->retry_batches);
     if (e == ERR_OK)
-        e = loop_timer_open(q->child.loop, queue_checkpoint_begin, q, &q->checkpoint_timer);
+        e = queue_checkpoint_open(q);
     if (e == ERR_OK)
         e = loop_at_turn_end(q->child.loop, turn_end, q);
     if (e != ERR_OK)
@@ -307,6 +307,7 @@ static enum err tables_open(struct queue *q, const struct child_start *start)
 
 static void close_all(struct queue *q)
 {
+    queue_checkpoint_close(q);
     queue_batch_close(q);
     queue_dispatch_close(q);
     spool_writer_close(&q->writer);
