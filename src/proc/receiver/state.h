@@ -178,7 +178,7 @@ struct session {
     enum status refusal;             /* STATUS_OK, or why the greeting is none */
     const char *verb;                /* the last one, for the log */
     bool counted;                    /* in the limits */
-    bool over;                       /* CLOSE has come */
+    bool over, quits;                /* CLOSE has come / on the client's QUIT, after which it says nothing */
     bool eof, broken;                /* the client ends / the connection is of no use any more */
     bool paused, congested, blocked; /* congested: the spool; blocked: the client does not read */
     bool esmtp, connect_logged, name_known;
