@@ -206,6 +206,14 @@ static void item_send(struct queue *q, const struct listing *l, const struct see
     buf_deinit(&to);
 }
 
+static void text_send(struct queue *q, const struct listing *l, buf *text)
+{
+    struct ipc_message m = {.type = IPC_queue_text, .fd = -1, .u.queue_text = {l->token, buf_slice(text)}};
+    if (text->len > 0)
+        ipc_hub_send(q->child.hub, l->peer, &m);
+    buf_deinit(text);
+}
+
 static void show_send(struct queue *q, const struct listing *l, const struct seen *s)
 {
     buf text;
@@ -233,11 +241,7 @@ static void show_send(struct queue *q, const struct listing *l, const struct see
                            SLICE_ARG(sched_part_reason(q->sched, part)));
         }
     }
-    struct ipc_message m = {.type = IPC_queue_text, .fd = -1};
-    m.u.queue_text.token = l->token;
-    m.u.queue_text.text = buf_slice(&text);
-    ipc_hub_send(q->child.hub, l->peer, &m);
-    buf_deinit(&text);
+    text_send(q, l, &text);
 }
 
 static void part_act(struct queue *q, struct listing *l, uint32_t part)
@@ -371,6 +375,10 @@ static void summary(struct queue *q, struct listing *l)
             summary_send(q, l, sched_label_text(q->sched, label), &tally[label]);
     }
     free(tally);
+    buf text;
+    buf_init(&text, 64u * 1024);
+    queue_aside_print(q, &text);
+    text_send(q, l, &text);
 }
 
 static void etrn_answer(struct queue *q, struct hub_peer *p, uint64_t token, enum etrn_status status, uint32_t count)
