@@ -4,7 +4,7 @@
 #include "proc/queue/state.h"
 
 #define MEMORY_MS 10000 /* how long a shortage of memory is given to pass */
-#define DISK_MS 60000   /* between two looks at a segment */
+#define DISK_MS 10000   /* between two looks at a segment */
 
 void queue_incomplete(struct queue *q)
 {
