@@ -35,7 +35,7 @@ class Site:
         self.sink = sink.Sink(rcpt=self._recipient)
         self.findings, self.deaths = [], {}
         self.acknowledged = self.doubled = self.strays = self.lost = 0
-        self.env = {"LD_PRELOAD": library, "THURN_FAULT": self.plan.path}
+        self.env = {"LD_PRELOAD": library, "THURN_FAULT": self.plan.path} if library else {}
         self.runs, self.server = 0, None
         self.fresh()
 
@@ -175,7 +175,7 @@ class Site:
         for mail, where in missing:
             self.findings.append(f"lost: mail {mail.ident} ({where}) of '{mail.point}'")
         if missing:
-            print(self.server.log()[-3000:], file=sys.stderr)
+            self._show()
         self.lost += len({mail.ident for mail, _ in missing})
         acknowledged, doubled, strays = self.ledger.settle()
         self.acknowledged += acknowledged
@@ -183,6 +183,14 @@ class Site:
         self.strays += strays
         self.findings += self.ledger.findings
         self.ledger.findings = []
+
+    def _show(self):
+        """What waits, and why, for whoever looks into a loss."""
+        with contextlib.suppress(Exception):
+            print(self.server.command("queue", expect=None).stdout[-1500:], file=sys.stderr)
+            for mail in self.server.queue()[:2]:
+                print(self.server.command("queue", "show", mail["id"], expect=None).stdout, file=sys.stderr)
+        print(self.server.log()[-2500:], file=sys.stderr)
 
     def close(self):
         with contextlib.suppress(AssertionError):
