@@ -497,7 +497,11 @@ static void disk_damaged(void *ctx, uint64_t number, uint32_t offset, slice what
 /* The queue may write while we read: what looks damaged then is whole at another look. */
 static struct on_disk disk(uint64_t id)
 {
-    static const struct spool_scan_ops ops = {disk_message, disk_outcome, disk_listed, disk_segment, disk_damaged};
+    static const struct spool_scan_ops ops = {.message = disk_message,
+                                              .outcome = disk_outcome,
+                                              .checkpoint = disk_listed,
+                                              .segment = disk_segment,
+                                              .damaged = disk_damaged};
     struct on_disk d;
     int looks = 0;
     do {

@@ -15,6 +15,7 @@
 #include "smtp/smtp.h"
 
 #define RECEIVER_NAME_MAX 256
+#define EXIT_TEMPORARY 75
 #define RECEIVER_ANSWER_MS 10000 /* lookup's time */
 #define RECEIVER_ARENAS_MAX                                                                                            \
     (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
