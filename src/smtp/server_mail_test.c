@@ -4,7 +4,7 @@
 
 #include "smtp/rows_test.h"
 
-#define BAD "501 5.5.4 Syntax error in parameters or arguments\r\n"
+#define BAD "501 5.5.4 Syntax error in parameters or arguments: SMTPUTF8\r\n"
 #define UNKNOWN "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"
 #define UTF8 "553 5.6.7 This address needs SMTPUTF8\r\n"
 

@@ -76,10 +76,10 @@ static void test_session_by_the_textbook(void **state)
          SLICE("250-mx.example.org Hello c\r\n250-PIPELINING\r\n250-SIZE "
                "1000\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n" OFFER "250 HELP\r\n"
                "552 5.3.4 Message too big\r\n552 5.3.4 Message too big\r\n501 5.5.4 Syntax error in parameters or "
-               "arguments\r\n"
+               "arguments: SIZE\r\n"
                "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"
-               "501 5.5.4 Syntax error in parameters or arguments\r\n501 5.5.4 Syntax error in parameters or "
-               "arguments\r\n" SENDER "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"),
+               "501 5.5.4 Syntax error in parameters or arguments: SIZE\r\n501 5.5.4 Syntax error in parameters or "
+               "arguments: BODY\r\n" SENDER "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"),
          NULL},
     };
     RUN(rows);

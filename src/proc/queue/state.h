@@ -126,6 +126,7 @@ struct queue {
     uint64_t number_next, number_end; /* queue ids for reports */
     bool numbers_asked;
     bool settled, recovered;
+    int64_t clock_s;       /* the wall clock at the last tick */
     uint32_t limits_count; /* HELLO: what to scan of owned segments */
     struct spool_scan_limit *limits;
     struct slab wishes;
@@ -141,7 +142,10 @@ struct queue {
     int64_t batch_complaint_s; /* when we last said so; 0: all is well */
     bool incomplete; /* a mail on disk is not in the index: no checkpoint may cover it, the next start reads it */
     struct spool_checkpoint *checkpoint; /* being written, or NULL */
-    uint32_t checkpoint_at;              /* cursor over messages */
+    struct spool_commit *commit;         /* of one that is written, in its thread, or NULL */
+    int commit_fd;                       /* its event */
+    struct loop_watch *commit_watch;
+    uint32_t checkpoint_at; /* cursor over messages */
     uint64_t
         checkpoint_batch; /* UINT64_MAX while messages are listed; then the last batch that must be durable before it counts */
     uint64_t
@@ -275,12 +279,19 @@ void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment 
 /* A receiver is dead: what it had committed and we never heard of is read from its segments. */
 void queue_recover_left(struct queue *q, const struct hub_peer *p);
 /* checkpoint.c: written in slices of the loop's turns; what changes meanwhile is in records behind it */
+must_check enum err queue_checkpoint_open(struct queue *q);
 void queue_checkpoint_step(struct queue *q);
 void queue_checkpoint_begin(void *ctx);
 /* All of it now (at the end). */
 void queue_checkpoint_whole(struct queue *q);
+/* What is written comes to its end, what is being written is given up. */
+void queue_checkpoint_close(struct queue *q);
 must_check enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *place, slice state);
 uint64_t queue_checkpoint_route_stamp(const struct conf *conf);
+/* summary.c */
+/* One line for each domain, whatever hosts its mail goes through; returns how many. */
+uint32_t queue_summary_send(struct queue *q, struct hub_peer *to, uint64_t token);
+
 /* control.c */
 void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
 void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token);

@@ -28,7 +28,7 @@
 #define SANITIZED 0
 #endif
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 90000
 #define RESULTS_MAX 256
 #define ID_FIRST 1000u
 
@@ -428,7 +428,7 @@ static void start(void)
     start_with(20);
 }
 
-static uint64_t give(unsigned mail_index, uint32_t recipient_count)
+static uint64_t give_later(unsigned mail_index, uint32_t recipient_count)
 {
     char recipients[64 * 4];
     struct ipc_message m = {.type = IPC_job, .fd = -1};
@@ -442,8 +442,21 @@ static uint64_t give(unsigned mail_index, uint32_t recipient_count)
     j->arrival_s = os_wall_s();
     j->dispatch_us = os_wall_us();
     j->recipients = slice_of(recipients, recipient_count * sizeof(uint32_t));
-    send_to(h.queue, &m);
+    ipc_channel_send(h.queue, &m);
     return h.job;
+}
+
+static void give_flush(void)
+{
+    enum err e = ipc_channel_flush(h.queue);
+    assert_true(e == ERR_OK || e == ERR_AGAIN);
+}
+
+static uint64_t give(unsigned mail_index, uint32_t recipient_count)
+{
+    uint64_t job = give_later(mail_index, recipient_count);
+    give_flush();
+    return job;
 }
 
 static const struct seen_result *result_of(uint64_t job, uint32_t recipient)
@@ -547,17 +560,19 @@ static void a_session_carries_mail_after_mail(void **state)
 static void an_idle_session_is_used_again_and_ended_in_the_end(void **state)
 {
     (void)state;
-    unsigned m = easy("a@one.example");
+    unsigned m = easy("a@one.example"), given = 0;
     start();
+    /* This process may be kept from running for longer than a session stays idle: then another try. */
+    do {
+        give(m, 1);
+        WAIT(h.done == given + 1);
+    } while (++given < 10 && (given == 1 || h.servers[FIRST].connections == given));
+    unsigned connections = h.servers[FIRST].connections;
+    assert_true(connections < given);
+    WAIT(server_heard(&h.servers[FIRST], "QUIT") == connections);
     give(m, 1);
-    WAIT(h.done == 1);
-    give(m, 1);
-    WAIT(h.done == 2);
-    assert_int_equal(h.servers[FIRST].connections, 1);
-    WAIT(server_heard(&h.servers[FIRST], "QUIT") == 1);
-    give(m, 1);
-    WAIT(h.done == 3);
-    assert_int_equal(h.servers[FIRST].connections, 2);
+    WAIT(h.done == given + 1);
+    assert_int_equal(h.servers[FIRST].connections, connections + 1);
 }
 
 static void an_idle_session_says_at_once_what_it_knows(void **state)
@@ -678,7 +693,8 @@ static void with_all_hosts_dead_the_jobs_go_back_once(void **state)
     h.servers[SECOND].rules[0] = (struct rule){"", "554 5.3.2 gone fishing\r\n", 0, 0};
     start();
     for (int i = 0; i < 20; i++)
-        give(m, 1);
+        give_later(m, 1);
+    give_flush();
     WAIT(h.returned == 20);
     assert_int_equal(h.result_count, 0);
     assert_int_equal(h.done, 0);
@@ -1233,8 +1249,8 @@ static void threat_hostile_server_challenges_without_end(void **state)
     start();
     give(m, 1);
     WAIT(h.returned == 1);
+    WAIT(server_heard(&h.servers[FIRST], "\r\n*\r\n") == 1); /* nobody waits for the answer to it */
     assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
-    assert_int_equal(server_heard(&h.servers[FIRST], "\r\n*\r\n"), 1);
 }
 
 /* A stall at each step, one host after the other; the mails behind it go on. */
@@ -1387,16 +1403,17 @@ static void a_new_queue_hears_of_leases_and_of_results_in_between(void **state)
 {
     (void)state;
     h.servers[FIRST].rules[0] = (struct rule){"RCPT TO:<slow@", SAY_NOTHING, 0, 0};
+    h.servers[FIRST].rules[1] = (struct rule){".", SAY_LATER "250 2.0.0 Ok\r\n", 0, 0};
     unsigned slow = easy("slow@one.example"), quick = easy("a@lmtp.example");
     h.servers[FIRST].lmtp = true;
     start();
     give(slow, 1);
     WAIT(server_heard(&h.servers[FIRST], "RCPT TO:<slow@") == 1);
     uint64_t job = give(quick, 1);
+    WAIT(h.servers[FIRST].messages == 1);
     gone(1, &h.queue);
-    for (int i = 0; i < 1000 && h.servers[FIRST].messages == 0; i++)
-        pump(10);
-    pump(100);
+    h.servers[FIRST].now = true;
+    WAIT(server_heard(&h.servers[FIRST], "QUIT") == 1); /* its session was idle: the reply has been read */
     h.hello_ends = h.leases = h.result_count = h.done = 0;
     introduce(PROCESS_QUEUE, &h.queue);
     WAIT(h.hello_ends == 1 && h.done == 1);
@@ -1409,13 +1426,15 @@ static void a_new_queue_hears_of_leases_and_of_results_in_between(void **state)
 static void draining_finishes_what_is_under_way_and_returns_the_rest(void **state)
 {
     (void)state;
-    h.servers[FIRST].rules[0] = (struct rule){".", SAY_SLOWLY "250 2.0.0 Ok\r\n", 0, 0};
+    h.servers[FIRST].rules[0] = (struct rule){".", SAY_LATER "250 2.0.0 Ok\r\n", 0, 0};
     unsigned m = easy("a@one.example");
     start_with(1);
     for (int i = 0; i < 5; i++)
         give(m, 1);
     WAIT(server_heard(&h.servers[FIRST], "DATA") == 1);
     process_kill(h.pid, SIGTERM);
+    WAIT(h.returned == 4);
+    h.servers[FIRST].now = true;
     WAIT(h.done + h.returned >= 5 || !h.master);
     assert_int_equal(h.done, 1);
     assert_int_equal(h.returned, 4);
@@ -1445,9 +1464,12 @@ static void a_large_message_is_streamed_in_bounded_memory(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, prepare, end)
 
-int main(void)
+/* The argument, if there is one, is the pattern of the tests to run. */
+int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         TEST(one_session_has_many_recipients_with_a_verdict_each),
         TEST(a_session_carries_mail_after_mail),
