@@ -160,6 +160,8 @@ void log_message(struct session *s, const struct part *p)
         log_line(LOG_INFO, "%.*s: orig_client=%.*s[%.*s], orig_proto=%.*s, orig_helo=<%.*s>", n, id,
                  SLICE_ARG(o.client_name), SLICE_ARG(o.client_ip), SLICE_ARG(o.protocol), SLICE_ARG(o.helo));
     }
+    if (s->transaction->priority != 0) /* RFC 6710 section 4.1 */
+        log_line(LOG_INFO, "%.*s: priority=%d", n, id, s->transaction->priority);
     if (p->list)
         log_line(LOG_INFO, "%.*s: list=<%.*s>", n, id, SLICE_ARG(p->list->address));
     log_line(LOG_INFO, "%.*s: message-id=%.*s", n, id, SLICE_ARG(message_id));
