@@ -318,13 +318,14 @@ static enum status take_parameter(struct smtp_server *s, slice word, bool rcpt, 
     return p->take(s, value);
 }
 
-/* What makes no sense together. RFC 4865 section 5: held until after the time by which it must be there. */
+/* What makes no sense together. RFC 4865 section 5.2.2: held until after the time by which it is to be there. */
 static bool is_contrary(const struct smtp_server *s)
 {
     const struct smtp_mail_parameters *m = s->mail;
-    if (!m || !m->by || !(s->envelope_flags & ENVELOPE_BY_RETURN))
+    if (!m || !m->by)
         return false;
-    return m->hold_s > m->by_s || (m->release_s > 0 && m->release_s > smtp_session_unix_s(s) + m->by_s);
+    return (m->hold_s > 0 && m->hold_s > m->by_s) ||
+           (m->release_s > 0 && m->release_s > smtp_session_unix_s(s) + m->by_s);
 }
 
 /* The name in the table's spelling: nothing of the client's comes back. */

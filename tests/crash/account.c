@@ -48,6 +48,19 @@ static uint64_t number(char **at)
     return word ? strtoull(word, NULL, 10) : 0;
 }
 
+static slice without_cr(slice s)
+{
+    char *plain = malloc(s.len + 1);
+    size_t len = 0;
+    if (!plain)
+        abort();
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] != '\r')
+            plain[len++] = s.ptr[i];
+    }
+    return slice_of(plain, len);
+}
+
 static void read_mail(struct account *a, char *line, slice sent)
 {
     uint64_t n = number(&line);
@@ -60,6 +73,7 @@ static void read_mail(struct account *a, char *line, slice sent)
         die("not a queue id", id);
     size_t offset = number(&line), size = number(&line);
     m->content = slice_sub(sent, offset, offset + size);
+    m->plain = without_cr(m->content);
     for (char *word; (word = strsep(&line, " "));) {
         m->recipients = realloc(m->recipients, (m->recipient_count + 1) * sizeof(*m->recipients));
         if (!m->recipients)
@@ -136,22 +150,6 @@ void account_begin(struct account *a)
     a->round++;
 }
 
-/* But for CR, which a mailbox has not. */
-static bool same_text(slice a, slice b)
-{
-    size_t i = 0, k = 0;
-    for (;;) {
-        while (i < a.len && a.ptr[i] == '\r')
-            i++;
-        while (k < b.len && b.ptr[k] == '\r')
-            k++;
-        if (i == a.len || k == b.len)
-            return i == a.len && k == b.len;
-        if (a.ptr[i++] != b.ptr[k++])
-            return false;
-    }
-}
-
 struct account_mail *account_find(struct account *a, slice content, bool *report_r, const char **why_r)
 {
     const char *mark = memmem(content.ptr, content.len, MARK, sizeof(MARK) - 1);
@@ -173,7 +171,8 @@ struct account_mail *account_find(struct account *a, slice content, bool *report
                        slice_ends_nocase(slice_trim(content), SLICE("--"))
                    ? &a->mails[n]
                    : NULL;
-    return same_text(left, a->mails[n].content) ? &a->mails[n] : NULL;
+    bool whole = slice_equal(left, a->mails[n].content) || slice_equal(left, a->mails[n].plain);
+    return whole ? &a->mails[n] : NULL;
 }
 
 void account_mark(struct account *a, struct account_mail *m, slice address)

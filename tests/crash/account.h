@@ -18,7 +18,7 @@ struct account_recipient {
 struct account_mail {
     uint64_t number, id;                  /* id 0: the client never heard it */
     uint64_t acknowledged_at, removed_at; /* the 250 went out; the log said that the queue is done with it */
-    slice content;
+    slice content, plain;                 /* as sent, and without CR, as mailboxes have it */
     struct account_recipient *recipients;
     uint32_t recipient_count;
 };

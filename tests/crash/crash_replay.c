@@ -11,6 +11,7 @@
  * RUN is the folder of a run: record, account, sent, thurn.toml. WORK is an empty folder, in memory at best. Each check is a process of its own, so that none that is lost
  * takes the rest along. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@
 #define MAILS_MAX 100000
 #define NESTED_RECORD (64u << 20)
 #define NESTED_CUTS 24
+#define AGAIN_EVERY 5 /* of the cuts one in so many is recovered three times, the third from a checkpoint */
 
 /* What a check tells its parent. */
 struct report {
@@ -330,7 +332,7 @@ static void check_nested(struct check *c, const struct disk_state *outer, const 
         struct disk_state s;
         c->inner_cut = index - 1;
         disk_draw(&d, disk_hash(c->seed, m->at), &s);
-        if (mkdir(again, 0700) != 0 || !disk_state_make(&s, root, again))
+        if (mkdir(again, 0700) != 0 || !disk_state_make(&s, root, again, NULL))
             die("the state cannot be made", again);
         disk_state_close(&s);
         account_begin(c->account);
@@ -345,13 +347,12 @@ static void check_nested(struct check *c, const struct disk_state *outer, const 
 
 static void check_in_child(struct check *c, const struct disk_state *s, const char *work, bool nested)
 {
-    char queue[512];
+    char queue[512], keep[512];
     snprintf(queue, sizeof(queue), "%s/queue", work);
+    snprintf(keep, sizeof(keep), "%s/keep", work);
     const struct disk_name *top = disk_state_find(s, c->account->root, "queue");
-    if (top && (mkdir(queue, 0700) != 0 || !disk_state_make(s, top->object->inode, queue)))
+    if (top && (mkdir(queue, 0700) != 0 || !disk_state_make(s, top->object->inode, queue, keep)))
         die("the state cannot be made", queue);
-    account_begin(c->account);
-    account_mailboxes(c->account, s, found_text, c);
     if (nested) {
         check_nested(c, s, work, queue);
         return;
@@ -361,13 +362,15 @@ static void check_in_child(struct check *c, const struct disk_state *s, const ch
         balance(c);
     c->report->again *= c->report->findings == 0;
     uint64_t again = c->report->again;
-    if (!c->quiet && recover(c, queue, log, "a second recovery", true))
+    if (!c->quiet && c->cut % AGAIN_EVERY == 0 && recover(c, queue, log, "a second recovery", true))
         (void)recover(c, queue, log, "a recovery after a checkpoint", false);
     c->report->again = again;
 }
 
 static void check(struct check *c, const struct disk_state *s, const char *work, bool nested)
 {
+    account_begin(c->account);
+    account_mailboxes(c->account, s, found_text, c);
     pid_t child = fork();
     int status = 0;
     if (child < 0)
@@ -495,6 +498,10 @@ static int run_checks(char **args, bool control)
     disk_begin(&d);
     d.ignores = control ? ignores : NULL;
     c->quiet = control;
+    char keep[512];
+    snprintf(keep, sizeof(keep), "%s/keep", args[0]);
+    if (mkdir(keep, 0700) != 0 && errno != EEXIST)
+        die("cannot be made", keep);
     size_t all = count_cuts(&d);
     cuts = cuts < all ? cuts : all;
     for (const struct disk_moment *m; (m = disk_step(&d));) {
@@ -526,6 +533,7 @@ static int run_checks(char **args, bool control)
            (unsigned long long)c->report->doubled, (unsigned long long)c->report->again,
            (unsigned long long)c->report->findings, (unsigned long long)c->report->nested,
            (unsigned long long)c->report->moved, (unsigned long long)c->report->reports);
+    remove_all(keep);
     return 0;
 }
 
@@ -579,7 +587,7 @@ static int make(char **args)
     if (!m)
         die("no such cut", args[1]);
     disk_draw(&d, seed, &s);
-    if (!disk_state_make(&s, account.root, args[0]))
+    if (!disk_state_make(&s, account.root, args[0], NULL))
         die("the state cannot be made", args[0]);
     for (uint64_t i = 1; i < account.count; i++) {
         const struct account_mail *mail = &account.mails[i];

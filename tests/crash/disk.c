@@ -451,7 +451,31 @@ static bool make_file(const struct disk_state *s, const struct disk_object *o, c
     return good;
 }
 
-bool disk_state_make(const struct disk_state *s, uint64_t folder, const char *path)
+static bool link_file(const struct disk_state *s, const struct disk_object *o, const char *path, const char *keep)
+{
+    char kept[512];
+    snprintf(kept, sizeof(kept), "%s/%p.%u", keep, (const void *)o, o->version);
+    if (link(kept, path) == 0)
+        return true;
+    /* Of earlier versions nobody will ask again. */
+    for (uint32_t v = o->version > 8 ? o->version - 8 : 1; v < o->version; v++) {
+        char old[512];
+        snprintf(old, sizeof(old), "%s/%p.%u", keep, (const void *)o, v);
+        (void)unlink(old);
+    }
+    return make_file(s, o, kept) && link(kept, path) == 0;
+}
+
+/* Of these recovery writes nothing but new ones, in seg/ and large/; all else is small. */
+static bool may_link(const struct disk *d, const struct disk_object *o)
+{
+    const struct disk_object *folder = o->made ? disk_find(d, o->made->folder) : NULL;
+    bool large =
+        folder && folder->made && (folder->made->name_len == 3 || folder->made->name_len == 5) && o->size > PAGE;
+    return large && !disk_is_pending(d, o);
+}
+
+bool disk_state_make(const struct disk_state *s, uint64_t folder, const char *path, const char *keep)
 {
     bool good = true;
     for (size_t i = 0; good && i < s->name_count; i++) {
@@ -461,7 +485,9 @@ bool disk_state_make(const struct disk_state *s, uint64_t folder, const char *pa
             continue;
         snprintf(below, sizeof(below), "%s/%.*s", path, (int)n->name_len, n->name);
         if (n->object->folder)
-            good = mkdir(below, 0700) == 0 && disk_state_make(s, n->object->inode, below);
+            good = mkdir(below, 0700) == 0 && disk_state_make(s, n->object->inode, below, keep);
+        else if (keep && may_link(s->disk, n->object))
+            good = link_file(s, n->object, below, keep);
         else
             good = make_file(s, n->object, below);
     }

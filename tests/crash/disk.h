@@ -101,8 +101,9 @@ const struct disk_name *disk_state_find(const struct disk_state *s, uint64_t fol
 char *disk_state_content(const struct disk_state *s, const struct disk_object *o, size_t *size_r);
 /* Is any of it not durable? */
 bool disk_is_pending(const struct disk *d, const struct disk_object *o);
-/* Makes what is below the folder in a folder that is there. */
-bool disk_state_make(const struct disk_state *s, uint64_t folder, const char *path);
+/* Makes what is below the folder in a folder that is there. keep: a folder where files of which all is durable are kept from one state to the next, linked into each; for
+ * states whose files are not written to. NULL: none. */
+bool disk_state_make(const struct disk_state *s, uint64_t folder, const char *path, const char *keep);
 
 uint64_t disk_hash(uint64_t a, uint64_t b);
 

@@ -296,12 +296,18 @@ static bool everybody_said_hello(const struct queue *q)
     return true;
 }
 
+static void scan_unreadable(void *ctx, uint64_t number)
+{
+    queue_aside_add(ctx, number);
+}
+
 static const struct spool_scan_ops ops = {
     .message = scan_message,
     .outcome = scan_outcome,
     .checkpoint = scan_checkpoint,
     .segment = scan_segment,
     .damaged = scan_damaged,
+    .unreadable = scan_unreadable,
 };
 
 void queue_recover_when_settled(struct queue *q)

@@ -169,6 +169,7 @@ static void take_refused(struct session *s, const struct smtp_server_event *e)
 static void take_close(struct session *s, const struct smtp_server_event *e)
 {
     s->over = true;
+    s->quits = slice_equal(e->text, SLICE("quit"));
     log_disconnect(s, e->text);
 }
 

@@ -8,7 +8,6 @@
 #define GRACE_MAX_MS 60000
 #define STOP_MAX_MS 60000 /* a shorter time to drain is the end of the server, not of a generation */
 #define EXIT_CONFIGURATION 78
-#define EXIT_TEMPORARY 75
 
 static void on_peer_up(void *ctx, struct hub_peer *p)
 {

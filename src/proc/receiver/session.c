@@ -35,7 +35,8 @@ static void write_output(struct session *s)
     slice out = smtp_server_output(s->smtp);
     if (out.len == 0)
         return;
-    s->broken = s->broken || net_write(s->net, out) != ERR_OK;
+    enum err e = s->quits ? net_write_last(s->net, out) : net_write(s->net, out);
+    s->broken = s->broken || e != ERR_OK;
     smtp_server_sent(s->smtp, out.len);
     s->blocked = !s->broken && net_write_pending(s->net) > UNREAD_MAX;
 }

@@ -15,6 +15,7 @@
 #include "smtp/smtp.h"
 
 #define RECEIVER_NAME_MAX 256
+#define EXIT_TEMPORARY 75
 #define RECEIVER_ANSWER_MS 10000 /* lookup's time */
 #define RECEIVER_ARENAS_MAX                                                                                            \
     (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
@@ -179,7 +180,7 @@ struct session {
     enum status refusal;             /* STATUS_OK, or why the greeting is none */
     const char *verb;                /* the last one, for the log */
     bool counted;                    /* in the limits */
-    bool over;                       /* CLOSE has come */
+    bool over, quits;                /* CLOSE has come / on the client's QUIT, after which it says nothing */
     bool eof, broken;                /* the client ends / the connection is of no use any more */
     bool paused, congested, blocked; /* congested: the spool; blocked: the client does not read */
     bool esmtp, connect_logged, name_known;
