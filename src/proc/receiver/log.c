@@ -57,6 +57,8 @@ void log_rule(buf *b, const struct conf *conf, enum status status)
     else if (status == STATUS_USER_RATE)
         buf_printf(b, " ([limits] user_messages_per_hour = %u, user_recipients_per_hour = %u)",
                    l->user_messages_per_hour, l->user_recipients_per_hour);
+    else if (status == STATUS_NULL_MX_SENDER)
+        buf_printf(b, " ([limits] refuse_null_mx)");
     else if (status == STATUS_TOO_MANY_MESSAGES)
         buf_printf(b, " ([limits] messages_per_session = %u)", l->messages_per_session);
 }

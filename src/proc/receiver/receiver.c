@@ -43,6 +43,7 @@ static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *
     case IPC_answer_sasl:
     case IPC_answer_name:
     case IPC_answer_etrn:
+    case IPC_answer_mx:
         ask_answer(r, m);
         break;
     case IPC_sasl_offer:
