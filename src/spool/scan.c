@@ -5,6 +5,8 @@
 #include "spool/listing.h"
 #include "spool/walk.h"
 
+#define SUPERBLOCK_TRIES 20 /* a millisecond apart */
+
 struct scan {
     int dir_fd;
     const struct spool_scan_limit *limits;
@@ -119,18 +121,32 @@ static enum err read_range(struct scan *s, int fd, uint64_t from, uint64_t end, 
     return e;
 }
 
+/* A living owner may be writing it at this moment, and a read beside a write can see half of it. */
+static enum err decode_superblock(int fd, uint64_t number, struct spool_superblock *block_r, enum err *why_r)
+{
+    char page[SPOOL_SUPERBLOCK];
+    for (int tries = 0;; tries++) {
+        size_t got;
+        enum err e = os_pread(fd, page, sizeof(page), 0, &got);
+        if (e != ERR_OK)
+            return e;
+        *why_r = spool_superblock_decode(slice_of(page, got), block_r);
+        if (*why_r == ERR_OK && block_r->number != number)
+            *why_r = ERR_CORRUPT;
+        if (*why_r != ERR_CORRUPT || tries == SUPERBLOCK_TRIES)
+            return ERR_OK;
+        os_sleep_ms(1);
+    }
+}
+
 /* Tells what cannot be read. ERR_NOTFOUND: nothing to walk here. */
 static enum err read_superblock(struct scan *s, int fd, uint64_t number, struct spool_superblock *block_r)
 {
-    char page[SPOOL_SUPERBLOCK];
-    size_t got;
     struct spool_superblock block;
-    enum err e = noted(s, os_pread(fd, page, sizeof(page), 0, &got));
+    enum err why;
+    enum err e = noted(s, decode_superblock(fd, number, &block, &why));
     if (e != ERR_OK)
         return e;
-    enum err why = spool_superblock_decode(slice_of(page, got), &block);
-    if (why == ERR_OK && block.number != number)
-        why = ERR_CORRUPT;
     if (why == ERR_OK) {
         *block_r = block;
         return ERR_OK;

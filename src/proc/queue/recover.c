@@ -189,8 +189,13 @@ static enum err scan_checkpoint(void *ctx, const struct spool_place *place, slic
 static void scan_damaged(void *ctx, uint64_t number, uint32_t offset, slice what)
 {
     struct queue *q = ctx;
+    /* Made under this master and told by nobody: it may be a living receiver's, which is just writing its superblock. Without a second name it is never removed; the next
+     * master's queue sees to it, if it is damaged still. */
+    bool stranger = number >= q->child.start->number_floor && !queue_segment_find(q, number);
     struct segment *s = number ? queue_segment_get(q, number) : NULL;
-    if (s)
+    if (s && stranger)
+        s->damaged = true;
+    else if (s)
         segment_damaged(q, s);
     log_line(LOG_ERROR, "spool segment %llu: damaged at %u (%.*s): the segment is kept, see QUEUE.md",
              (unsigned long long)number, offset, SLICE_ARG(what));
