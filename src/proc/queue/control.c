@@ -29,6 +29,7 @@ struct listing {
     uint32_t busy;             /* matched, but in delivery at this moment */
     int64_t now_s;             /* of this step */
     struct spool_heads *heads; /* for this step, or NULL */
+    struct summary *summary;   /* SUMMARY: what is to be sent of it */
 };
 
 struct seen {
@@ -328,6 +329,7 @@ static void listing_remove(struct queue *q, struct listing *l)
     while (*link != l)
         link = &(*link)->next;
     *link = l->next;
+    queue_summary_close(&l->summary);
     free(l);
 }
 
@@ -357,12 +359,13 @@ static bool messages_visit(struct queue *q, struct listing *l)
     return false;
 }
 
-/* The same. Without memory for the heads it is tried again. */
+/* The same. Without memory it is tried again. */
 static bool listing_step(struct queue *q, struct listing *l)
 {
     if (l->verb == QUEUE_VERB_SUMMARY) {
-        l->count += queue_summary_send(q, l->peer, l->token);
-        return true;
+        if (!l->summary)
+            l->summary = queue_summary_make(q, &l->count);
+        return l->summary && queue_summary_send(q, l->summary, l->peer, l->token);
     }
     l->now_s = os_wall_s();
     if (needs_head(l) && spool_heads_open(q->reader, &l->heads) != ERR_OK)
