@@ -173,6 +173,8 @@ def look_at_queue(server):
         time.sleep(5)
     row["started_mib"] = server.group.memory_kib()[0] / 1024
     row["list_s"], row["lines"] = seconds_of(server.list_command())
+    if row["lines"] == 0:
+        row["list_s"] = float("nan")  # it has no listing, or gives none
     server.stop()
     return row
 

@@ -110,11 +110,19 @@ enum err child_begin(struct child *c, const struct child_start *start, const cha
     return e;
 }
 
-enum err child_confine(struct child *c, enum process_caps caps)
+enum err child_become(struct child *c, enum process_caps caps)
 {
     enum err e = process_become(&c->start->user, caps);
     if (e != ERR_OK)
         log_line(LOG_ERROR, "cannot become user %.*s: %s", SLICE_ARG(c->start->user.name), err_text(e));
+    return e;
+}
+
+enum err child_confine(const struct sandbox_profile *profile)
+{
+    enum err e = sandbox_enter(profile);
+    if (e != ERR_OK)
+        log_line(LOG_ERROR, "cannot enter the sandbox: %s", err_text(e));
     return e;
 }
 

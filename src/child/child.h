@@ -42,10 +42,12 @@ struct child {
 };
 
 /* Title, parent death, log, descriptors, loop, hub. SIGTERM becomes ops.drain, but for queue and lookup, whom the others need to their end: the master tells them when. SIGINT,
- * which a terminal sends to the whole group, is the master's alone. start and ops must outlive the child. Privileges are dropped by child_confine, after the child has loaded what needs root. */
+ * which a terminal sends to the whole group, is the master's alone. start and ops must outlive the child. Then the child loads what needs root, drops privileges by child_become, loads what lies outside its places, and enters its sandbox by child_confine. */
 must_check enum err child_begin(struct child *c, const struct child_start *start, const char *log_component,
                                 const struct ipc_hub_ops *ops, void *ctx);
-must_check enum err child_confine(struct child *c, enum process_caps caps);
+must_check enum err child_become(struct child *c, enum process_caps caps);
+/* For good, and before there is a second thread. */
+must_check enum err child_confine(const struct sandbox_profile *profile);
 /* Tells the master that this child works. */
 void child_ready(struct child *c);
 /* Runs the loop until child_stop or the master's end, flushes log and channels; the exit status. */
@@ -67,6 +69,8 @@ enum result_dsn {
     RESULT_DSN_RELAYED = 0, /* gone to a host without DSN: NOTIFY=SUCCESS is answered "relayed" by us */
     RESULT_DSN_PASSED = 1,  /* the next hop took over NOTIFY: it answers */
     RESULT_DSN_FINAL = 2,   /* in the mailbox: NOTIFY=SUCCESS is answered "delivered" by us */
+    RESULT_DSN_MASK = 3,
+    RESULT_BY_PASSED = 4, /* or-ed: the host was told the time to deliver by (RFC 2852 section 4.1.4) */
 };
 
 /* Verdicts over ipc. */

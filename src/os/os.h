@@ -12,6 +12,7 @@
 #include "os/loop.h"
 #include "os/net.h"
 #include "os/process.h"
+#include "os/sandbox.h"
 #include "os/socket.h"
 #include "os/tls.h"
 #include "os/wait.h"

@@ -83,10 +83,14 @@ enum err store_statement(struct store *s, enum store_statement which, sqlite3_st
 }
 
 /* Made here and not by SQLite, so that its mode is 0600 from the beginning and a link is not followed. */
+/* A file that is there is not opened here: closing it would let go of the locks that this process has on it through another store. */
 static enum err find_file(slice path, bool create)
 {
     int fd = -1;
-    enum err e = os_open(AT_FDCWD, path, O_RDWR | (create ? O_CREAT : 0), 0600, &fd);
+    struct os_file_stamp stamp;
+    enum err e = os_file_stamp(AT_FDCWD, path, false, &stamp);
+    if (e == ERR_NOTFOUND && create)
+        e = os_open(AT_FDCWD, path, O_RDWR | O_CREAT, 0600, &fd);
     os_close(&fd);
     return e;
 }

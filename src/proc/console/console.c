@@ -51,13 +51,17 @@ static const struct ipc_hub_ops hub_ops = {.peer_down = on_peer_down, .message =
 
 static enum err begin(struct console *k, const struct child_start *start)
 {
+    struct sandbox_profile sandbox;
+    console_sandbox(start, &sandbox);
     enum err e = loop_timer_open(k->child.loop, on_tick, k, &k->tick);
     if (e == ERR_OK)
         e = loop_at_turn_end(k->child.loop, console_clients_flush, k);
     if (e == ERR_OK)
         e = net_listen(k->child.loop, start->listen_fds[0], console_accepted, k, &k->listener);
     if (e == ERR_OK)
-        e = child_confine(&k->child, PROCESS_NO_CAPS);
+        e = child_become(&k->child, PROCESS_NO_CAPS);
+    if (e == ERR_OK)
+        e = child_confine(&sandbox);
     return e;
 }
 

@@ -10,4 +10,7 @@
 /* The process's whole life; its exit status. */
 int console_main(const struct child_start *start);
 
+/* What the console may do: accept connections. */
+void console_sandbox(const struct child_start *start, struct sandbox_profile *profile_r);
+
 #endif

@@ -68,8 +68,16 @@ static enum err self_init(struct deliver *d, const struct child_start *start)
 static enum err start(struct deliver *d, const struct child_start *start_with)
 {
     enum err e = self_init(d, start_with);
+    struct sandbox_profile sandbox;
+    deliver_sandbox(start_with, &sandbox);
+    /* A filter that lets programs gain privileges can be put on by root only, any other by everybody. */
+    bool by_root = sandbox.calls & SANDBOX_COMMANDS;
+    if (e == ERR_OK && by_root)
+        e = child_confine(&sandbox);
     if (e == ERR_OK)
-        e = child_confine(&d->child, PROCESS_SETUID_CAPS);
+        e = child_become(&d->child, PROCESS_SETUID_CAPS);
+    if (e == ERR_OK && !by_root)
+        e = child_confine(&sandbox);
     if (e == ERR_OK)
         e = spool_reader_open(start_with->spool_fd, &d->reader);
     if (e == ERR_OK)

@@ -9,4 +9,9 @@
 /* The child's life; the exit status. */
 int deliver_main(const struct child_start *start);
 
+/* What deliver may do, and with it the workers that it forks: become the recipient and write mailboxes; with commands in the configuration, run them. */
+void deliver_sandbox(const struct child_start *start, struct sandbox_profile *profile_r);
+/* What is left of it to a worker that writes mailboxes, once it is the recipient. */
+void deliver_worker_sandbox(struct sandbox_profile *profile_r);
+
 #endif

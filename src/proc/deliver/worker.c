@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The parent's view of a worker: items go out as its socket takes them, answers come back. */
+#include "proc/deliver/deliver.h"
 #include "proc/deliver/state.h"
 #include "proc/deliver/work.h"
 
@@ -188,12 +189,19 @@ static void on_ready(void *ctx, bool readable, bool writable)
 }
 
 /* In the fork. */
-static void worker_become(const struct deliver *d, const struct os_user *user, int fd, int parent_pid)
+static void worker_become(const struct deliver *d, const struct delivery *x, int fd, int parent_pid)
 {
+    struct sandbox_profile sandbox;
+    const struct os_user *user = &x->user;
     process_child_begin("thurn: delivery", (uint32_t)parent_pid, &fd, 1);
     log_open(SLICE("local"), 2, LOG_INFO);
     if (d->child.start->root && process_become_recipient(user) != ERR_OK) {
         log_line(LOG_ERROR, "cannot become user %.*s", SLICE_ARG(user->name));
+        log_close();
+        process_exit(1);
+    }
+    deliver_worker_sandbox(&sandbox);
+    if (x->item.kind != ITEM_COMMAND && child_confine(&sandbox) != ERR_OK) {
         log_close();
         process_exit(1);
     }
@@ -218,7 +226,7 @@ static struct worker *worker_start(struct deliver *d, const struct delivery *x)
         return NULL;
     }
     if (w->pid == 0)
-        worker_become(d, &x->user, pair[1], parent);
+        worker_become(d, x, pair[1], parent);
     os_close(&pair[1]);
     deliver_here = d;
     w->fd = pair[0];

@@ -16,7 +16,8 @@ enum answer { ANSWER_NO, ANSWER_YES, ANSWER_UNKNOWN };
 
 struct accounts {
     struct lookup *lookup;
-    char path[PATH_MAX_BYTES];
+    char path[PATH_MAX_BYTES], log_path[PATH_MAX_BYTES], index_path[PATH_MAX_BYTES]; /* as SQLite names them */
+    struct store *keeper; /* never asked: while it is open nobody removes the log and the index */
     struct reader reader;
     struct worker *users;
 };
@@ -108,9 +109,21 @@ static void on_done(void *ctx, struct worker_task *base)
 
 static const struct worker_ops user_ops = {work_user, on_done, task_free};
 
+/* A store that cannot be opened is complained about when it is needed. */
+static void keep_open(struct accounts *a)
+{
+    char memory[512];
+    buf why;
+    buf_init_fixed(&why, memory, sizeof memory);
+    enum err e = store_open(a->reader.path, true, &a->keeper, &why);
+    if (e == ERR_OK)
+        return;
+    log_line(LOG_WARNING, "accounts \"%.*s\": %.*s", SLICE_ARG(a->reader.path), SLICE_ARG(buf_slice(&why)));
+}
+
 enum err accounts_open(struct lookup *l, struct accounts **accounts_r)
 {
-    buf path;
+    buf path, b;
     struct accounts *a = calloc(1, sizeof *a);
     if (!a)
         return ERR_NOMEM;
@@ -119,14 +132,30 @@ enum err accounts_open(struct lookup *l, struct accounts **accounts_r)
     buf_append(&path, l->child.conf->state_dir);
     buf_append(&path, SLICE("/accounts.db"));
     a->reader.path = buf_slice(&path);
-    struct worker_start users = {&user_ops, &a->reader, a, USERS_WAITING_MAX};
-    enum err e = buf_ok(&path) ? worker_open(l->child.loop, &users, &a->users) : ERR_LIMIT;
-    if (e != ERR_OK) {
+    buf_init_fixed(&b, a->log_path, sizeof a->log_path);
+    buf_printf(&b, "%.*s-wal%c", SLICE_ARG(a->reader.path), 0);
+    buf_init_fixed(&b, a->index_path, sizeof a->index_path);
+    buf_printf(&b, "%.*s-shm%c", SLICE_ARG(a->reader.path), 0);
+    if (!buf_ok(&b)) {
         accounts_close(&a);
-        return e;
+        return ERR_LIMIT;
     }
+    keep_open(a);
     *accounts_r = a;
     return ERR_OK;
+}
+
+void accounts_places(const struct accounts *a, struct sandbox_profile *p)
+{
+    sandbox_add(p, a->reader.path, SANDBOX_READ | SANDBOX_WRITE);
+    sandbox_add(p, slice_str(a->log_path), SANDBOX_READ | SANDBOX_WRITE);
+    sandbox_add(p, slice_str(a->index_path), SANDBOX_READ | SANDBOX_WRITE);
+}
+
+enum err accounts_start(struct accounts *a)
+{
+    struct worker_start users = {&user_ops, &a->reader, a, USERS_WAITING_MAX};
+    return worker_open(a->lookup->child.loop, &users, &a->users);
 }
 
 void accounts_close(struct accounts **a)
@@ -135,6 +164,7 @@ void accounts_close(struct accounts **a)
         return;
     worker_close(&(*a)->users);
     reader_close(&(*a)->reader);
+    store_close(&(*a)->keeper);
     free(*a);
     *a = NULL;
 }

@@ -51,17 +51,42 @@ static void on_peer_down(void *ctx, struct hub_peer *p, bool dead)
 static const struct ipc_hub_ops hub_ops = {
     .peer_up = on_peer_up, .peer_down = on_peer_down, .message = on_message, .drain = on_drain};
 
+/* Modules of the name service are loaded by the first question, and they lie elsewhere. */
+static void load_name_service(void)
+{
+    struct arena arena;
+    struct os_user user;
+    arena_init(&arena, 65536);
+    enum err e = os_user_by_name(SLICE("-"), &arena, &user);
+    if (e == ERR_IO)
+        log_line(LOG_WARNING, "the name service does not answer");
+    arena_deinit(&arena);
+}
+
+static enum err confine(struct lookup *l)
+{
+    struct sandbox_profile sandbox;
+    load_name_service();
+    lookup_sandbox(l->child.start, &sandbox);
+    accounts_places(l->accounts, &sandbox);
+    return child_confine(&sandbox);
+}
+
 static enum err begin(struct lookup *l)
 {
     enum err e = logins_open(l, &l->logins); /* keys and secrets may be root's */
     if (e == ERR_OK)
-        e = child_confine(&l->child, PROCESS_NO_CAPS);
+        e = child_become(&l->child, PROCESS_NO_CAPS);
+    if (e == ERR_OK)
+        e = accounts_open(l, &l->accounts);
+    if (e == ERR_OK)
+        e = confine(l);
     if (e == ERR_OK)
         e = loop_timer_open(l->child.loop, lookup_tick, l, &l->tick);
     if (e == ERR_OK)
         e = dns_open(l->child.loop, &l->dns);
     if (e == ERR_OK)
-        e = accounts_open(l, &l->accounts);
+        e = accounts_start(l->accounts);
     if (e == ERR_OK)
         e = logins_start(l->logins);
     return e;

@@ -11,4 +11,7 @@
 /* Until the master ends it; the exit status. */
 int lookup_main(const struct child_start *start);
 
+/* What lookup may do: ask DNS, connect, read the name service's files, read and write the accounts. */
+void lookup_sandbox(const struct child_start *start, struct sandbox_profile *profile_r);
+
 #endif

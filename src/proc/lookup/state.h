@@ -59,7 +59,11 @@ void mx_ask(struct lookup *l, struct asker asker, slice name, bool by_mx);
 /* ask_name: ip of 4 or 16 bytes. */
 void name_ask(struct lookup *l, struct asker asker, slice ip);
 
+/* Opens the store, makes it when it is missing, and keeps it open: the files beside it are then there as long as we are, and can be named to the sandbox. */
 must_check enum err accounts_open(struct lookup *l, struct accounts **accounts_r);
+/* Those files; they live as long as accounts. */
+void accounts_places(const struct accounts *a, struct sandbox_profile *p);
+must_check enum err accounts_start(struct accounts *a);
 void accounts_close(struct accounts **a);
 void accounts_ask_user(struct accounts *a, struct asker asker, enum users_kind kind, slice name);
 

@@ -91,7 +91,7 @@ static int stub_main(const struct child_start *start)
         return 1;
     if (os_open(AT_FDCWD, slice_str(events_path), O_WRONLY | O_APPEND, 0, &s.events) != ERR_OK)
         return 1;
-    if (child_confine(&s.child, PROCESS_NO_CAPS) != ERR_OK)
+    if (child_become(&s.child, PROCESS_NO_CAPS) != ERR_OK)
         return 1;
     if (start->kind == PROCESS_LOOKUP && is_there("lookup-fails"))
         return 3;

@@ -236,6 +236,9 @@ static void tick(void *ctx)
     struct queue *q = ctx;
     int64_t now_s = os_wall_s();
     spool_reader_trim(q->reader);
+    if (now_s < q->clock_s)
+        sched_waits_shorten(q->sched, now_s);
+    q->clock_s = now_s;
     int64_t next_s = sched_tick(q->sched, now_s);
     bool more = queue_wish_step(q, now_s);
     int64_t wait_ms = next_s == INT64_MAX || next_s - now_s > 1 ? 1000 : (next_s - now_s) * 1000;
@@ -330,12 +333,16 @@ int queue_main(const struct child_start *start)
     };
     static struct queue queue;
     struct queue *q = &queue;
+    struct sandbox_profile sandbox;
+    queue_sandbox(start, &sandbox);
     q->conf = start->conf;
     enum err e = tables_open(q, start);
     if (e == ERR_OK)
         e = child_begin(&q->child, start, "qmgr", &ops, q);
     if (e == ERR_OK)
-        e = child_confine(&q->child, PROCESS_NO_CAPS);
+        e = child_become(&q->child, PROCESS_NO_CAPS);
+    if (e == ERR_OK)
+        e = child_confine(&sandbox);
     if (e == ERR_OK)
         e = spool_open(q, start);
     if (e == ERR_OK)

@@ -9,4 +9,7 @@
 /* The child's life; the exit status. */
 int queue_main(const struct child_start *start);
 
+/* What the queue may do: read and write the spool. */
+void queue_sandbox(const struct child_start *start, struct sandbox_profile *profile_r);
+
 #endif

@@ -1692,6 +1692,32 @@ static void e8_server_a_trace_names_each_host(void **state)
     nothing_for(&deliver);
 }
 
+/* RFC 2852 section 4.1.4.2: mode N and a host that knows nothing of the time. */
+static void e8_server_a_time_that_goes_no_further_is_told(void **state)
+{
+    (void)state;
+    static struct content c;
+    struct mail x = {
+        .from = "alice@example.org", .to = {"dave@far.example"}, .flags = ENVELOPE_BY_NOTIFY, .deliver_in_s = 1000};
+    (void)mail(&x);
+    struct ipc_job j = job_from(&sender);
+    result_dsn(&sender, &j, RESULT_DSN_PASSED, j.recipients);
+    job_done(&sender, &j);
+    report(&c);
+    has(&c, "Action: relayed\r\nStatus: 2.0.0\r\nRemote-MTA: dns; mx.far.example\r\n");
+    /* not when it was told, nor when nobody is to hear of it */
+    (void)mail(&x);
+    j = job_from(&sender);
+    result_dsn(&sender, &j, (enum result_dsn)(RESULT_DSN_PASSED | RESULT_BY_PASSED), j.recipients);
+    job_done(&sender, &j);
+    x.notify = NOTIFY_NEVER;
+    (void)mail(&x);
+    j = job_from(&sender);
+    result_dsn(&sender, &j, RESULT_DSN_RELAYED, j.recipients);
+    job_done(&sender, &j);
+    nothing_for(&deliver);
+}
+
 static void e8_server_future_release_waits_through_restarts(void **state)
 {
     (void)state;
@@ -2014,6 +2040,7 @@ int main(void)
         TEST(e8_server_by_notify_says_nothing_of_expansions),
         TEST(e8_server_reports_wait_their_turn),
         TEST(e8_server_a_trace_names_each_host),
+        TEST(e8_server_a_time_that_goes_no_further_is_told),
         TEST(e8_server_future_release_waits_through_restarts),
         TEST(e8_server_priority_is_kept),
         TEST(b3_mail_is_found_by_its_tag),

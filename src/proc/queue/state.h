@@ -49,7 +49,7 @@ struct result {
     uint32_t recipient;
     uint16_t code;
     uint8_t enhanced[3];
-    bool remote;
+    bool remote, by_passed;
     uint8_t dsn;      /* enum result_dsn, of a 2xx */
     slice text, host; /* in the job's arena */
 };
@@ -126,6 +126,7 @@ struct queue {
     uint64_t number_next, number_end; /* queue ids for reports */
     bool numbers_asked;
     bool settled, recovered;
+    int64_t clock_s;       /* the wall clock at the last tick */
     uint32_t limits_count; /* HELLO: what to scan of owned segments */
     struct spool_scan_limit *limits;
     struct slab wishes;
@@ -244,7 +245,8 @@ struct report_recipient {
     enum dsn_action action;
     struct verdict verdict;
     slice host;
-    bool done; /* out: its outcome is in the batch, with the report if there is to be one */
+    bool by_lost; /* RELAYED: the host was not told the time to deliver by, which is still to come */
+    bool done;    /* out: its outcome is in the batch, with the report if there is to be one */
 };
 /* What has come to its end: adds reports to those who want them, and the outcomes that cause them, to the batch. A failure, or an expansion, that is not done after it could not be told now and
  * must be tried again; what was delivered is always done. */

@@ -16,7 +16,8 @@ static enum err append_prefix(struct session *s, struct part *p)
                                .tls = net_tls_text(s->net),
                                .rcpt = t->rcpt_count == 1 ? t->rcpt : SLICE_NONE,
                                .id = p->id,
-                               .unix_s = t->arrival_s};
+                               .unix_s = t->arrival_s,
+                               .priority = t->priority};
     char memory[PREFIX_MAX];
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
@@ -105,6 +106,8 @@ static void append_mended(struct session *s, slice header)
     const struct transaction *t = s->transaction;
     const struct header_added add = {.from = t->reverse_path,
                                      .hostname = s->r->conf->route.hostname,
+                                     .origin = s->r->conf->route.origin,
+                                     .authors = s->route.login.len > 0 || s->route.local_socket,
                                      .id = t->id,
                                      .unix_s = t->arrival_s,
                                      .offset_min = os_utc_offset_min(t->arrival_s)};

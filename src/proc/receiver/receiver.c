@@ -158,7 +158,11 @@ static enum err begin(struct receiver *r)
                                        .user_messages = l->user_messages_per_hour,
                                        .user_recipients = l->user_recipients_per_hour};
     auth_offer_set(r, SLICE("PLAIN LOGIN"));
-    enum err e = child_confine(&r->child, PROCESS_NO_CAPS);
+    struct sandbox_profile sandbox;
+    receiver_sandbox(r->start, &sandbox);
+    enum err e = child_become(&r->child, PROCESS_NO_CAPS);
+    if (e == ERR_OK)
+        e = child_confine(&sandbox);
     if (e == ERR_OK)
         e = route_index_open(&r->conf->route, r->start->hash_key, &r->routes);
     if (e == ERR_OK)

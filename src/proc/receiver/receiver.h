@@ -10,4 +10,7 @@
 /* The child's life; the exit status. */
 int receiver_main(const struct child_start *start);
 
+/* What a receiver may do: accept connections, and write the spool. */
+void receiver_sandbox(const struct child_start *start, struct sandbox_profile *profile_r);
+
 #endif

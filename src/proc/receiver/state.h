@@ -111,17 +111,38 @@ enum session_wait {
 #define AUTH_LOGIN_MAX 320
 #define AUTH_OFFER_MAX 256
 
-/* Of sessions on submission listeners. */
+#define AUTH_MECHANISM_MAX 24
+
+/* From AUTH to its answer: of sessions on submission listeners. */
 struct auth {
     uint64_t exchange; /* under way in lookup; 0 none */
-    uint32_t failures;
-    bool plus_offered; /* a -PLUS is in offer */
-    bool counted;      /* the exchange under way has failed already, and is counted */
-    uint16_t user_len, login_len;
-    char mechanism[24];         /* of the last AUTH */
-    char user[AUTH_LOGIN_MAX];  /* as whom the client wants to sign in */
-    char login[AUTH_LOGIN_MAX]; /* as whom it is signed in */
-    char offer[AUTH_OFFER_MAX]; /* what the engine offers */
+    bool counted;      /* it has failed already, and is counted */
+    uint16_t user_len;
+    char mechanism[AUTH_MECHANISM_MAX];
+    char user[AUTH_LOGIN_MAX]; /* as whom the client wants to sign in */
+};
+
+/* As whom a session is signed in. */
+struct auth_login {
+    char mechanism[AUTH_MECHANISM_MAX];
+    uint16_t len;
+    char name[];
+};
+
+/* Mechanisms, as EHLO lists them. */
+struct auth_offer {
+    uint16_t len;
+    bool plus; /* a -PLUS is among them */
+    char words[AUTH_OFFER_MAX];
+};
+
+enum { AUTH_OFFER_BOUND = 1, AUTH_OFFER_IDENTITY = 2, AUTH_OFFERS = 4 };
+
+/* Most are short. */
+struct session_text {
+    char *more; /* of a long one, or NULL */
+    uint8_t len;
+    char kept[39];
 };
 
 struct verify;
@@ -141,30 +162,33 @@ struct session {
     struct route_session route;
     struct transaction *transaction;
     struct storing *storing;
-    struct auth *auth;
+    struct auth *auth; /* NULL: no AUTH is under way */
+    struct auth_login *login;
     struct verify *verify;
     struct forward *forward; /* XFORWARD, until the message is taken */
     char *claimed_login;     /* XCLIENT; route.login looks into it */
     enum session_wait wait;
-    int64_t wait_until_ms;           /* INT64_MAX: somebody else keeps the time */
-    int64_t active_ms;               /* something came from the client */
-    uint32_t asked, asked_name;      /* numbers of asks, 0 none */
-    uint32_t errors_seen;            /* of the engine's errors, by the tarpit */
+    int64_t wait_until_ms;      /* INT64_MAX: somebody else keeps the time */
+    int64_t active_ms;          /* something came from the client */
+    uint32_t asked, asked_name; /* numbers of asks, 0 none */
+    uint32_t errors_seen;       /* of the engine's errors, by the tarpit */
+    uint32_t auth_failures;
+    uint8_t offer;                   /* number of the receiver's offer that the engine has, from 1; 0 none */
     buf stash;                       /* input that came with what is being waited for */
     enum status refusal;             /* STATUS_OK, or why the greeting is none */
     const char *verb;                /* the last one, for the log */
     bool counted;                    /* in the limits */
-    bool over;                       /* CLOSE has come */
+    bool over, quits;                /* CLOSE has come / on the client's QUIT, after which it says nothing */
     bool eof, broken;                /* the client ends / the connection is of no use any more */
     bool paused, congested, blocked; /* congested: the spool; blocked: the client does not read */
     bool esmtp, connect_logged, name_known;
     bool is_proxy;   /* that has not said for whom it speaks: its address gives it nothing */
     bool spoken_for; /* by XCLIENT: what the channel proves is proven of the one who speaks */
     struct session_counts counts;
-    uint8_t ip_text_len, name_len, helo_len;
+    uint8_t ip_text_len;
     char ip_text[46];
-    char name[RECEIVER_NAME_MAX]; /* reverse name, or "unknown" */
-    char helo[RECEIVER_NAME_MAX];
+    struct session_text name; /* reverse name, or "unknown" */
+    struct session_text helo;
 };
 
 struct name_entry;
@@ -178,8 +202,7 @@ struct receiver {
     struct tls_server
         *tls_asking; /* the same, and it asks for a certificate: of submission; NULL without [auth] client_ca */
     uint64_t last_exchange;
-    size_t offer_len;
-    char offer[AUTH_OFFER_MAX]; /* mechanisms, those included that not every session is offered */
+    struct auth_offer offers[AUTH_OFFERS]; /* by what a session's channel has: AUTH_OFFER_BOUND, AUTH_OFFER_IDENTITY */
     struct limits_config limits;
     struct spool_writer *writer;
     struct loop_watch *writer_watch;
@@ -214,9 +237,13 @@ static inline int64_t receiver_now_ms(const struct receiver *r)
 {
     return loop_now_ms(r->child.loop);
 }
+static inline slice session_text(const struct session_text *t)
+{
+    return slice_of(t->more ? t->more : t->kept, t->len);
+}
 static inline slice session_name(const struct session *s)
 {
-    return slice_of(s->name, s->name_len);
+    return session_text(&s->name);
 }
 static inline slice session_ip(const struct session *s)
 {
@@ -224,7 +251,7 @@ static inline slice session_ip(const struct session *s)
 }
 static inline slice session_helo(const struct session *s)
 {
-    return slice_of(s->helo, s->helo_len);
+    return session_text(&s->helo);
 }
 
 /* receiver.c */
@@ -267,6 +294,9 @@ void session_wait(struct session *s, enum session_wait wait, int64_t for_ms);
 void session_start_tls(struct session *s);
 /* Frees what the lists of free structs have. */
 void sessions_close(struct receiver *r);
+
+/* At most RECEIVER_NAME_MAX - 1 bytes of it; without memory fewer. */
+void session_text_set(struct session_text *t, slice text);
 
 /* Whom the session is with, from now on; its reverse name is looked for. ip_len 0: nobody knows. */
 void session_set_address(struct session *s, const uint8_t *ip, uint8_t ip_len);
@@ -345,12 +375,25 @@ bool header_has_end(slice content, size_t from);
 struct header_added {
     slice from; /* reverse-path, or empty */
     slice hostname;
+    slice origin; /* completes bare addresses */
+    bool authors; /* the session is the author's own: what is there is mended, too, unless it is signed */
     uint64_t id;
     int64_t unix_s;
     int offset_min;
 };
-/* content with the fixes for trusted sessions: Date, Message-ID, From added when missing, Bcc removed. */
+/* content with the fixes for trusted sessions: Date, Message-ID, From added when missing, Bcc removed. From authors also: a Date or Message-ID
+ * that is none is replaced, bare addresses are completed (RFC 6409 sections 4.2, 8.2, 8.3). */
 void header_mend(buf *out, slice content, const struct header_added *add);
+
+/* addresses.c */
+/* Appends the field; in an address field each address without a domain gets origin. What cannot be read stays as it is. */
+void addresses_qualify(buf *out, const struct header_field *f, slice origin);
+/* Whether a domain is none, an address, one of ours, or has a dot: others cannot be found by anybody. */
+bool addresses_domain_whole(const struct route_index *routes, slice domain);
+/* OK, BAD_HEADER_ADDRESS, UNQUALIFIED, LOCAL_ERROR. */
+enum status addresses_judge(const struct route_index *routes, slice header);
+/* Is the session one of a submission listener? */
+bool session_is_submission(const struct session *s);
 
 /* store.c */
 void store_message(struct session *s, const struct body_facts *facts);
@@ -409,7 +452,7 @@ void auth_penalty_over(struct session *s);
 void auth_forget(struct session *s);
 /* Tells the engine what this session may use, as its channel is now: on submission listeners only. */
 void auth_offer(struct session *s);
-/* What all sessions may: from the configuration, and with Dovecot from what it has. */
+/* What sessions may: from the configuration, and with Dovecot from what it has. Sessions that have an offer get the new one. */
 void auth_offer_set(struct receiver *r, slice of_dovecot);
 /* "PLAIN", or "none"; lives as long as the session's login. */
 const char *auth_mechanism(const struct session *s);

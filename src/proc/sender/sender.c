@@ -89,11 +89,15 @@ static enum err tls_open(struct sender *s)
 
 static enum err start(struct sender *s, const struct child_start *start_with)
 {
+    struct sandbox_profile sandbox;
+    sender_sandbox(start_with, &sandbox);
     enum err e = sender_credentials_read(s);
     if (e == ERR_OK)
         e = tls_open(s);
     if (e == ERR_OK)
-        e = child_confine(&s->child, PROCESS_NO_CAPS);
+        e = child_become(&s->child, PROCESS_NO_CAPS);
+    if (e == ERR_OK)
+        e = child_confine(&sandbox);
     if (e == ERR_OK)
         e = spool_reader_open(start_with->spool_fd, &s->reader);
     if (e == ERR_OK)

@@ -8,4 +8,7 @@
 /* The child's life; the exit status. */
 int sender_main(const struct child_start *start);
 
+/* What a sender may do: connect, read the spool, read the certificate authorities. */
+void sender_sandbox(const struct child_start *start, struct sandbox_profile *profile_r);
+
 #endif

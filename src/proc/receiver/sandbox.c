@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+#include "proc/receiver/receiver.h"
+
+void receiver_sandbox(const struct child_start *start, struct sandbox_profile *profile_r)
+{
+    *profile_r = (struct sandbox_profile){.name = "smtpd",
+                                          .calls = SANDBOX_FILES | SANDBOX_CHANGES | SANDBOX_THREADS | SANDBOX_ACCEPT};
+    sandbox_add_folder(profile_r, start->spool_fd, SANDBOX_READ | SANDBOX_WRITE);
+}
