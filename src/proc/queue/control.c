@@ -29,6 +29,7 @@ struct listing {
     uint32_t busy;             /* matched, but in delivery at this moment */
     int64_t now_s;             /* of this step */
     struct spool_heads *heads; /* for this step, or NULL */
+    struct summary *summary;   /* SUMMARY: what is to be sent of it */
 };
 
 struct seen {
@@ -332,6 +333,7 @@ static void listing_remove(struct queue *q, struct listing *l)
     while (*link != l)
         link = &(*link)->next;
     *link = l->next;
+    queue_summary_close(&l->summary);
     free(l);
 }
 
@@ -361,11 +363,14 @@ static bool messages_visit(struct queue *q, struct listing *l)
     return false;
 }
 
-/* The same. Without memory for the heads it is tried again. */
+/* The same. Without memory it is tried again. */
 static bool listing_step(struct queue *q, struct listing *l)
 {
     if (l->verb == QUEUE_VERB_SUMMARY) {
-        l->count += queue_summary_send(q, l->peer, l->token);
+        if (!l->summary)
+            l->summary = queue_summary_make(q, &l->count);
+        if (!l->summary || !queue_summary_send(q, l->summary, l->peer, l->token))
+            return false;
         buf text;
         buf_init(&text, 64u * 1024);
         queue_aside_print(q, &text);

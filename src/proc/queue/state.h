@@ -300,8 +300,11 @@ void queue_checkpoint_close(struct queue *q);
 must_check enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *place, slice state);
 uint64_t queue_checkpoint_route_stamp(const struct conf *conf);
 /* summary.c */
-/* One line for each domain, whatever hosts its mail goes through; returns how many. */
-uint32_t queue_summary_send(struct queue *q, struct hub_peer *to, uint64_t token);
+/* One line for each domain, whatever hosts its mail goes through. NULL without memory. */
+struct summary *queue_summary_make(struct queue *q, uint32_t *lines_r);
+/* As many lines as a slow console should have waiting for it; true when all are sent. */
+bool queue_summary_send(struct queue *q, struct summary *s, struct hub_peer *to, uint64_t token);
+void queue_summary_close(struct summary **s);
 
 /* control.c */
 void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
