@@ -17,10 +17,7 @@ static const struct {
     const char *name;
     void (*run)(const struct load_options *);
 } tasks[] = {
-    {"send", load_send},
-    {"sink", load_sink},
-    {"idle", load_idle},
-    {"files", load_files},
+    {"send", load_send}, {"sink", load_sink}, {"idle", load_idle}, {"files", load_files}, {"handshake", load_handshake},
 };
 
 double load_now(void)
@@ -44,6 +41,28 @@ void load_die(const char *what)
     exit(1);
 }
 
+static struct {
+    bool on;
+    uint32_t next;
+} spread;
+
+void load_spread(void)
+{
+    spread.on = true;
+}
+
+/* Another network of 24 bits each time. */
+static void come_from_another(int fd)
+{
+    uint32_t n = spread.next++;
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    from.sin_addr.s_addr = htonl(0x7f010002 + (n % 60000) * 256);
+    int on = 1;
+    setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&from, sizeof from) != 0)
+        load_die("bind");
+}
+
 int load_connect(int port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -51,6 +70,8 @@ int load_connect(int port)
         load_die("socket");
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (spread.on)
+        come_from_another(fd);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)
@@ -60,8 +81,10 @@ int load_connect(int port)
 
 static _Noreturn void usage(void)
 {
-    fputs("usage: bench-load send|sink|idle|files [-p port] [-c sessions] [-n count] [-s size]\n"
-          "                  [-k mails a connection] [-T seconds] [-P] [-t recipient] [-d folder]\n",
+    fputs("usage: bench-load send|sink|idle|files|handshake [-p port] [-c sessions] [-n count] [-s size]\n"
+          "                  [-k mails a connection] [-T seconds] [-P] [-t recipient] [-d folder]\n"
+          "                  [-D domains] [-w milliseconds] [-M mails a connection] [-S (TLS)] [-a (from many "
+          "addresses)] [-m (stamped)]\n",
           stderr);
     exit(64);
 }
@@ -79,7 +102,7 @@ static struct load_options read_options(int argc, char **argv)
 {
     struct load_options o = {.sessions = 1, .count = 1, .size = 4096, .per_connection = 1, .limit_s = 60};
     o.to = "user@local.test";
-    for (int c; (c = getopt(argc, argv, "p:c:n:s:k:T:Pt:d:")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "p:c:n:s:k:T:Pt:d:D:w:M:Sam")) != -1;) {
         switch (c) {
         case 'p':
             o.port = number(optarg);
@@ -107,6 +130,24 @@ static struct load_options read_options(int argc, char **argv)
             break;
         case 'd':
             o.folder = optarg;
+            break;
+        case 'D':
+            o.domains = number(optarg);
+            break;
+        case 'w':
+            o.wait_ms = number(optarg);
+            break;
+        case 'M':
+            o.mails_max = number(optarg);
+            break;
+        case 'S':
+            o.tls = true;
+            break;
+        case 'a':
+            load_spread();
+            break;
+        case 'm':
+            o.stamp = true;
             break;
         default:
             usage();

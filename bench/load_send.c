@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "load.h"
+#include "load_channel.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum state { CLOSED, GREETING, EHLO, MAIL, RCPT, DATA, END, QUIT };
+enum state { CLOSED, GREETING, EHLO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, END, QUIT };
 
 struct session {
-    int fd;
+    struct load_channel channel;
     enum state state;
     int mails;    /* begun on this connection */
     size_t left;  /* bytes of the message still to be written */
@@ -31,13 +32,17 @@ static struct {
     char *message;
     size_t message_len;
     char mail[64], rcpt[320];
+    int destination;
     double *waits;
 } run;
 
 static void make_message(void)
 {
-    const char *header = "From: <bench@client.test>\r\nTo: <user@local.test>\r\nSubject: bench\r\n"
+    const char *header = "X-Bench-Sent: 00000000000000000\r\n"
+                         "From: <bench@client.test>\r\nTo: <user@local.test>\r\nSubject: bench\r\n"
                          "Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <bench@client.test>\r\n\r\n";
+    if (!run.options->stamp)
+        header = strchr(header, '\n') + 1;
     size_t size = (size_t)run.options->size, at = strlen(header);
     if (size < at + 2)
         size = at + 2;
@@ -63,7 +68,7 @@ static void session_close(struct session *s)
 {
     if (s->state == CLOSED)
         return;
-    close(s->fd);
+    load_channel_close(&s->channel);
     s->state = CLOSED;
     run.open--;
 }
@@ -77,9 +82,9 @@ static void session_fail(struct session *s)
 
 static void session_open(struct session *s)
 {
-    *s = (struct session){.fd = load_connect(run.options->port), .state = GREETING};
+    *s = (struct session){.channel = {.fd = load_connect(run.options->port)}, .state = GREETING};
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = s};
-    if (epoll_ctl(run.epoll, EPOLL_CTL_ADD, s->fd, &event) != 0)
+    if (epoll_ctl(run.epoll, EPOLL_CTL_ADD, s->channel.fd, &event) != 0)
         load_die("epoll_ctl");
     run.open++;
 }
@@ -88,10 +93,17 @@ static void session_open(struct session *s)
 static void say(struct session *s, const char *text, enum state next)
 {
     size_t len = strlen(text);
-    if (send(s->fd, text, len, 0) != (ssize_t)len)
+    if (load_channel_send(&s->channel, text, len) != (ssize_t)len)
         session_fail(s);
     else
         s->state = next;
+}
+
+/* The domains take turns: d0.test, d1.test and so on. */
+static void name_recipient(void)
+{
+    if (run.options->domains > 0)
+        snprintf(run.rcpt, sizeof run.rcpt, "RCPT TO:<user@d%d.test>\r\n", run.destination++ % run.options->domains);
 }
 
 static void begin_mail(struct session *s)
@@ -104,6 +116,7 @@ static void begin_mail(struct session *s)
     s->mails++;
     if (run.options->pipeline) {
         char all[512];
+        name_recipient();
         snprintf(all, sizeof all, "%s%sDATA\r\n", run.mail, run.rcpt);
         say(s, all, MAIL);
     } else {
@@ -111,10 +124,18 @@ static void begin_mail(struct session *s)
     }
 }
 
+/* All sessions send the same bytes; the stamp is among the first of them, which are written at once. */
+static void stamp(void)
+{
+    char digits[32];
+    snprintf(digits, sizeof digits, "%017.6f", load_now());
+    memcpy(run.message + strlen("X-Bench-Sent: "), digits, 17);
+}
+
 static void write_message(struct session *s)
 {
     while (s->left > 0) {
-        ssize_t n = send(s->fd, run.message + run.message_len - s->left, s->left, 0);
+        ssize_t n = load_channel_send(&s->channel, run.message + run.message_len - s->left, s->left);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0) {
@@ -133,11 +154,25 @@ static void end_mail(struct session *s)
     begin_mail(s);
 }
 
+static int wanted_code(enum state state)
+{
+    switch (state) {
+    case GREETING:
+    case STARTTLS:
+        return 220;
+    case DATA:
+        return 354;
+    case QUIT:
+        return 221;
+    default:
+        return 250;
+    }
+}
+
 static void on_reply(struct session *s, int code)
 {
     bool pipeline = run.options->pipeline;
-    int wanted = s->state == GREETING ? 220 : s->state == DATA ? 354 : s->state == QUIT ? 221 : 250;
-    if (code != wanted || (s->state == END && s->left > 0)) {
+    if (code != wanted_code(s->state) || (s->state == END && s->left > 0)) {
         session_fail(s);
         return;
     }
@@ -146,9 +181,18 @@ static void on_reply(struct session *s, int code)
         say(s, "EHLO client.test\r\n", EHLO);
         break;
     case EHLO:
-        begin_mail(s);
+        if (run.options->tls && !s->channel.ssl)
+            say(s, "STARTTLS\r\n", STARTTLS);
+        else
+            begin_mail(s);
+        break;
+    case STARTTLS:
+        load_channel_secure(&s->channel);
+        s->state = HANDSHAKE;
         break;
     case MAIL:
+        if (!pipeline)
+            name_recipient();
         say(s, pipeline ? "" : run.rcpt, RCPT);
         break;
     case RCPT:
@@ -157,6 +201,8 @@ static void on_reply(struct session *s, int code)
     case DATA:
         s->state = END;
         s->left = run.message_len;
+        if (run.options->stamp)
+            stamp();
         write_message(s);
         break;
     case END:
@@ -184,10 +230,24 @@ static void read_lines(struct session *s)
     memmove(s->line, s->line + at, s->have);
 }
 
+static bool handshake_over(struct session *s)
+{
+    if (s->state != HANDSHAKE)
+        return true;
+    int done = load_channel_handshake(&s->channel);
+    if (done < 0)
+        session_fail(s);
+    else if (done > 0)
+        say(s, "EHLO client.test\r\n", EHLO);
+    return done > 0;
+}
+
 static void on_event(struct session *s)
 {
     while (s->state != CLOSED) {
-        ssize_t n = recv(s->fd, s->line + s->have, sizeof s->line - s->have, 0);
+        if (!handshake_over(s))
+            return;
+        ssize_t n = load_channel_recv(&s->channel, s->line + s->have, sizeof s->line - s->have);
         if (n < 0 && errno == EAGAIN)
             break;
         if (n <= 0) {

@@ -201,7 +201,8 @@ static enum err prepare(struct talk *t)
     t->message = (struct smtp_client_message){.envelope = envelope,
                                               .recipients = t->indexes,
                                               .recipient_count = envelope->recipient_count,
-                                              .facts = body_scan_end(&scan)};
+                                              .facts = body_scan_end(&scan),
+                                              .as_it_is = true}; /* our own server has no limit for lines */
     return smtp_client_open(&options, os_now_ms(), &t->client);
 }
 

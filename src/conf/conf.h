@@ -49,7 +49,7 @@ struct conf_queue {
     int64_t warn_after_s;     /* 4 h; 0 never */
     uint64_t min_free;        /* bytes */
     uint32_t connections_per_destination;
-    bool signed_8bit_bounce; /* signed 8-bit mail for a host without 8BITMIME: bounced, not sent as it is */
+    bool signed_8bit_bounce; /* signed mail that the host could have only converted: bounced, not sent as it is */
 };
 
 enum conf_query { CONF_QUERY_NONE, CONF_QUERY_AUTHENTICATED, CONF_QUERY_ANY };

@@ -34,6 +34,10 @@ must_check enum err address_parse_mailbox(slice in, struct arena *arena, slice *
 /* The next mailbox of a header's address list (groups and comments understood), from *in, which moves on. ERR_NOTFOUND at the end, ERR_SYNTAX. */
 must_check enum err address_list_next(slice *in, struct arena *arena, slice *name_r, struct address *address_r);
 
+/* The same, and how far into *in, as it was, the mailbox's local part goes: where a domain could be put that it lacks. */
+must_check enum err address_list_next_at(slice *in, struct arena *arena, struct address *address_r,
+                                         size_t *local_end_r);
+
 /* local@domain, without brackets; nothing for the null path; the local part alone without a domain. */
 void address_print(buf *b, struct address a);
 /* Local parts compared exactly, domains without case. */

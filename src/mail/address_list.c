@@ -10,8 +10,9 @@
 
 struct reader {
     slice rest;
-    slice comment; /* the last one seen, without its parentheses; empty, or unset (NULL), when there was none */
-    bool skipped;  /* white space or a comment stood before rest */
+    slice comment;         /* the last one seen, without its parentheses; empty, or unset (NULL), when there was none */
+    const char *local_end; /* behind the last local part read */
+    bool skipped;          /* white space or a comment stood before rest */
 };
 
 static bool starts_with(const struct reader *r, char c)
@@ -211,6 +212,7 @@ static enum err read_local(struct reader *r, struct arena *arena, slice *local_r
         else
             buf_append(&plain, word);
         step(r, len);
+        r->local_end = r->rest.ptr;
         word_expected = dot;
     }
     if (word_expected)
@@ -362,6 +364,18 @@ static enum err read_mailbox(struct reader *r, struct arena *arena, slice *name_
     if (phrase.len > 0)
         return print_phrase(phrase, arena, name_r);
     return r->comment.len > 0 ? print_comment(r->comment, arena, name_r) : ERR_OK;
+}
+
+enum err address_list_next_at(slice *in, struct arena *arena, struct address *address_r, size_t *local_end_r)
+{
+    struct reader r = {.rest = *in};
+    slice name;
+    enum err e = read_mailbox(&r, arena, &name, address_r);
+    if (e != ERR_OK)
+        return e;
+    *local_end_r = (size_t)(r.local_end - in->ptr);
+    *in = r.rest;
+    return ERR_OK;
 }
 
 enum err address_list_next(slice *in, struct arena *arena, slice *name_r, struct address *address_r)

@@ -82,7 +82,9 @@ static void begin_entity(struct convert *c, const struct mime_piece *p)
 /* MIME gives text outside of parts no encoding and its readers leave it out (RFC 2046 section 5.1.1): it is encoded so that nothing is lost. */
 static void begin_between(struct convert *c, const struct mime_piece *p)
 {
-    if (p->delimiter || target_takes(c, convert_body_needs(p->between))) {
+    struct convert_needs n = convert_body_needs(p->between);
+    if (p->delimiter || target_takes(c, n)) {
+        c->failed = c->failed || n.long_line; /* white space behind a delimiter */
         c->copy = p->between;
         return;
     }
@@ -138,6 +140,18 @@ static void append_new_fields(const struct convert *c, buf *out)
         append_label(c, out);
 }
 
+/* What encoding leaves too long, a word of a thousand letters, is folded as it came. */
+static bool encode_field(const struct convert *c, const struct header_field *f, buf *out)
+{
+    size_t before = out->len;
+    if (c->target != CONVERT_TO_7BIT || !convert_field(f, out))
+        return false;
+    if (!buf_ok(out) || !convert_body_needs(slice_skip(buf_slice(out), before)).long_line)
+        return true;
+    out->len = before;
+    return false;
+}
+
 static void step_header(struct convert *c, buf *out)
 {
     struct header_field f;
@@ -146,8 +160,12 @@ static void step_header(struct convert *c, buf *out)
         c->state = AT_GAP;
     } else if (c->relabel && slice_equal_nocase(f.name, SLICE("Content-Transfer-Encoding"))) {
         append_label(c, out);
-    } else if (c->target != CONVERT_TO_7BIT || !convert_field(&f, out)) {
-        c->copy = f.whole;
+    } else if (!encode_field(c, &f, out)) {
+        bool folds = convert_body_needs(f.whole).long_line;
+        c->failed = c->failed || (folds && !convert_can_fold(&f));
+        c->folding = folds ? f.whole : SLICE_NONE;
+        c->copy = folds ? SLICE_NONE : f.whole;
+        c->indented = false;
     }
 }
 
@@ -192,6 +210,8 @@ bool convert_next(struct convert *c, buf *out)
     while (out->len == before && buf_ok(out)) {
         if (c->copy.len > 0)
             step_copy(c, out);
+        else if (c->folding.len > 0)
+            convert_fold(&c->folding, &c->indented, out);
         else if (c->state == AT_PIECE)
             begin_piece(c);
         else if (c->state == IN_HEADER)

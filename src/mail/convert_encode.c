@@ -3,7 +3,6 @@
 
 #include "mail/convert.h"
 
-#define LINE_MAX 998u       /* RFC 5321 section 4.5.3.1.6, without CRLF */
 #define QUOTED_LINE_MAX 75u /* RFC 2045 section 6.7: 76 with the "=" of a soft break */
 #define MENDED_LINE_MAX 990u
 #define STEP 4096u /* bytes of the body at once: each becomes three at most, and a soft break comes after 25 */
@@ -18,14 +17,14 @@ struct convert_needs convert_body_needs(slice body)
         n.high |= (c & 0x80) != 0;
         n.nul |= c == 0;
         if (c == '\r' && i + 1 < body.len && body.ptr[i + 1] == '\n') {
-            n.long_line |= i - start > LINE_MAX;
+            n.long_line |= i - start > CONVERT_LINE_MAX;
             start = i + 2;
             i++;
         } else if (c == '\r' || c == '\n') {
             n.bare = true;
         }
     }
-    n.long_line |= body.len - start > LINE_MAX;
+    n.long_line |= body.len - start > CONVERT_LINE_MAX;
     return n;
 }
 

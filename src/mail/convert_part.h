@@ -18,6 +18,8 @@ struct convert_needs {
     bool high, nul, bare /* CR or LF alone */, long_line /* over 998 bytes */;
 };
 struct convert_needs convert_body_needs(slice body);
+/* RFC 5321 section 4.5.3.1.6, without CRLF. */
+#define CONVERT_LINE_MAX 998u
 bool convert_is_utf8(slice s);
 
 struct convert_line {
@@ -30,5 +32,11 @@ void convert_encode(enum convert_encoding encoding, slice *body, struct convert_
 
 /* Appends a field with its bytes above 0x7f encoded, at most CONVERT_ROOM bytes. False, with nothing appended, when it has none or must stay as it is. */
 bool convert_field(const struct header_field *f, buf *out);
+
+/* Appends the first line of *field, which moves on, or as much of it as a line can hold and a fold: at white space where there is some, else with a space that was not
+ * there (as Postfix has it), never inside a character. *indented: the line begins with such a space; false at the beginning of a field. */
+void convert_fold(slice *field, bool *indented, buf *out);
+/* False when a fold could break what the field says about the message's shape, or its name. */
+bool convert_can_fold(const struct header_field *f);
 
 #endif

@@ -164,6 +164,52 @@ static void e2_header_fields_are_encoded_where_they_are_shown(void **state)
     check_rows(rows, sizeof rows / sizeof rows[0], CONVERT_TO_7BIT);
 }
 
+#define L90 "jjjjjjjjjjbbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggghhhhhhhhhhiiiiiiiiii"
+#define L900 L100 L100 L100 L100 L100 L100 L100 L100 L100
+
+/* RFC 5321 section 4.5.3.1.6: no host need take more than 998 bytes and CRLF, whatever it offers. */
+static void e2_lines_that_are_too_long_are_encoded_or_folded(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        /* 998 bytes are not too long */
+        {SLICE("A: b\r\n\r\n" L900 L90 "12345678\r\n"), SLICE("A: b\r\n\r\n" L900 L90 "12345678\r\n")},
+        {SLICE("A: " L900 L90 "12345\r\n\r\n"), SLICE("A: " L900 L90 "12345\r\n\r\n")},
+        /* one more is: in a field before the last white space that it has room for */
+        {SLICE("A: b c" L900 "\td " L90 "1\r\n\r\n"), SLICE("A: b c" L900 "\td\r\n " L90 "1\r\n\r\n")},
+        {SLICE("A: b\r\n c" L900 " d " L90 "12345\r\nB: c\r\n\r\n"),
+         SLICE("A: b\r\n c" L900 " d\r\n " L90 "12345\r\nB: c\r\n\r\n")},
+        {SLICE("A: " L900 L90 "123456\r\n\r\n"), SLICE("A:\r\n " L900 L90 "123456\r\n\r\n")},
+        /* and where there is none, in the midst of a word, but not of a character */
+        {SLICE("A:" L900 L90 "123456" E E "\r\n\r\n"), SLICE("A:" L900 L90 "123456\r\n " E E "\r\n\r\n")},
+        {SLICE("A:" L900 L90 "12345" E E "\r\n\r\n"), SLICE("A:" L900 L90 "12345\r\n " E E "\r\n\r\n")},
+        {SLICE("A:" L900 L90 "123456" L900 L90 "1234567x\r\n\r\n"),
+         SLICE("A:" L900 L90 "123456\r\n " L900 L90 "1234567\r\n x\r\n\r\n")},
+    };
+    check_rows(rows, sizeof rows / sizeof rows[0], CONVERT_TO_8BIT);
+    static const slice encoded[] = {
+        SLICE("A: b\r\n\r\n" L1000 " " E "\r\n"),
+        SLICE(MIME "Content-Type: image/x\r\n\r\n" L1000 "\r\n"),
+        SLICE(MIME CTE "base64\r\n\r\n" L1000 L1000 "\r\n"),
+        SLICE(MIME MULTI "\r\n" L1000 "\r\n--b\r\n\r\n" L1000 "\r\n--b--\r\n"),
+    };
+    for (size_t i = 0; i < sizeof encoded / sizeof encoded[0]; i++) {
+        struct body_facts facts;
+        assert_int_equal(convert_measure(encoded[i], CONVERT_TO_8BIT, &facts), ERR_OK);
+        assert_in_range(facts.longest_line, 1, 998);
+        check_conversion(encoded[i], CONVERT_TO_8BIT);
+    }
+    static const slice refused[] = {
+        SLICE(MIME "Content-Type: multipart/mixed; boundary=" L1000 "\r\n\r\nx\r\n"),
+        SLICE("A : " L1000 "\r\n\r\nx\r\n"),
+        SLICE(L1000 ": x\r\n\r\nx\r\n"),
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct body_facts facts;
+        assert_int_equal(convert_measure(refused[i], CONVERT_TO_8BIT, &facts), ERR_UNSUPPORTED);
+    }
+}
+
 static void e2_facts_say_what_a_header_keeps(void **state)
 {
     (void)state;
@@ -228,7 +274,7 @@ static void e2_no_header_field_outgrows_its_room(void **state)
     (void)state;
     static const char *const pieces[] = {"\xe9,", "\xe9 ",  "\xe9;",  "\xe9<",    E ",",   E " ",
                                          "\xe9",  "a\xe9,", "\xe9()", "\xe9\"\"", ",\xe9 "};
-    static const char *const names[] = {"To: ", "Subject: ", "Content-Type: a/b; name="};
+    static const char *const names[] = {"To: ", "Subject: ", "Content-Disposition: a; filename="};
     for (size_t row = 0; row < sizeof pieces / sizeof pieces[0] * 3; row++) {
         for (size_t size = 900; size < 1500; size += 9) {
             char memory[2000];
@@ -300,6 +346,7 @@ static void e2_nothing_is_lost_whatever_it_is(void **state)
         SLICE(L100),
         SLICE(L1000),
         SLICE("text\r\n"),
+        SLICE("X-Long: "),
     };
     uint64_t number = 1;
     for (int round = 0; round < 20000; round++) {
@@ -324,6 +371,7 @@ int main(void)
         cmocka_unit_test(e2_multiparts_and_messages_keep_their_shape),
         cmocka_unit_test(e2_what_is_encoded_but_not_clean_is_mended),
         cmocka_unit_test(e2_header_fields_are_encoded_where_they_are_shown),
+        cmocka_unit_test(e2_lines_that_are_too_long_are_encoded_or_folded),
         cmocka_unit_test(e2_facts_say_what_a_header_keeps),
         cmocka_unit_test(e2_threat_what_may_not_be_encoded_is_refused),
         cmocka_unit_test(threat_conversion_of_parts_without_end),

@@ -12,6 +12,9 @@ struct civil {
     unsigned hour, minute, second;
 };
 
+static const char weekday_names[] = "SunMonTueWedThuFriSat";
+static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
 static const uint16_t days_before_month[2][13] = {
     {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365},
     {0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366},
@@ -77,17 +80,15 @@ static void append_time(buf *b, const struct civil *c)
 
 void date_print_rfc5322(buf *b, int64_t unix_s, int offset_min)
 {
-    static const char weekdays[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     int64_t local_s = unix_s;
     if (unix_s > YEAR_0_S && unix_s < YEAR_9999_S)
         local_s += (int64_t)offset_min * 60;
     struct civil c = civil_of(local_s);
-    buf_append(b, slice_of(weekdays + 3 * (size_t)c.weekday, 3));
+    buf_append(b, slice_of(weekday_names + 3 * (size_t)c.weekday, 3));
     buf_append(b, SLICE(", "));
     buf_append_u64(b, c.day);
     buf_append_char(b, ' ');
-    buf_append(b, slice_of(months + 3 * (size_t)(c.month - 1), 3));
+    buf_append(b, slice_of(month_names + 3 * (size_t)(c.month - 1), 3));
     buf_append_char(b, ' ');
     append_digits(b, c.year, 4);
     buf_append_char(b, ' ');
@@ -179,4 +180,109 @@ enum err date_parse_rfc3339(slice text, int64_t *unix_s_r)
     int64_t days = (int64_t)days_before_year(c.year) + days_before_month[is_leap(c.year)][c.month - 1] + c.day - 1;
     *unix_s_r = YEAR_0_S + days * DAY_S + (int64_t)(c.hour * 3600 + c.minute * 60 + c.second) - offset_s;
     return ERR_OK;
+}
+
+/* One space for each run of white space and comments, none at the ends; longer than a date can be: cut. */
+static void append_words(buf *b, slice value)
+{
+    unsigned depth = 0;
+    bool blank = false;
+    for (size_t i = 0; i < value.len && b->len + 2 < b->max; i++) {
+        char c = value.ptr[i];
+        bool comment = depth > 0 || c == '(';
+        depth += c == '(';
+        depth -= depth > 0 && c == ')';
+        if (comment || c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            blank = b->len > 0;
+            continue;
+        }
+        if (blank)
+            buf_append_char(b, ' ');
+        blank = false;
+        buf_append_char(b, c);
+    }
+}
+
+/* Number from 1 of the three letters that in begins with; 0: none of the names. */
+static unsigned take_name(slice *in, const char *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!slice_starts_nocase(*in, slice_of(names + 3 * i, 3)))
+            continue;
+        *in = slice_skip(*in, 3);
+        return (unsigned)i + 1;
+    }
+    return 0;
+}
+
+static bool take_space(slice *in)
+{
+    bool space = in->len > 0 && in->ptr[0] == ' ';
+    *in = slice_skip(*in, space);
+    return space;
+}
+
+/* At least so many digits, and as many more as there are, up to four. */
+static bool take_digits(slice *in, size_t least, unsigned *value_r)
+{
+    size_t width = 0;
+    while (width < in->len && width < 4 && ascii_is_digit(in->ptr[width]))
+        width++;
+    return width >= least && take_number(in, width, '\0', value_r);
+}
+
+/* "+0100", or letters of old. */
+static bool is_zone(slice zone)
+{
+    unsigned digits;
+    if (zone.len == 5 && (zone.ptr[0] == '+' || zone.ptr[0] == '-')) {
+        zone = slice_skip(zone, 1);
+        return take_number(&zone, 4, '\0', &digits) && digits % 100 < 60;
+    }
+    for (size_t i = 0; i < zone.len; i++) {
+        if (!ascii_is_alpha(zone.ptr[i]))
+            return false;
+    }
+    return zone.len > 0 && zone.len <= 5;
+}
+
+/* It may be left out. */
+static bool take_weekday(slice *in)
+{
+    if (take_name(in, weekday_names, 7) == 0)
+        return true;
+    (void)take_space(in);
+    bool comma = in->len > 0 && in->ptr[0] == ',';
+    *in = slice_skip(*in, comma);
+    (void)take_space(in);
+    return comma;
+}
+
+static bool take_day(slice *in, struct civil *c)
+{
+    if (!take_digits(in, 1, &c->day) || !take_space(in))
+        return false;
+    c->month = take_name(in, month_names, 12);
+    return c->month > 0 && take_space(in) && take_digits(in, 2, &c->year) && take_space(in);
+}
+
+static bool take_time(slice *in, struct civil *c)
+{
+    if (!take_number(in, 2, ':', &c->hour) || !take_number(in, 2, '\0', &c->minute))
+        return false;
+    bool seconds = in->len > 0 && in->ptr[0] == ':';
+    *in = slice_skip(*in, seconds);
+    return !seconds || take_number(in, 2, '\0', &c->second);
+}
+
+bool date_rfc5322_valid(slice value)
+{
+    char memory[128];
+    buf words;
+    buf_init_fixed(&words, memory, sizeof memory);
+    append_words(&words, value);
+    slice in = buf_slice(&words);
+    struct civil c = {0};
+    return take_weekday(&in) && take_day(&in, &c) && take_time(&in, &c) && take_space(&in) && is_zone(in) &&
+           civil_valid(&c);
 }

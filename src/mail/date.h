@@ -11,5 +11,7 @@ void date_print_rfc5322(buf *b, int64_t unix_s, int offset_min);
 void date_print_rfc3339(buf *b, int64_t unix_s);
 /* "2026-11-21T19:08:35Z" or with an offset, "+01:00"; a fraction is read and dropped, a leap second taken. ERR_SYNTAX. */
 must_check enum err date_parse_rfc3339(slice text, int64_t *unix_s_r);
+/* Whether a Date field's value is one (RFC 5322 section 3.3, and 4.3 but for white space inside the time): comments and folding are understood. */
+bool date_rfc5322_valid(slice value);
 
 #endif

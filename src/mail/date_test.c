@@ -113,12 +113,44 @@ static void reads_dates_of_logs(void **state)
     }
 }
 
+static void knows_a_date_of_mail(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        bool valid;
+    } rows[] = {
+        {" Sat, 21 Nov 2026 20:16:05 +0000", true},
+        {"21 Nov 2026 20:16 -0330", true},
+        {"sat,\r\n\t1 nov 2026 20:16:05 +0000 (UTC (really))", true},
+        {"Sat , 21 Nov 26 23:59:60 GMT", true},
+        {"Thu, 29 Feb 2024 00:00:00 +0000", true},
+        {"Wed, 29 Feb 2023 00:00:00 +0000", false},
+        {"now", false},
+        {"", false},
+        {"2026-11-21T20:16:05Z", false},
+        {"Sat, 21 Nov 2026", false},
+        {"Sat, 21 Nov 2026 20:16:05", false},
+        {"Sat, 21 Nov 2026 24:00:00 +0000", false},
+        {"Sat 21 Nov 2026 20:16:05 +0000", false},
+        {"Sat, 21 November 2026 20:16:05 +0000", false},
+        {"Sat, 21 Nov 2026 20:16:05 +00:00", false},
+        {"Sat, 21 Nov 2026 20:16:05 +0099", false},
+        {"Sat, 21 Nov 2026 20:16:05 +0000 more", false},
+        {"(never closed Sat, 21 Nov 2026 20:16:05 +0000", false},
+        {"Nov 21 20:16:05 2026", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (date_rfc5322_valid(slice_str(rows[i].value)) != rows[i].valid)
+            fail_msg("%s", rows[i].value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(prints_dates_of_mail),
-        cmocka_unit_test(prints_dates_of_logs),
-        cmocka_unit_test(reads_dates_of_logs),
+        cmocka_unit_test(knows_a_date_of_mail),   cmocka_unit_test(prints_dates_of_mail),
+        cmocka_unit_test(prints_dates_of_logs),   cmocka_unit_test(reads_dates_of_logs),
         cmocka_unit_test(agrees_with_a_calendar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

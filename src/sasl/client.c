@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "sasl/prepare.h"
 #include "sasl/scram_client.h"
 
 #define LOGIN_MAX 1000u
@@ -25,6 +26,16 @@ struct mechanism {
     bool waits; /* for the server to begin */
     enum sasl_status (*step)(struct sasl_client *c, slice challenge, buf *response);
 };
+
+/* As SASLprep has it (RFC 4616 section 2, RFC 4954 section 4); as it is when it has nothing for it: a server that is as old may know it so. */
+static void append_prepared(slice text, buf *response)
+{
+    char memory[SECRET_MAX];
+    buf prepared;
+    buf_init_fixed(&prepared, memory, sizeof memory);
+    buf_append(response, sasl_prepare(text, &prepared) == ERR_OK ? buf_slice(&prepared) : text);
+    explicit_bzero(memory, sizeof memory);
+}
 
 static enum sasl_status step_scram(struct sasl_client *c, slice challenge, buf *response)
 {
@@ -64,7 +75,7 @@ static enum sasl_status step_xoauth2(struct sasl_client *c, slice challenge, buf
     if (c->step == 1)
         return SASL_DONE; /* an empty answer to the error */
     buf_append(response, SLICE("user="));
-    buf_append(response, c->login);
+    append_prepared(c->login, response);
     buf_append(response, SLICE("\1auth=Bearer "));
     buf_append(response, c->secret);
     buf_append(response, SLICE("\1\1"));
@@ -84,9 +95,9 @@ static enum sasl_status step_plain(struct sasl_client *c, slice challenge, buf *
     if (c->step > 0 || challenge.len > 0)
         return SASL_REFUSED;
     buf_append_char(response, 0);
-    buf_append(response, c->login);
+    append_prepared(c->login, response);
     buf_append_char(response, 0);
-    buf_append(response, c->secret);
+    append_prepared(c->secret, response);
     return SASL_DONE;
 }
 
@@ -96,7 +107,7 @@ static enum sasl_status step_login(struct sasl_client *c, slice challenge, buf *
     (void)challenge;
     if (c->step > 1)
         return SASL_REFUSED;
-    buf_append(response, c->step == 0 ? c->login : c->secret);
+    append_prepared(c->step == 0 ? c->login : c->secret, response);
     return c->step == 0 ? SASL_MORE : SASL_DONE;
 }
 

@@ -126,6 +126,29 @@ static void e11_client_simple_mechanisms(void **state)
     follow(SLICE("XOAUTH2"), &o, xoauth2, 3);
 }
 
+/* RFC 4954 section 4, RFC 4616 section 2. */
+static void e11_client_names_are_prepared(void **state)
+{
+    static const struct line login[] = {{"Username:", "IX", SASL_MORE}, {"Password:", "a", SASL_DONE}};
+    static const struct line unprepared[] = {{"Username:", "\xff", SASL_MORE}, {"Password:", "\x07", SASL_DONE}};
+    struct sasl_client_options o = user;
+    struct sasl_client *c = NULL;
+    char memory[64];
+    buf out;
+    (void)state;
+    o.login = SLICE("I\xc2\xadX");
+    o.secret = SLICE("\xc2\xaa");
+    follow(SLICE("LOGIN"), &o, login, 2);
+    buf_init_fixed(&out, memory, sizeof memory);
+    assert_int_equal(sasl_client_open(SLICE("PLAIN"), &o, &c), ERR_OK);
+    assert_int_equal(sasl_client_step(c, SLICE_NONE, true, &out), SASL_DONE);
+    assert_true(slice_equal(buf_slice(&out), SLICE("\0IX\0a")));
+    sasl_client_close(&c);
+    o.login = SLICE("\xff");
+    o.secret = SLICE("\x07");
+    follow(SLICE("LOGIN"), &o, unprepared, 2);
+}
+
 static void e11_client_login_waits_for_the_server(void **state)
 {
     struct sasl_client *c = NULL;
@@ -278,6 +301,7 @@ int main(void)
         cmocka_unit_test(e11_client_takes_the_best_mechanism),
         cmocka_unit_test(e11_client_never_opens_what_does_not_fit),
         cmocka_unit_test(e11_client_simple_mechanisms),
+        cmocka_unit_test(e11_client_names_are_prepared),
         cmocka_unit_test(e11_client_login_waits_for_the_server),
         cmocka_unit_test(e11_client_scram_is_the_rfcs),
         cmocka_unit_test(e11_client_scram_refuses_a_server_without_proof),

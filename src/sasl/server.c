@@ -3,22 +3,35 @@
 
 #include <stdlib.h>
 
+#include "sasl/prepare.h"
 #include "sasl/server_state.h"
 
 #define IDENTITIES_MAX 8192
 #define TEXT_MAX 16384
 
+/* RFC 4954 section 4. What SASLprep leaves alone, ASCII, is looked at here. */
 bool server_take_login(struct sasl_server *s, slice login)
 {
-    if (login.len == 0 || login.len > sizeof s->login)
+    char memory[SASL_LOGIN_MAX];
+    buf name;
+    buf_init_fixed(&name, memory, sizeof memory);
+    if (login.len > sizeof memory || sasl_prepare(login, &name) != ERR_OK)
         return false;
-    for (size_t i = 0; i < login.len; i++) {
-        if ((unsigned char)login.ptr[i] < 0x20 || login.ptr[i] == 0x7f)
+    for (size_t i = 0; i < name.len; i++) {
+        if ((unsigned char)name.ptr[i] < 0x20 || name.ptr[i] == 0x7f)
             return false;
     }
-    memcpy(s->login, login.ptr, login.len);
-    s->login_len = login.len;
+    memcpy(s->login, name.ptr, name.len);
+    s->login_len = name.len;
     return true;
+}
+
+bool server_is_login(const struct sasl_server *s, slice name)
+{
+    char memory[SASL_LOGIN_MAX];
+    buf prepared;
+    buf_init_fixed(&prepared, memory, sizeof memory);
+    return sasl_prepare(name, &prepared) == ERR_OK && slice_equal_nocase(buf_slice(&prepared), sasl_server_login(s));
 }
 
 slice sasl_server_login(const struct sasl_server *s)
@@ -52,7 +65,7 @@ static void plain_message(struct sasl_server *s, slice response, struct sasl_ser
     if (s->stage > 0 || !slice_cut(response, 0, &authzid, &rest) || !slice_cut(rest, 0, &authcid, &password) ||
         password.len == 0 || slice_find_char(password, 0) >= 0 || !server_take_login(s, authcid))
         return;
-    server_set(s, e, authzid.len == 0 || slice_equal_nocase(authzid, authcid) ? SASL_CHECK_PASSWORD : SASL_FAILED);
+    server_set(s, e, authzid.len == 0 || server_is_login(s, authzid) ? SASL_CHECK_PASSWORD : SASL_FAILED);
     e->secret = password;
 }
 

@@ -8,7 +8,7 @@
  *     CHECK_TOKEN     is secret a good token, and whose? (login is whom the client means, or empty) sasl_server_checked with the token's login
  *     ACCEPTED        login has signed in.  FAILED: wrong, whatever was. MALFORMED: no message of this mechanism
  *
- * The last three end it. Slices of an event look into the handle or into the response, and live until the next call. Nobody acts for somebody else here: an authorization identity must be the login itself or empty. */
+ * The last three end it. Slices of an event look into the handle or into the response, and live until the next call. Nobody acts for somebody else here: an authorization identity must be the login itself or empty. Logins are as SASLprep (RFC 4013) has them. */
 #ifndef SASL_SERVER_H
 #define SASL_SERVER_H
 

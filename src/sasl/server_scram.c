@@ -34,7 +34,7 @@ static void first(struct sasl_server *s, slice response, struct sasl_server_even
         return;
     if (authzid.len > 0 && !scram_name_decode(authzid, &other))
         return;
-    if (lied_to || (authzid.len > 0 && !slice_equal_nocase(buf_slice(&other), buf_slice(&name)))) {
+    if (lied_to || (authzid.len > 0 && !server_is_login(s, buf_slice(&other)))) {
         server_set(s, e, SASL_FAILED);
         return;
     }

@@ -28,8 +28,10 @@ struct sasl_server {
     buf text; /* of a challenge */
 };
 
-/* False when it is empty, too long, or has a control character inside. */
+/* Keeps the name as SASLprep has it. False when it is empty, before or after, too long, has a control character inside, or cannot be prepared. */
 bool server_take_login(struct sasl_server *s, slice login);
+/* Whether the name, prepared, is the login: no matter the case of ASCII letters. */
+bool server_is_login(const struct sasl_server *s, slice name);
 void server_set(struct sasl_server *s, struct sasl_server_event *e, enum sasl_server_kind kind);
 void server_challenge(struct sasl_server *s, struct sasl_server_event *e);
 

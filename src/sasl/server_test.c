@@ -62,6 +62,33 @@ static void e11_server_plain(void **state)
     }
 }
 
+/* RFC 4954 section 4, RFC 4013 section 3: the name is the same from whatever keyboard it comes, and what has no preparation signs nobody in. */
+static void e11_server_names_are_prepared(void **state)
+{
+    static const struct {
+        slice message;
+        enum sasl_server_kind kind;
+        const char *login;
+    } rows[] = {
+        {{"\0I\xc2\xadX\0x", 7}, SASL_CHECK_PASSWORD, "IX"},
+        {{"\0Bj\x6f\xcc\x88rn\0x", 10}, SASL_CHECK_PASSWORD, "Bj\xc3\xb6rn"},
+        {{"IX\0\xe2\x85\xa8\0x", 8}, SASL_CHECK_PASSWORD, "IX"},
+        {{"IY\0\xe2\x85\xa8\0x", 8}, SASL_FAILED, "IX"},
+        {{"\0\xc2\xad\0x", 5}, SASL_MALFORMED, ""},     /* nothing is left */
+        {{"\0\xd8\xa7\x31\0x", 6}, SASL_MALFORMED, ""}, /* right to left with a digit behind */
+        {{"\0\xff\0x", 4}, SASL_MALFORMED, ""},         /* no UTF-8 */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sasl_server_event e;
+        struct sasl_server *s = open_server("PLAIN", NULL);
+        sasl_server_start(s, true, rows[i].message, &e);
+        assert_int_equal(e.kind, rows[i].kind);
+        assert_true(text_is(e.login, slice_str(rows[i].login)));
+        sasl_server_close(&s);
+    }
+}
+
 static void e11_server_begins_without_an_initial_response(void **state)
 {
     static const struct {
@@ -422,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(e11_server_plain),
+        cmocka_unit_test(e11_server_names_are_prepared),
         cmocka_unit_test(e11_server_begins_without_an_initial_response),
         cmocka_unit_test(e11_server_login),
         cmocka_unit_test(e11_server_external),

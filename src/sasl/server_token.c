@@ -76,7 +76,7 @@ void server_xoauth2_message(struct sasl_server *s, slice response, struct sasl_s
 
 void server_token_checked(struct sasl_server *s, bool good, slice login, struct sasl_server_event *e)
 {
-    bool same = s->login_len == 0 || slice_equal_nocase(login, sasl_server_login(s));
+    bool same = s->login_len == 0 || server_is_login(s, login);
     if (good && same && server_take_login(s, login)) {
         server_set(s, e, SASL_ACCEPTED);
         return;

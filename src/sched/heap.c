@@ -70,3 +70,9 @@ void heap_remove(struct heap *h, uint32_t at)
     else
         sift_down(h, at, last);
 }
+
+void heap_sooner(struct heap *h, uint32_t at, uint32_t time_s)
+{
+    assert(at >= 1 && at <= h->count && time_s <= h->items[at].time_s);
+    sift_up(h, at, (struct heap_item){time_s, h->items[at].name});
+}

@@ -21,5 +21,7 @@ void heap_init(struct heap *h, void (*moved)(void *ctx, uint32_t name, uint32_t 
 void heap_deinit(struct heap *h);
 must_check enum err heap_push(struct heap *h, struct heap_item item);
 void heap_remove(struct heap *h, uint32_t at);
+/* Makes it due sooner. Only places from 1 to `at` change their items, so a walk in ascending order meets each item once. */
+void heap_sooner(struct heap *h, uint32_t at, uint32_t time_s);
 
 #endif

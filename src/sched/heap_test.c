@@ -80,11 +80,37 @@ static void the_first_is_always_the_earliest(void **state)
     heap_deinit(&h);
 }
 
+static void all_may_become_due_sooner_in_one_walk(void **state)
+{
+    (void)state;
+    struct heap h;
+    uint32_t seed = 3;
+    memset(places, 0, sizeof places);
+    heap_init(&h, moved, NULL);
+    for (uint32_t name = 1; name <= NAMES; name++) {
+        times[name] = 1000 + draw(&seed) % 1000;
+        assert_int_equal(heap_push(&h, (struct heap_item){times[name], name}), ERR_OK);
+    }
+    for (uint32_t at = 1; at <= h.count; at++) {
+        uint32_t name = h.items[at].name;
+        if (name % 3 == 0)
+            continue;
+        assert_true(times[name] >= 1000); /* it was not met before */
+        times[name] = draw(&seed) % 1000;
+        heap_sooner(&h, at, times[name]);
+    }
+    for (uint32_t name = 1; name <= NAMES; name++)
+        assert_true(times[name] < 1000 || name % 3 == 0);
+    check(&h);
+    heap_deinit(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(owners_know_their_place_through_any_change),
         cmocka_unit_test(the_first_is_always_the_earliest),
+        cmocka_unit_test(all_may_become_due_sooner_in_one_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,6 +148,9 @@ int64_t sched_tick(struct sched *s, int64_t now_s);
 void sched_part_return(struct sched *s, uint32_t handle);
 /* A leased part was tried in vain: waits until the schedule's next time, which is returned; tries goes up. */
 int64_t sched_part_defer(struct sched *s, uint32_t handle, int64_t now_s, slice reason);
+/* For a clock that has gone back: no deferred part and no destination waits longer from now_s than its step of the schedule says. A part that was never tried waits for the
+ * time that its sender has named, and goes on waiting. */
+void sched_waits_shorten(struct sched *s, int64_t now_s);
 /* As recovered: waits until next_s after so many tries (next_s 0: is not made to wait). Of several the last one counts. What is held stays held. */
 void sched_part_restore(struct sched *s, uint32_t handle, uint16_t tries, int64_t next_s, slice reason);
 /* One that waits does so until then at the latest. */

@@ -551,6 +551,34 @@ static void the_last_of_several_restored_times_counts(void **state)
     sched_close(&s);
 }
 
+static void a_clock_that_goes_back_makes_nothing_wait_longer_than_its_schedule(void **state)
+{
+    (void)state;
+    struct sched *s = open_index();
+    const int64_t before = NOW - 86400; /* what the clock says then */
+    uint32_t first = add_one(s, 1, "smtp:a"), third = add_one(s, 2, "smtp:b"), asked = add_one(s, 3, "smtp:c");
+    (void)add_one(s, 4, "smtp:dead");
+    uint32_t soon = add_one(s, 5, "smtp:e");
+    sched_part_restore(s, first, 1, NOW + 60, SLICE("later"));
+    sched_part_restore(s, third, 3, NOW + 10, SLICE("later"));
+    sched_part_restore(s, asked, 0, NOW + 60, SLICE("held until then as the sender asked"));
+    sched_part_restore(s, soon, 3, before + 5, SLICE("later"));
+    uint32_t dead = sched_destination_find(s, SLICE("smtp:dead"));
+    (void)sched_destination_down(s, dead, NOW, SLICE("refused"));
+    sched_waits_shorten(s, before);
+    assert_int_equal(sched_part_time(s, first, before), before + 60);
+    assert_int_equal(sched_part_time(s, third, before), before + 900);
+    assert_int_equal(sched_part_time(s, asked, before), NOW + 60);
+    assert_int_equal(sched_part_time(s, soon, before), before + 5);
+    assert_int_equal(sched_destination(s, dead)->retry_s, before + 60);
+    assert_int_equal(sched_tick(s, before), before + 5);
+    assert_int_equal(sched_tick(s, before + 60), before + 900);
+    for (int i = 0; i < 3; i++) /* soon, first, and the dead destination's probe */
+        assert_int_not_equal(sched_dispatch(s), 0);
+    assert_int_equal(sched_dispatch(s), 0);
+    sched_close(&s);
+}
+
 static void no_more_jobs_than_allowed(void **state)
 {
     (void)state;
@@ -636,6 +664,7 @@ int main(void)
         cmocka_unit_test(a_message_with_one_recipient_takes_128_bytes),
         cmocka_unit_test(a_dead_destination_is_asked_once_and_then_again_with_one_job),
         cmocka_unit_test(the_last_of_several_restored_times_counts),
+        cmocka_unit_test(a_clock_that_goes_back_makes_nothing_wait_longer_than_its_schedule),
         cmocka_unit_test(no_more_jobs_than_allowed),
         cmocka_unit_test(strangers_domains_do_not_fill_the_memory),
         cmocka_unit_test(a_destination_stays_until_the_next_tick),

@@ -140,6 +140,24 @@ int64_t sched_part_defer(struct sched *s, uint32_t handle, int64_t now_s, slice 
     return next_s;
 }
 
+void sched_waits_shorten(struct sched *s, int64_t now_s)
+{
+    for (uint32_t at = 1; at <= s->waiting.count; at++) {
+        uint32_t name = s->waiting.items[at].name;
+        bool whole = name & HEAP_DESTINATION;
+        struct sched_destination *d = whole ? sched_destination(s, name & ~HEAP_DESTINATION) : NULL;
+        struct sched_part *p = whole ? NULL : sched_part(s, name);
+        if (p && p->tries == 0)
+            continue;
+        int64_t latest_s = now_s + schedule_wait(&s->options, d ? d->fails : p->tries);
+        uint32_t *due_s = d ? &d->retry_s : &p->next_s;
+        if ((int64_t)*due_s <= latest_s)
+            continue;
+        *due_s = latest_s < 0 ? 0 : (uint32_t)latest_s;
+        heap_sooner(&s->waiting, at, *due_s);
+    }
+}
+
 void sched_part_restore(struct sched *s, uint32_t handle, uint16_t tries, int64_t next_s, slice reason)
 {
     struct sched_part *p = sched_part(s, handle);

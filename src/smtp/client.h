@@ -27,6 +27,9 @@ struct smtp_client_options {
     int64_t timeout_scale_percent; /* of RFC 5321's timeouts: 100; tests use less. 0 is 100 */
 };
 
+/* RFC 5321 section 4.5.3.1.6: bytes of a line of text, without CRLF, that every host takes. */
+#define SMTP_TEXT_LINE_MAX 998u
+
 /* What to send; all of it must live until MESSAGE_DONE. */
 struct smtp_client_message {
     const struct envelope *envelope;
@@ -34,8 +37,9 @@ struct smtp_client_message {
     size_t recipient_count;
     struct body_facts facts; /* of what will be sent, after conversion */
     int64_t now_s;           /* unix time, for what is left of BY */
-    bool converted;      /* to 7 bits or to less than BINARYMIME by the caller: BODY= is not what the envelope says */
-    bool as_it_is;       /* 8-bit content goes to a host without 8BITMIME undeclared, by choice: it is signed */
+    bool converted; /* to 7 bits or to less than BINARYMIME by the caller: BODY= is not what the envelope says */
+    bool
+        as_it_is; /* 8-bit content goes to a host without 8BITMIME undeclared, and lines that are too long go, by choice: it is signed */
     uint64_t extra_size; /* bytes that the caller will send before the stored content (trace fields) */
 };
 
@@ -89,7 +93,7 @@ slice smtp_client_output(const struct smtp_client *c);
 void smtp_client_sent(struct smtp_client *c, size_t n);
 
 /* Only after READY; at most 1,000 recipients. What the message needs and the host does not offer is dealt with by the extension's row (extensions.c): a recipient or the message is refused by
- * ourselves without a word to the host (NO_SMTPUTF8, NO_REQUIRETLS, ...; SIZE exceeded: 552), or the parameter is left out. 8-bit content that was never declared goes as it is. */
+ * ourselves without a word to the host (NO_SMTPUTF8, NO_REQUIRETLS, ...; SIZE exceeded: 552), or the parameter is left out. So is content with lines over SMTP_TEXT_LINE_MAX, unless it is BINARYMIME. 8-bit content that was never declared goes as it is. */
 void smtp_client_send(struct smtp_client *c, int64_t now_ms, const struct smtp_client_message *m);
 /* Appends the next piece of content, dot-stuffed where needed, to out (the caller's buffer for the connection). Pieces of any size; all of them together are facts.size + extra_size bytes. */
 void smtp_client_body(struct smtp_client *c, int64_t now_ms, slice content, buf *out);

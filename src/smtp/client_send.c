@@ -29,6 +29,8 @@ static enum status judge(const struct smtp_client *c)
         return STATUS_MESSAGE_TOO_BIG;
     if (smtp_client_needs_deliver_by(c) && smtp_client_by_left(c) <= 0)
         return STATUS_DELIVER_BY_PASSED;
+    if (m->facts.longest_line > SMTP_TEXT_LINE_MAX && !m->as_it_is && !c->chunked)
+        return STATUS_LINES_TOO_LONG;
     return smtp_client_lacks(c);
 }
 

@@ -39,12 +39,15 @@ static enum err make_file(int dir_fd, slice name, slice content, const struct os
     return e == ERR_OK ? give(dir_fd, name, owner) : e;
 }
 
-/* `format` comes last: without it nothing has ever been drawn or written, with it everything is there. */
+/* `format` comes last: without it nothing has ever been drawn or written, with it everything is there, the folders above included, which may
+ * have been made a moment ago, or by a start that was killed. */
 static enum err fill_new(int dir_fd, const struct os_file_stamp *owner)
 {
     char numbers[SPOOL_NUMBERS_SIZE];
     spool_numbers_first(numbers);
     enum err e = make_file(dir_fd, SLICE("numbers"), slice_of(numbers, sizeof(numbers)), owner);
+    if (e == ERR_OK)
+        e = os_syncfs(dir_fd);
     if (e == ERR_OK)
         e = make_file(dir_fd, SLICE("format"), SLICE(FORMAT_LINE), owner);
     return e;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "sasl/sasl.h"
 #include "store/password.h"
 
 #define FILE_MAX (16u << 20)
@@ -35,6 +36,15 @@ static slice clean_hash(slice hash)
     return is_taken(hash) ? hash : SLICE_NONE;
 }
 
+/* Logins come as SASLprep has them; the administrator's editor may have written the same name otherwise. */
+static bool is_name_of(slice name, slice login)
+{
+    char memory[SASL_LOGIN_MAX];
+    buf prepared;
+    buf_init_fixed(&prepared, memory, sizeof memory);
+    return slice_equal_nocase(sasl_prepare(name, &prepared) == ERR_OK ? buf_slice(&prepared) : name, login);
+}
+
 slice store_file_find(slice content, slice login)
 {
     while (content.len > 0) {
@@ -42,7 +52,7 @@ slice store_file_find(slice content, slice login)
         (void)slice_cut(content, '\n', &line, &content);
         line = slice_trim(line);
         if (line.len == 0 || line.ptr[0] == '#' || !slice_cut(line, ':', &name, &hash) ||
-            !slice_equal_nocase(slice_trim(name), login))
+            !is_name_of(slice_trim(name), login))
             continue;
         return clean_hash(hash);
     }

@@ -360,6 +360,8 @@ static void l1_hashes_of_a_file_that_are_taken(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_true(slice_equal(store_file_find(slice_str(rows[i].line), SLICE("a")), slice_str(rows[i].hash)));
+    /* RFC 4013: written in two characters, signed in with one */
+    assert_true(slice_equal(store_file_find(SLICE("Bjo\xcc\x88rn:$y$x"), SLICE("bj\xc3\xb6rn")), SLICE("$y$x")));
 }
 
 static void second_user_sees_changes(void **state)

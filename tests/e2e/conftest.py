@@ -16,7 +16,7 @@ sys.path.insert(0, HERE)
 
 from harness import account, certs, exim, interop, namespace, nameserver, postfix, sink, thurn  # noqa: E402
 
-TEST_LIMIT = 120
+TEST_LIMIT = 240
 _numbers = itertools.count(1)
 
 

@@ -389,7 +389,7 @@ def test_b2_a_file_that_is_being_written_waits(serve):
             wait.until(lambda: len(below(jobs, "done", ".replies")) == 2, "the second job's end")
         finally:
             running.terminate()
-            running.communicate(timeout=10)
+            running.communicate(timeout=60)
     expect_each_once(server, ["one", "two"])
 
 
@@ -434,7 +434,7 @@ def test_b2_an_ordinary_user_uses_the_drop_box(serve, binary):
         file.write(job("mine"))
     argv = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--inh-caps=-all", "--",
             binary, "batch", path, "-c", server.path]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, cwd="/")
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd="/")
     assert done.returncode == 0, done.stderr
     ident = done.stdout.strip()
     assert os.listdir(jobs) == [f"{ident}-mine.smtp"]

@@ -68,7 +68,7 @@ def test_bounce_of_a_large_mail_returns_headers_only(post):
 
 
 def test_bounce_when_given_up(post):
-    thurn = post(queue={"give_up": "3s", "retry": ["1s"]}, rcpt="451 4.2.0 mailbox busy")
+    thurn = post(queue={"give_up": "5s", "retry": ["1s"]}, rcpt="451 4.2.0 mailbox busy")
     send(thurn, "alice@example.org", "b@example.com")
     [raw] = thurn.landed("alice")
     _, [one] = mailbox.delivery_status(raw)
@@ -119,10 +119,10 @@ def test_delay_warning(post):
     _, [one] = mailbox.delivery_status(raw)
     assert one["Action"] == "delayed" and one["Status"].startswith("4.")
     assert one["Will-Retry-Until"]
-    [queued] = thurn.queue()
+    [queued] = wait.until(lambda: [m for m in thurn.queue() if m["id"] == ident], thurn.queue)
     assert queued["id"] == ident and "come back later" in queued["reason"]
     tries = queued["tries"]
-    wait.until(lambda: thurn.queue()[0]["tries"] >= tries + 3, thurn.log)
+    wait.until(lambda: [m for m in thurn.queue() if m["id"] == ident and m["tries"] >= tries + 3], thurn.log)
     assert len(mailbox.maildir(thurn.maildir("alice"))) == 1, "one warning a mail"
     thurn.sink.answers["rcpt"] = None
     wait.until(lambda: thurn.sink.messages, thurn.log)

@@ -384,7 +384,7 @@ def test_dev(binary, net, work):
         assert sent.returncode == 0, sent.stderr
         wait.until(lambda: len(landed()) == 3, lambda: str(landed()))
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
+        assert server.wait(wait.LIMIT) == 0
     finally:
         if server.poll() is None:
             server.kill()

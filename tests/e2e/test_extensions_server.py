@@ -153,7 +153,7 @@ def test_e6_server_smtputf8(serve):
     [raw] = mailbox.maildir(path)
     assert "with UTF8SMTP id" in received(raw), received(raw)
     assert "józef@xn--exmple-cua.net" in raw.decode("utf-8")
-    assert "to=<jürgen@xn--bcher-kva.example>" in thurn.log()
+    thurn.logged("to=<jürgen@xn--bcher-kva.example>")
 
 
 def test_e6_server_vrfy(serve):

@@ -35,7 +35,7 @@ def office(serve, authority):
 def away_from_the_end_of(seconds):
     """Counts begin anew at whole windows of the clock: a test that counts must not meet one."""
     rest = seconds - time.time() % seconds
-    if rest < 20:
+    if rest < min(60, seconds / 3):
         time.sleep(rest + 0.1)
 
 
@@ -195,11 +195,11 @@ def test_threat_one_byte_a_second_does_not_hold_a_command_open(serve):
             for byte in b"EHLO client.example.com" * 10:
                 talk.send(bytes([byte]))
                 time.sleep(0.5)
-                if time.monotonic() - began > 30:
+                if time.monotonic() - began > 90:
                     break
         with contextlib.suppress(Closed):
             assert talk.read().code == 421
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 90, "it would have taken 115 s"
     thurn.logged("timeout after")
 
 
@@ -236,12 +236,12 @@ def test_threat_content_that_comes_too_slowly(serve):
 
 
 def test_g3_under_stress_clients_have_a_tenth_of_the_time(serve):
-    thurn = serve({"limits": {"sessions": 10, "command_timeout": "30s"}})
+    thurn = serve({"limits": {"sessions": 10, "command_timeout": "50s"}})
     with contextlib.ExitStack() as stack:
         talks = [stack.enter_context(thurn.dial()) for _ in range(9)]
         began = time.monotonic()
         assert talks[0].read(421).enhanced == "4.4.2"
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 49
     thurn.logged("under stress: clients have a tenth of the time")
     thurn.logged("no longer under stress")
 
@@ -264,7 +264,7 @@ def test_g4_the_tarpit_makes_errors_dear(serve):
         for _ in range(500):
             talk.read(500)
         talk.read(250)
-        assert 0.9 <= time.monotonic() - began < 20, "one wait for what came together"
+        assert 0.9 <= time.monotonic() - began < 200, "one wait for what came together"
         talk.mail("x@example.net", "bob@example.org")
         talk.quit()
     thurn.landed("bob")
@@ -312,7 +312,8 @@ def test_threat_tls_closed_in_the_middle_of_a_chunk(serve, authority):
         talk.ehlo()
         talk.mail("x@example.net", "alice@example.org")
     thurn.landed("alice")
-    assert not mailbox.maildir(thurn.maildir("bob")) and not thurn.queue()
+    thurn.queue_empty()
+    assert not mailbox.maildir(thurn.maildir("bob"))
 
 
 def test_a_mail_refused_for_its_size_is_logged_with_its_sender(serve):

@@ -31,7 +31,7 @@ def test_e13_server_haproxy(serve, net, work, row, closing, authority, version):
     raw = mailbox.unix(thurn.landed("alice")[0])
     received = " ".join(mailbox.parsed(raw).get_all("Received")[0].split())
     it.shows(f"PROXY v{version}: the client of its header is in Received and log",
-             f"[{CLIENT}]" in received and f"connect from unknown[{CLIENT}]" in thurn.log(), lambda: received + thurn.log())
+             lambda: f"[{CLIENT}]" in received and f"connect from unknown[{CLIENT}]" in thurn.log(), lambda: received + thurn.log())
     it.shows("STARTTLS", "with ESMTPS id" in received, received)
     it.shows("content byte for byte, 1 MiB", mailbox.body(raw) == sent.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n"))
     with net.entered():

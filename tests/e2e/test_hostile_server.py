@@ -141,7 +141,7 @@ def test_threat_hostile_server_that_stalls_holds_up_nobody(serve, make_sink, clo
         for _ in range(20):
             talk.mail("alice@example.org", "b@good.example")
     wait.until(lambda: len(good.messages) == 20, thurn.log)
-    assert len(thurn.queue()) == 5
+    wait.until(lambda: len(thurn.queue()) == 5, thurn.queue)
     evil.close()
 
 

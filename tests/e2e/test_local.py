@@ -134,7 +134,7 @@ def test_list_does_not_loop(serve):
             if talk.cmd("RCPT TO:<team@example.org>").code == 250:
                 talk.data(body, (250, 550, 554))
     send(thurn, "team@example.org", body=BODY.replace(b"hello", b"the good one"))
-    raws = wait.until(lambda: mailbox.maildir(thurn.maildir("alice")), thurn.log)
+    wait.until(lambda: any(b"the good one" in raw for raw in mailbox.maildir(thurn.maildir("alice"))), thurn.log)
     thurn.queue_empty()
     raws = mailbox.maildir(thurn.maildir("alice"))
     members = [raw for raw in raws if b"Return-Path: <team-owner@example.org>" in raw]

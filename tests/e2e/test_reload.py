@@ -64,7 +64,7 @@ def test_no_connection_is_lost_while_reloading(serve):
         thurn.reload()
         wait.until(lambda n=number: knows(thurn, f"user{n}@example.org"), thurn.log)
     stop.set()
-    loader.join(30)
+    loader.join(60)
     assert not failures, failures[0]
     assert len(thurn.landed("alice", len(sent))) == len(sent) > 0
     thurn.queue_empty()
@@ -134,4 +134,4 @@ def test_reload_says_what_changed(serve):
     thurn = serve()
     thurn.change({"relay": {"network": {"10.1.2.0/24": {"senders": ["@example.org"]}}}})
     done = thurn.command("reload")
-    assert "NEW: 10.1.2.0/24 may relay" in done.stdout + done.stderr + thurn.log()
+    wait.until(lambda: "NEW: 10.1.2.0/24 may relay" in done.stdout + done.stderr + thurn.log(), thurn.log)

@@ -92,12 +92,12 @@ def test_e12_server_own_addresses_only(office, authority):
     with thurn.dial("submission", 0, tls=authority.client_context()) as talk:
         talk.ehlo()
         talk.cmd("AUTH PLAIN " + plain("alice@example.org", PASSWORD), 235)
-        assert talk.cmd("MAIL FROM:<bob@example.org>", 553).enhanced == "5.7.1"
+        assert talk.cmd("MAIL FROM:<bob@example.org>", 550).enhanced == "5.7.1"
         talk.mail("sales@example.org", "x@example.net", body=b"From: sales@example.org\r\n\r\nhi\r\n")
         talk.mail("any@shop.example", "x@example.net", body=b"From: any@shop.example\r\n\r\nhi\r\n")
         talk.cmd("MAIL FROM:<alice@example.org>", 250)
         talk.cmd("RCPT TO:<x@example.net>", 250)
-        reply = talk.data(b"From: The Boss <bob@example.org>\r\nSubject: pay\r\n\r\nnow\r\n", 553)
+        reply = talk.data(b"From: The Boss <bob@example.org>\r\nSubject: pay\r\n\r\nnow\r\n", 550)
         assert reply.enhanced == "5.7.1"
     wait.until(lambda: len(thurn.sink.messages) == 2, thurn.log)
 

@@ -239,9 +239,13 @@ def test_threat_hostile_replies(serve, make_sink, intact, kind):
     if kind in NOT_TAKEN:
         wait.until(lambda: all(m["tries"] >= 1 for m in thurn.queue()), thurn.log)
         gone = set(STAGES) - {m["to"][0].partition("@")[2].removesuffix(".example") for m in thurn.queue()}
-        bounced = "".join(raw.decode("latin-1") for raw in mailbox.maildir(thurn.maildir("alice")))
+
+        def bounced():
+            return "".join(raw.decode("latin-1") for raw in mailbox.maildir(thurn.maildir("alice")))
+
         for stage in gone:
-            assert f"b@{stage}.example" in bounced or sinks[stage].messages, f"lost at {stage}\n{thurn.log()}"
+            wait.until(lambda stage=stage: f"b@{stage}.example" in bounced() or sinks[stage].messages,
+                       lambda stage=stage: f"what became of the mail lost at {stage}\n{thurn.log()}")
     for pid in thurn.pids("sender") + thurn.pids("queue"):
         assert process.peak_kib(pid) < 64 << 10, process.kind(pid)
     for line in thurn.log().splitlines():
@@ -295,7 +299,7 @@ def pipelined(talk, octets, count):
             del talk.log[:-50]
     except Closed:
         pass
-    writer.join(20)
+    writer.join(60)
     return codes
 
 

@@ -57,8 +57,8 @@ static const struct option queue[] = {
     {"connections_per_destination", OPTION_COUNT, AT(draft_queue, connections_per_destination), 1, 1000, "20",
      .doc = "Connections to one destination at a time."},
     {"signed_8bit", OPTION_STRING, AT(draft_queue, signed_8bit), .fallback = "send",
-     .doc = "Signed 8-bit mail (DKIM, S/MIME, PGP) for a host without 8BITMIME, which conversion would break: send as "
-            "it is, or bounce."},
+     .doc = "Signed mail (DKIM, S/MIME, PGP) that conversion would break, 8-bit for a host without 8BITMIME, or with "
+            "lines over 998 bytes: send as it is, or bounce."},
 };
 
 static const struct option listen[] = {
@@ -228,8 +228,9 @@ static const struct option limits[] = {
     {"future_release", OPTION_SECONDS, AT(conf_limits, future_release_s), 0, SECONDS_MAX, "30d",
      .doc = "How far ahead trusted senders may date a message's release (FUTURERELEASE); \"0s\" is not at all."},
     {"etrn", OPTION_WORD, AT(conf_limits, etrn), .fallback = "none", .words = query_words,
-     .doc = "Who may have a domain's queued mail tried at once with ETRN: none, authenticated, any. The domain must be "
-            "one of ours."},
+     .doc =
+         "Who may have a domain's queued mail tried at once with ETRN: none, authenticated (by [relay] networks, or a "
+         "program of this machine), any; never on submission listeners. The domain must be one of ours."},
     {"vrfy", OPTION_WORD, AT(conf_limits, vrfy), .fallback = "none", .words = query_words,
      .doc = "Who may ask for users with VRFY: none, authenticated, any."},
     {"expn", OPTION_WORD, AT(conf_limits, expn), .fallback = "none", .words = query_words,

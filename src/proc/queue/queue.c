@@ -236,6 +236,9 @@ static void tick(void *ctx)
     struct queue *q = ctx;
     int64_t now_s = os_wall_s();
     spool_reader_trim(q->reader);
+    if (now_s < q->clock_s)
+        sched_waits_shorten(q->sched, now_s);
+    q->clock_s = now_s;
     int64_t next_s = sched_tick(q->sched, now_s);
     bool more = queue_wish_step(q, now_s);
     int64_t wait_ms = next_s == INT64_MAX || next_s - now_s > 1 ? 1000 : (next_s - now_s) * 1000;

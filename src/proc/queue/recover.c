@@ -320,6 +320,7 @@ void queue_recover_when_settled(struct queue *q)
     }
     finished_remove(q);
     q->recovered = true;
+    q->clock_s = INT64_MAX;
     sweep(q);
     queue_dispatch_leases_take(q);
     queue_segments_release_all(q);

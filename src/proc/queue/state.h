@@ -126,6 +126,7 @@ struct queue {
     uint64_t number_next, number_end; /* queue ids for reports */
     bool numbers_asked;
     bool settled, recovered;
+    int64_t clock_s;       /* the wall clock at the last tick */
     uint32_t limits_count; /* HELLO: what to scan of owned segments */
     struct spool_scan_limit *limits;
     struct slab wishes;

@@ -105,6 +105,8 @@ static void append_mended(struct session *s, slice header)
     const struct transaction *t = s->transaction;
     const struct header_added add = {.from = t->reverse_path,
                                      .hostname = s->r->conf->route.hostname,
+                                     .origin = s->r->conf->route.origin,
+                                     .authors = s->route.login.len > 0 || s->route.local_socket,
                                      .id = t->id,
                                      .unix_s = t->arrival_s,
                                      .offset_min = os_utc_offset_min(t->arrival_s)};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* ETRN (RFC 1985): the queue decides whether a destination may be asked for, and begins. */
+/* ETRN (RFC 1985), which is not for submission (RFC 6409 section 7): who is known comes from one of our networks, or is a program of this machine. The queue decides whether a destination may be asked for, and begins. */
 #include "proc/receiver/state.h"
 
 static bool is_allowed(const struct session *s)
 {
     enum conf_query query = s->r->conf->limits.etrn;
-    bool known = s->route.login.len > 0 || s->route.local_socket;
+    bool known = route_session_trusted(s->r->routes, &s->route, (struct address){SLICE_NONE, SLICE_NONE}, NULL);
     return query == CONF_QUERY_ANY || (query == CONF_QUERY_AUTHENTICATED && known);
 }
 

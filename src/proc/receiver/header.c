@@ -50,16 +50,50 @@ static void add_missing(buf *out, const struct header_added *add, bool date, boo
     }
 }
 
+/* RFC 5322 section 3.6.4, in its shape: a "<", no white space, an "@", a ">", and around it comments at the most. */
+static bool is_message_id(slice value)
+{
+    value = slice_trim(value);
+    ptrdiff_t end = slice_find_char(value, '>');
+    ptrdiff_t sign = slice_find_char(value, '@');
+    if (value.len == 0 || value.ptr[0] != '<' || sign <= 1 || end <= sign + 1)
+        return false;
+    for (ptrdiff_t i = 1; i < end; i++)
+        if ((unsigned char)value.ptr[i] <= ' ' || value.ptr[i] == 0x7f || value.ptr[i] == '<')
+            return false;
+    slice behind = slice_trim(slice_skip(value, (size_t)end + 1));
+    return behind.len == 0 || behind.ptr[0] == '(';
+}
+
+/* What may be changed at all: what is signed is as its author wants it. */
+static bool is_signed(slice header)
+{
+    struct header_field f;
+    return header_find(header, SLICE("DKIM-Signature"), &f) || header_find(header, SLICE("ARC-Seal"), &f);
+}
+
+/* A Return-Path is for who delivers (RFC 5321 section 4.4): mail that begins its way here has none yet. */
+static bool is_dropped(const struct header_field *f, bool authors)
+{
+    if (slice_equal_nocase(f->name, SLICE("Bcc")) || slice_equal_nocase(f->name, SLICE("Return-Path")))
+        return true;
+    return authors && ((slice_equal_nocase(f->name, SLICE("Date")) && !date_rfc5322_valid(f->value)) ||
+                       (slice_equal_nocase(f->name, SLICE("Message-ID")) && !is_message_id(f->value)));
+}
+
 void header_mend(buf *out, slice content, const struct header_added *add)
 {
-    bool date = false, message_id = false, from = false;
+    bool date = false, message_id = false, from = false, authors = add->authors && !is_signed(content);
     struct header_field f;
     while (header_next(&content, &f)) {
+        if (is_dropped(&f, authors))
+            continue;
         date = date || slice_equal_nocase(f.name, SLICE("Date"));
         message_id = message_id || slice_equal_nocase(f.name, SLICE("Message-ID"));
         from = from || slice_equal_nocase(f.name, SLICE("From"));
-        /* A Return-Path is for who delivers (RFC 5321 section 4.4): mail that begins its way here has none yet. */
-        if (!slice_equal_nocase(f.name, SLICE("Bcc")) && !slice_equal_nocase(f.name, SLICE("Return-Path")))
+        if (authors)
+            addresses_qualify(out, &f, add->origin);
+        else
             buf_append(out, f.whole);
     }
     add_missing(out, add, date, message_id, from);

@@ -73,6 +73,51 @@ static void trusted_mail_is_mended(void **state)
     }
 }
 
+/* RFC 6409 sections 4.2, 8.2, 8.3. */
+static void an_authors_mail_is_mended_further(void **state)
+{
+    (void)state;
+    static const struct header_added add = {.from = SLICE("a@b.example"),
+                                            .hostname = SLICE("mx.example"),
+                                            .origin = SLICE("b.example"),
+                                            .authors = true,
+                                            .id = 1,
+                                            .unix_s = 1795292165};
+#define OUR_DATE "Date: Sat, 21 Nov 2026 20:16:05 +0000\r\n"
+#define OUR_ID "Message-ID: <1795292165.TXVQZH8B@mx.example>\r\n"
+#define GOOD OUR_DATE "Message-ID: <1@y>\r\n"
+    static const struct {
+        const char *content, *wanted;
+    } rows[] = {
+        {GOOD "From: Root <root>\r\nTo: bob (Bob), x@y.example,\r\n \"b c\" , < d >, g: e;\r\ncc:f\r\n\r\nTo: g\r\n",
+         GOOD "From: Root <root@b.example>\r\nTo: bob@b.example (Bob), x@y.example,\r\n \"b c\"@b.example , < "
+              "d@b.example >, "
+              "g: e@b.example;\r\ncc:f@b.example\r\n\r\nTo: g\r\n"},
+        /* what cannot be read stays, but for what came before it */
+        {GOOD "From: x@y\r\nTo: a, b c, d\r\nSubject: e\r\n\r\n",
+         GOOD "From: x@y\r\nTo: a@b.example, b c, d\r\nSubject: e\r\n\r\n"},
+        {GOOD "From: x@y\r\nTo: undisclosed-recipients:;\r\nCc:\r\n\r\n",
+         GOOD "From: x@y\r\nTo: undisclosed-recipients:;\r\nCc:\r\n\r\n"},
+        {"Message-ID: <1@y>\r\nDate: now\r\nFrom: x@y\r\n\r\n", "Message-ID: <1@y>\r\nFrom: x@y\r\n" OUR_DATE "\r\n"},
+        {OUR_DATE "Message-ID: 1@y\r\nFrom: x@y\r\n\r\n", OUR_DATE "From: x@y\r\n" OUR_ID "\r\n"},
+        {OUR_DATE "Message-ID: <1>\r\nFrom: x@y\r\n\r\n", OUR_DATE "From: x@y\r\n" OUR_ID "\r\n"},
+        {OUR_DATE "Message-ID: <1 2@y>\r\nFrom: x@y\r\n\r\n", OUR_DATE "From: x@y\r\n" OUR_ID "\r\n"},
+        {OUR_DATE "Message-ID:\r\n <1@[y]> (c)\r\nFrom: x@y\r\n\r\n",
+         OUR_DATE "Message-ID:\r\n <1@[y]> (c)\r\nFrom: x@y\r\n\r\n"},
+        /* what is signed stays as it is */
+        {"DKIM-Signature: v=1\r\nDate: now\r\nMessage-ID: 1\r\nFrom: x\r\n\r\n",
+         "DKIM-Signature: v=1\r\nDate: now\r\nMessage-ID: 1\r\nFrom: x\r\n\r\n"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        buf out;
+        buf_init(&out, 4096);
+        header_mend(&out, slice_str(rows[i].content), &add);
+        buf_append_char(&out, 0);
+        assert_string_equal(out.ptr, rows[i].wanted);
+        buf_deinit(&out);
+    }
+}
+
 static void the_end_of_a_header_is_found_across_pieces(void **state)
 {
     (void)state;
@@ -89,6 +134,7 @@ int main(void)
         cmocka_unit_test(the_first_line_tells_whether_there_is_a_header),
         cmocka_unit_test(more_content_changes_no_decision),
         cmocka_unit_test(trusted_mail_is_mended),
+        cmocka_unit_test(an_authors_mail_is_mended_further),
         cmocka_unit_test(the_end_of_a_header_is_found_across_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

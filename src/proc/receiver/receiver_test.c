@@ -674,11 +674,11 @@ static void users_sign_in_and_write_as_themselves(void **state)
     talk(c, "AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
     talk(c, "YWxpY2VAdGVzdC5leGFtcGxl\r\n", "334 UGFzc3dvcmQ6\r\n");
     talk(c, "c2VzYW1l\r\n", "235 2.7.0");
-    talk(c, "MAIL FROM:<bob@test.example>\r\n", "553 5.7.1");
+    talk(c, "MAIL FROM:<bob@test.example>\r\n", "550 5.7.1");
     talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 ");
     talk(c, "RCPT TO:<x@far.example>\r\n", "250 ");
     talk(c, "DATA\r\n", "354 ");
-    talk(c, "From: Bob <bob@test.example>\r\n\r\nhi\r\n.\r\n", "553 5.7.1");
+    talk(c, "From: Bob <bob@test.example>\r\n\r\nhi\r\n.\r\n", "550 5.7.1");
     talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 ");
     talk(c, "RCPT TO:<x@far.example>\r\n", "250 ");
     talk(c, "DATA\r\n", "354 ");
@@ -734,6 +734,94 @@ static void e11_server_auth_is_the_rfcs(void **state)
     talk(c, "AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
     client_close(c);
     await_gone(2); /* lookup keeps nothing for a client that has gone */
+}
+
+static struct client *signed_in(void)
+{
+    struct client *c = client_open(SUBMISSION);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    talk(c, "AUTH PLAIN AGFsaWNlQHRlc3QuZXhhbXBsZQBzZXNhbWU=\r\n", "235 2.7.0");
+    return c;
+}
+
+/* RFC 6409 section 7, whatever [limits] etrn says; and RFC 4865 section 4.2 the other way round. */
+static void e12_server_etrn_is_not_for_submission(void **state)
+{
+    (void)state;
+    struct client *c = client_open(SUBMISSION);
+    EXPECT(c, "220 ");
+    client_say(c, "EHLO c.example\r\n");
+    assert_null(strstr(client_reply(c), "ETRN"));
+    client_close(c);
+    c = signed_in();
+    client_say(c, "EHLO c.example\r\n");
+    const char *offer = client_reply(c);
+    assert_null(strstr(offer, "ETRN"));
+    assert_non_null(strstr(offer, "FUTURERELEASE"));
+    talk(c, "ETRN test.example\r\n", "502 5.5.1");
+    client_close(c);
+    c = client_open(MX);
+    EXPECT(c, "220 ");
+    client_say(c, "EHLO c.example\r\n");
+    assert_non_null(strstr(client_reply(c), "ETRN"));
+    client_close(c);
+}
+
+/* RFC 6409 sections 4.1, 4.2 and 5.1: what nobody outside could find or answer is refused with 554, never completed but for bare names. */
+static void e12_server_submission_takes_whole_addresses_only(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content, *reply;
+    } rows[] = {
+        {"From: alice@test.example\r\nTo: bob@sales\r\n\r\n.\r\n", "554 5.1.2"},
+        {"From: alice@test.example\r\nCc: bob@@far.example\r\n\r\n.\r\n", "554 5.1.3"},
+        {"From: alice@test.example\r\nReply-To: A B\r\n\r\n.\r\n", "554 5.1.3"},
+        {"From: alice@test.example\r\nSubject: bob@sales\r\n\r\nTo: bob@sales\r\n.\r\n", "250 2.0.0"},
+    };
+    struct client *c = signed_in();
+    talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 2.1.0");
+    talk(c, "RCPT TO:<bob@sales>\r\n", "554 5.1.2");
+    talk(c, "RSET\r\n", "250 ");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 2.1.0");
+        talk(c, "RCPT TO:<bob@squeaky.sales>\r\n", "250 2.1.5");
+        talk(c, "DATA\r\n", "354 ");
+        talk(c, rows[i].content, rows[i].reply);
+    }
+    await_announced(1);
+    struct landed l;
+    read_landed(&l);
+    assert_true(slice_equal(l.head.envelopes[0].recipients[0].address, SLICE("bob@squeaky.sales")));
+    close_landed(&l);
+    client_close(c);
+}
+
+/* RFC 6409 section 8.8: whatever is done to a header, what stands before the "@" of somebody else is his. */
+static void e12_server_local_parts_stay_as_they_are(void **state)
+{
+    (void)state;
+    static const char to[] = "\r\nTo: \"J. R\"@Far.Example, MiXed+x@far.example, bob\r\n";
+    struct client *c = signed_in();
+    talk(c, "MAIL FROM:<alice@test.example>\r\n", "250 2.1.0");
+    talk(c, "RCPT TO:<\"J. R\"@far.example>\r\n", "250 2.1.5");
+    talk(c, "RCPT TO:<MiXed+x@far.example>\r\n", "250 2.1.5");
+    talk(c, "DATA\r\n", "354 ");
+    client_say(c, "From: alice@test.example");
+    client_say(c, to);
+    talk(c, "\r\nhi\r\n.\r\n", "250 2.0.0");
+    await_announced(1);
+    struct landed l;
+    read_landed(&l);
+    const struct envelope *e = &l.head.envelopes[0];
+    assert_int_equal(e->recipient_count, 2);
+    assert_true(slice_equal(e->recipients[0].address, SLICE("\"J. R\"@far.example")));
+    assert_true(slice_equal(e->recipients[1].address, SLICE("MiXed+x@far.example")));
+    assert_true(slice_find(slice_of(l.body, l.body_len),
+                           SLICE("To: \"J. R\"@Far.Example, MiXed+x@far.example, bob@mx.test.example\r\n")) > 0);
+    close_landed(&l);
+    client_close(c);
 }
 
 static void e11_server_never_offers_auth_to_strangers(void **state)
@@ -1136,6 +1224,9 @@ int main(void)
         IN_A_HOUSE(e11_server_trouble_of_our_own_is_a_454),
         IN_A_HOUSE(users_sign_in_and_write_as_themselves),
         IN_A_HOUSE(e11_server_auth_is_the_rfcs),
+        IN_A_HOUSE(e12_server_etrn_is_not_for_submission),
+        IN_A_HOUSE(e12_server_submission_takes_whole_addresses_only),
+        IN_A_HOUSE(e12_server_local_parts_stay_as_they_are),
         IN_A_HOUSE(e11_server_never_offers_auth_to_strangers),
         IN_A_HOUSE(guessing_passwords_locks),
         IN_A_HOUSE(guessing_in_parallel_locks_as_well),

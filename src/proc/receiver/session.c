@@ -40,12 +40,17 @@ static void write_output(struct session *s)
     s->blocked = !s->broken && net_write_pending(s->net) > UNREAD_MAX;
 }
 
+bool session_is_submission(const struct session *s)
+{
+    const struct conf_listener *c = s->listener->conf;
+    return c && c->role == CONF_LISTEN_SUBMISSION;
+}
+
 void session_start_tls(struct session *s)
 {
     write_output(s);
     session_wait(s, WAIT_HANDSHAKE, HANDSHAKE_MS);
-    const struct conf_listener *c = s->listener->conf;
-    bool asks = s->r->tls_asking && c && c->role == CONF_LISTEN_SUBMISSION;
+    bool asks = s->r->tls_asking && session_is_submission(s);
     s->broken = s->broken || net_start_tls_server(s->net, asks ? s->r->tls_asking : s->r->tls) != ERR_OK;
 }
 

@@ -345,12 +345,25 @@ bool header_has_end(slice content, size_t from);
 struct header_added {
     slice from; /* reverse-path, or empty */
     slice hostname;
+    slice origin; /* completes bare addresses */
+    bool authors; /* the session is the author's own: what is there is mended, too, unless it is signed */
     uint64_t id;
     int64_t unix_s;
     int offset_min;
 };
-/* content with the fixes for trusted sessions: Date, Message-ID, From added when missing, Bcc removed. */
+/* content with the fixes for trusted sessions: Date, Message-ID, From added when missing, Bcc removed. From authors also: a Date or Message-ID
+ * that is none is replaced, bare addresses are completed (RFC 6409 sections 4.2, 8.2, 8.3). */
 void header_mend(buf *out, slice content, const struct header_added *add);
+
+/* addresses.c */
+/* Appends the field; in an address field each address without a domain gets origin. What cannot be read stays as it is. */
+void addresses_qualify(buf *out, const struct header_field *f, slice origin);
+/* Whether a domain is none, an address, one of ours, or has a dot: others cannot be found by anybody. */
+bool addresses_domain_whole(const struct route_index *routes, slice domain);
+/* OK, BAD_HEADER_ADDRESS, UNQUALIFIED, LOCAL_ERROR. */
+enum status addresses_judge(const struct route_index *routes, slice header);
+/* Is the session one of a submission listener? */
+bool session_is_submission(const struct session *s);
 
 /* store.c */
 void store_message(struct session *s, const struct body_facts *facts);

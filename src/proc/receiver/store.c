@@ -42,10 +42,11 @@ static bool is_from_allowed(struct session *s, slice value)
 static enum status check_header(struct session *s, slice header)
 {
     struct header_field f;
-    while (s->route.login.len > 0 && header_next(&header, &f))
+    slice rest = header;
+    while (s->route.login.len > 0 && header_next(&rest, &f))
         if (slice_equal_nocase(f.name, SLICE("From")) && !is_from_allowed(s, f.value))
             return STATUS_SENDER_NOT_YOURS;
-    return STATUS_OK;
+    return session_is_submission(s) ? addresses_judge(s->r->routes, header) : STATUS_OK;
 }
 
 /* Who writes as whom, and what a list has sent before, is told by the whole header or not at all. */

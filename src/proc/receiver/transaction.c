@@ -67,7 +67,10 @@ static enum status admit(struct session *s, const struct smtp_server_event *e)
         return STATUS_QUEUE_BUSY;
     if (spool_writer_room(r->writer, e->size) != ERR_OK)
         return STATUS_INSUFFICIENT_SPACE;
+    slice domain = s->transaction->path.domain;
     enum status status = route_policy_mail(r->routes, &s->route, s->transaction->path);
+    if (status == STATUS_OK && session_is_submission(s) && !addresses_domain_whole(r->routes, domain))
+        status = STATUS_UNQUALIFIED;
     if (status == STATUS_OK)
         status = parameters_mail(s->transaction, e->mail);
     if (status == STATUS_OK)
@@ -143,6 +146,8 @@ static enum status rcpt_begin(struct session *s, const struct smtp_server_event 
         return STATUS_TOO_MANY_RECIPIENTS;
     if (status == STATUS_OK)
         status = route_policy_rcpt(r->routes, &s->route, t->path, path);
+    if (status == STATUS_OK && session_is_submission(s) && !addresses_domain_whole(r->routes, path.domain))
+        status = STATUS_UNQUALIFIED;
     if (status == STATUS_OK)
         status = rate_admits(s, t->rcpt_count + 1);
     if (status != STATUS_OK)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Content for a host without 8BITMIME or BINARYMIME (RFC 6152 section 3, RFC 3030 section 3): converted as it leaves, unless a signature would break. */
+/* Content for a host without 8BITMIME or BINARYMIME (RFC 6152 section 3, RFC 3030 section 3), or with lines that no host need take (RFC 5321 section 4.5.3.1.6):
+ * converted as it leaves, unless a signature would break. */
 #include "proc/sender/state.h"
 
 /* Messages being converted are whole in memory. */
@@ -12,16 +13,20 @@ struct conversion {
     buf piece;
 };
 
-/* What the host cannot take; false: it can take all of it, or the engine refuses the message anyway. */
-static bool wanted(const struct session *x, enum convert_target *target_r)
+/* Why it must be converted, as the refusal of what cannot be; OK: the host can take all of it, or the engine refuses the message anyway. */
+static enum status wanted(const struct session *x, enum convert_target *target_r)
 {
     const struct body_facts *f = &x->message.facts;
     uint32_t flags = x->message.envelope->flags;
     bool binary = (flags & ENVELOPE_BODY_BINARY) != 0, may_binary = x->offer.binary && x->offer.chunking;
-    if ((flags & ENVELOPE_SMTPUTF8) && f->eight_bit_header && !x->offer.utf8)
-        return false;
+    if (((flags & ENVELOPE_SMTPUTF8) && f->eight_bit_header && !x->offer.utf8) || (binary && may_binary))
+        return STATUS_OK;
     *target_r = x->offer.eight_bit ? CONVERT_TO_8BIT : CONVERT_TO_7BIT;
-    return binary ? !may_binary : f->eight_bit && !x->offer.eight_bit;
+    if (binary)
+        return STATUS_NO_BINARYMIME;
+    if (f->eight_bit && !x->offer.eight_bit)
+        return STATUS_NO_8BITMIME;
+    return f->longest_line > SMTP_TEXT_LINE_MAX ? STATUS_LINES_TOO_LONG : STATUS_OK;
 }
 
 static enum err whole_read(struct session *x, buf *whole)
@@ -41,10 +46,10 @@ static enum err whole_read(struct session *x, buf *whole)
 }
 
 /* Signed content goes as it is, or not at all: as the admin chose. Binary content cannot go as it is. */
-static enum status judge(const struct sender *s, struct session *x, struct conversion *c, enum convert_target target)
+static enum status judge(const struct sender *s, struct session *x, struct conversion *c, enum convert_target target,
+                         enum status refusal)
 {
-    bool binary = (x->message.envelope->flags & ENVELOPE_BODY_BINARY) != 0;
-    enum status refusal = binary ? STATUS_NO_BINARYMIME : STATUS_NO_8BITMIME;
+    bool binary = refusal == STATUS_NO_BINARYMIME;
     slice content = buf_slice(&c->whole);
     if (convert_is_signed(content)) {
         x->message.as_it_is = !binary && !s->conf->queue.signed_8bit_bounce;
@@ -61,7 +66,8 @@ static enum status judge(const struct sender *s, struct session *x, struct conve
 enum status sender_convert_begin(struct sender *s, struct session *x)
 {
     enum convert_target target;
-    if (!wanted(x, &target))
+    enum status why = wanted(x, &target);
+    if (why == STATUS_OK)
         return STATUS_OK;
     struct conversion *c = x->message.facts.size < WHOLE_MAX - s->converting ? calloc(1, sizeof *c) : NULL;
     if (!c)
@@ -71,7 +77,7 @@ enum status sender_convert_begin(struct sender *s, struct session *x)
     x->conversion = c;
     s->converting += x->message.facts.size;
     x->converting = x->message.facts.size;
-    enum status status = whole_read(x, &c->whole) == ERR_OK ? judge(s, x, c, target) : STATUS_LOCAL_ERROR;
+    enum status status = whole_read(x, &c->whole) == ERR_OK ? judge(s, x, c, target, why) : STATUS_LOCAL_ERROR;
     if (!x->message.converted)
         sender_convert_end(s, x);
     return status;

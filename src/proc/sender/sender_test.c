@@ -28,7 +28,7 @@
 #define SANITIZED 0
 #endif
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 90000
 #define RESULTS_MAX 256
 #define ID_FIRST 1000u
 
@@ -426,7 +426,7 @@ static void start(void)
     start_with(20);
 }
 
-static uint64_t give(unsigned mail_index, uint32_t recipient_count)
+static uint64_t give_later(unsigned mail_index, uint32_t recipient_count)
 {
     char recipients[64 * 4];
     struct ipc_message m = {.type = IPC_job, .fd = -1};
@@ -440,8 +440,21 @@ static uint64_t give(unsigned mail_index, uint32_t recipient_count)
     j->arrival_s = os_wall_s();
     j->dispatch_us = os_wall_us();
     j->recipients = slice_of(recipients, recipient_count * sizeof(uint32_t));
-    send_to(h.queue, &m);
+    ipc_channel_send(h.queue, &m);
     return h.job;
+}
+
+static void give_flush(void)
+{
+    enum err e = ipc_channel_flush(h.queue);
+    assert_true(e == ERR_OK || e == ERR_AGAIN);
+}
+
+static uint64_t give(unsigned mail_index, uint32_t recipient_count)
+{
+    uint64_t job = give_later(mail_index, recipient_count);
+    give_flush();
+    return job;
 }
 
 static const struct seen_result *result_of(uint64_t job, uint32_t recipient)
@@ -545,17 +558,19 @@ static void a_session_carries_mail_after_mail(void **state)
 static void an_idle_session_is_used_again_and_ended_in_the_end(void **state)
 {
     (void)state;
-    unsigned m = easy("a@one.example");
+    unsigned m = easy("a@one.example"), given = 0;
     start();
+    /* This process may be kept from running for longer than a session stays idle: then another try. */
+    do {
+        give(m, 1);
+        WAIT(h.done == given + 1);
+    } while (++given < 10 && (given == 1 || h.servers[FIRST].connections == given));
+    unsigned connections = h.servers[FIRST].connections;
+    assert_true(connections < given);
+    WAIT(server_heard(&h.servers[FIRST], "QUIT") == connections);
     give(m, 1);
-    WAIT(h.done == 1);
-    give(m, 1);
-    WAIT(h.done == 2);
-    assert_int_equal(h.servers[FIRST].connections, 1);
-    WAIT(server_heard(&h.servers[FIRST], "QUIT") == 1);
-    give(m, 1);
-    WAIT(h.done == 3);
-    assert_int_equal(h.servers[FIRST].connections, 2);
+    WAIT(h.done == given + 1);
+    assert_int_equal(h.servers[FIRST].connections, connections + 1);
 }
 
 static void an_idle_session_says_at_once_what_it_knows(void **state)
@@ -676,7 +691,8 @@ static void with_all_hosts_dead_the_jobs_go_back_once(void **state)
     h.servers[SECOND].rules[0] = (struct rule){"", "554 5.3.2 gone fishing\r\n", 0, 0};
     start();
     for (int i = 0; i < 20; i++)
-        give(m, 1);
+        give_later(m, 1);
+    give_flush();
     WAIT(h.returned == 20);
     assert_int_equal(h.result_count, 0);
     assert_int_equal(h.done, 0);
@@ -974,6 +990,39 @@ static void e2_client_signed_mail_is_bounced_by_choice(void **state)
     assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
 }
 
+#define LETTERS_100                                                                                                    \
+    "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggghhhhhhhhhhiiiiiiiiiijjjjjjjjjj"
+#define LETTERS_500 LETTERS_100 LETTERS_100 LETTERS_100 LETTERS_100 LETTERS_100
+#define LONG_LINE "Subject: x\r\nX-Long: " LETTERS_500 " " LETTERS_500 "\r\n\r\n" LETTERS_500 " " LETTERS_500 "\r\n"
+
+/* RFC 5321 section 4.5.3.1.6: what 8BITMIME offers is no longer lines (RFC 6152 section 3). */
+static void e2_client_breaks_no_host_with_long_lines(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-8BITMIME\r\n";
+    assert_int_equal(send_content(LONG_LINE), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "X-Long: " LETTERS_500 "\r\n " LETTERS_500 "\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "Content-Transfer-Encoding: quoted-printable\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], LETTERS_500 " "), 0);
+}
+
+static void e2_client_long_lines_that_are_signed_go_as_they_are(void **state)
+{
+    (void)state;
+    assert_int_equal(send_content("DKIM-Signature: v=1\r\n" LONG_LINE), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "\r\n" LETTERS_500 " " LETTERS_500 "\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "quoted-printable"), 0);
+}
+
+static void e2_client_long_lines_that_are_signed_are_bounced_by_choice(void **state)
+{
+    (void)state;
+    h.bounce_signed = true;
+    assert_int_equal(send_content("DKIM-Signature: v=1\r\n" LONG_LINE), 554);
+    assert_false(h.results[0].remote);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
 /* A body in a file of its own, converted as it leaves: size declared and sent are one. */
 static void e2_client_converts_a_large_message(void **state)
 {
@@ -1174,8 +1223,8 @@ static void threat_hostile_server_challenges_without_end(void **state)
     start();
     give(m, 1);
     WAIT(h.returned == 1);
+    WAIT(server_heard(&h.servers[FIRST], "\r\n*\r\n") == 1); /* nobody waits for the answer to it */
     assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
-    assert_int_equal(server_heard(&h.servers[FIRST], "\r\n*\r\n"), 1);
 }
 
 /* A stall at each step, one host after the other; the mails behind it go on. */
@@ -1328,16 +1377,17 @@ static void a_new_queue_hears_of_leases_and_of_results_in_between(void **state)
 {
     (void)state;
     h.servers[FIRST].rules[0] = (struct rule){"RCPT TO:<slow@", SAY_NOTHING, 0, 0};
+    h.servers[FIRST].rules[1] = (struct rule){".", SAY_LATER "250 2.0.0 Ok\r\n", 0, 0};
     unsigned slow = easy("slow@one.example"), quick = easy("a@lmtp.example");
     h.servers[FIRST].lmtp = true;
     start();
     give(slow, 1);
     WAIT(server_heard(&h.servers[FIRST], "RCPT TO:<slow@") == 1);
     uint64_t job = give(quick, 1);
+    WAIT(h.servers[FIRST].messages == 1);
     gone(1, &h.queue);
-    for (int i = 0; i < 1000 && h.servers[FIRST].messages == 0; i++)
-        pump(10);
-    pump(100);
+    h.servers[FIRST].now = true;
+    WAIT(server_heard(&h.servers[FIRST], "QUIT") == 1); /* its session was idle: the reply has been read */
     h.hello_ends = h.leases = h.result_count = h.done = 0;
     introduce(PROCESS_QUEUE, &h.queue);
     WAIT(h.hello_ends == 1 && h.done == 1);
@@ -1350,13 +1400,15 @@ static void a_new_queue_hears_of_leases_and_of_results_in_between(void **state)
 static void draining_finishes_what_is_under_way_and_returns_the_rest(void **state)
 {
     (void)state;
-    h.servers[FIRST].rules[0] = (struct rule){".", SAY_SLOWLY "250 2.0.0 Ok\r\n", 0, 0};
+    h.servers[FIRST].rules[0] = (struct rule){".", SAY_LATER "250 2.0.0 Ok\r\n", 0, 0};
     unsigned m = easy("a@one.example");
     start_with(1);
     for (int i = 0; i < 5; i++)
         give(m, 1);
     WAIT(server_heard(&h.servers[FIRST], "DATA") == 1);
     process_kill(h.pid, SIGTERM);
+    WAIT(h.returned == 4);
+    h.servers[FIRST].now = true;
     WAIT(h.done + h.returned >= 5 || !h.master);
     assert_int_equal(h.done, 1);
     assert_int_equal(h.returned, 4);
@@ -1417,6 +1469,9 @@ int main(void)
         TEST(e2_client_converts_nothing_for_a_host_with_8bitmime),
         TEST(e2_client_signed_mail_goes_as_it_is),
         TEST(e2_client_signed_mail_is_bounced_by_choice),
+        TEST(e2_client_breaks_no_host_with_long_lines),
+        TEST(e2_client_long_lines_that_are_signed_go_as_they_are),
+        TEST(e2_client_long_lines_that_are_signed_are_bounced_by_choice),
         TEST(e2_client_converts_a_large_message),
         TEST(e5_client_binary_content_becomes_base64_for_others),
         TEST(e7_client_tells_that_dsn_was_passed_on),

@@ -19,7 +19,7 @@
 #define SAY_CLOSE "close"     /* hangs up */
 #define SAY_NOTHING "nothing" /* is silent until the client goes */
 #define SAY_DRIP "drip"       /* a byte of a reply now and then, for ever */
-#define SAY_SLOWLY "slowly "  /* before text: a second later */
+#define SAY_LATER "later "    /* before text: as soon as `now` is set */
 #define SAY_ENDLESS "endless" /* continuation lines for ever */
 struct rule {
     const char *on, *reply;
@@ -35,7 +35,7 @@ struct server {
     struct tls_server *tls;
     atomic_uint connections, messages;
     atomic_ullong bytes; /* of content, as sent */
-    atomic_bool stop;
+    atomic_bool stop, now;
     pthread_t thread;
     pthread_mutex_t lock;
     char *heard;
@@ -214,9 +214,10 @@ static inline bool talk_ruled(struct talk *t, const char *line)
     } else if (strcmp(reply, SAY_ENDLESS) == 0) {
         for (int i = 0; i < 1000000 && !t->over && !t->s->stop; i++)
             talk_say(t, "250-and so on, and so on, and so on\r\n");
-    } else if (strncmp(reply, SAY_SLOWLY, strlen(SAY_SLOWLY)) == 0) {
-        usleep(1000000);
-        talk_say(t, reply + strlen(SAY_SLOWLY));
+    } else if (strncmp(reply, SAY_LATER, strlen(SAY_LATER)) == 0) {
+        while (!t->s->now && !t->s->stop)
+            usleep(5000);
+        talk_say(t, reply + strlen(SAY_LATER));
     } else {
         talk_say(t, reply);
     }

@@ -9,7 +9,7 @@ import subprocess
 def run(argv, text="", inside=None, expect=0, **more):
     """Runs a client; `text` is its input, str or bytes. What it prints comes back as text."""
     argv = inside.argv(argv) if inside else argv
-    done = subprocess.run(argv, input=text.encode() if isinstance(text, str) else text, capture_output=True, timeout=60,
+    done = subprocess.run(argv, input=text.encode() if isinstance(text, str) else text, capture_output=True, timeout=120,
                           **more)
     done.stdout, done.stderr = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
     assert expect is None or done.returncode == expect, f"{argv}: exit {done.returncode}\n{done.stdout}{done.stderr}"
@@ -40,9 +40,9 @@ def msmtp(folder, host, port, sender, recipient, text, *settings, expect=0, insi
 def smtplib_send(host, port, sender, recipients, text, *, tls=None, starttls=None, login=None):
     """tls: a context for SMTPS; starttls: a context for STARTTLS; login: (name, password)."""
     if tls:
-        client = smtplib.SMTP_SSL(host, port, context=tls, timeout=20)
+        client = smtplib.SMTP_SSL(host, port, context=tls, timeout=60)
     else:
-        client = smtplib.SMTP(host, port, timeout=20)
+        client = smtplib.SMTP(host, port, timeout=60)
     with client:
         if starttls:
             client.starttls(context=starttls)

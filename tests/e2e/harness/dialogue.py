@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 
-LIMIT = 20.0
+LIMIT = 60.0
 REPLY_MAX = 1 << 20
 
 

@@ -12,6 +12,8 @@ import re
 import shlex
 import subprocess
 
+from . import wait
+
 IN, OUT, BOTH = "to Thurn", "from Thurn", "both"
 
 # program: (command that tells the version, where in what it prints). A path below build/peers is written {peers}/...
@@ -72,8 +74,12 @@ class Row:
             self.commands.append(line)
 
     def shows(self, claim, evidence, why=""):
-        """A claim and what proves it; the test fails where the evidence is false."""
-        assert evidence, f"{self.program} has not shown {claim}\n{why() if callable(why) else why}"
+        """A claim and what proves it; the test fails where the evidence is false. Evidence that a log or a file must have is
+        a function: a program may write it later than the mail lands, and it is asked until it is there."""
+        said = lambda: f"{self.program} has not shown {claim}\n{why() if callable(why) else why}"  # noqa: E731
+        if callable(evidence):
+            wait.until(evidence, said)
+        assert evidence, said()
         if claim not in self.claims:
             self.claims.append(claim)
 

@@ -17,7 +17,7 @@ import ssl
 import threading
 
 DROP = object()
-IDLE = 60.0
+IDLE = 120.0
 LINE_MAX = 1 << 20
 
 

@@ -200,7 +200,7 @@ class Thurn:
         """Runs `thurn ARGS -c FILE` (the verb's words first); returns the finished process, text streams."""
         argv = self._argv(*args, "-c", self.path)
         done = subprocess.run(argv, input=stdin if stdin is not None else "", capture_output=True, text=True,
-                              timeout=60, env=self.env, cwd=self.folder)
+                              timeout=120, env=self.env, cwd=self.folder)
         if expect is not None:
             assert done.returncode == expect, \
                 f"thurn {' '.join(args)}: exit {done.returncode}\n{done.stdout}{done.stderr}"

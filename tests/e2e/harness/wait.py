@@ -4,7 +4,7 @@
 import os
 import time
 
-LIMIT = float(os.environ.get("WAIT_LIMIT", "20"))
+LIMIT = float(os.environ.get("WAIT_LIMIT", "60"))
 TOLD = 6000
 PAUSE = 0.03
 
