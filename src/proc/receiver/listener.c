@@ -100,8 +100,6 @@ static struct smtp_server_options options_of(const struct receiver *r, const str
         return o;
     o.lmtp = c->role == CONF_LISTEN_LMTP;
     o.etrn = o.etrn && c->role != CONF_LISTEN_SUBMISSION; /* RFC 6409 section 7 */
-    if (c->role != CONF_LISTEN_SUBMISSION)                /* RFC 4865 section 4.2 item 2 */
-        o.future_release_max_s = 0;
     o.starttls = r->tls && (c->role == CONF_LISTEN_MX ? c->tls != CONF_TLS_IMPLICIT : c->tls == CONF_TLS_STARTTLS);
     if (c->role == CONF_LISTEN_SUBMISSION) {
         o.auth_mechanisms = SLICE("PLAIN LOGIN"); /* before TLS, where none of them is taken; then see auth_offer */
