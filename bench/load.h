@@ -32,7 +32,7 @@ void load_send(const struct load_options *options);
 /* Listens on all of 127.0.0.0/8, takes every mail, and ends when it has acknowledged `count` of them. Prints {"ready":true} first. */
 void load_sink(const struct load_options *options);
 
-/* Opens `count` connections, waits for their greetings, prints how many came, and holds them until stdin ends. */
+/* Opens `count` connections, says EHLO on each (with TLS once more under it), prints how many answered, and holds them until stdin ends. */
 void load_idle(const struct load_options *options);
 
 /* The bare price of TLS: `count` handshakes with the certificate and key in `folder` (cert.pem, key.pem); prints the server's side of it. */

@@ -40,7 +40,7 @@ static bool ask(struct load_channel *c, const char *command, int code)
 
 static bool secure(struct load_channel *c)
 {
-    if (!ask(c, "EHLO client.test\r\n", 250) || !ask(c, "STARTTLS\r\n", 220))
+    if (!ask(c, "STARTTLS\r\n", 220))
         return false;
     load_channel_secure(c);
     int done;
@@ -52,12 +52,12 @@ static bool secure(struct load_channel *c)
     return done > 0 && ask(c, "EHLO client.test\r\n", 250);
 }
 
-/* Connections are opened one after the other, each after the greeting of the one before, so that no listen queue
+/* Connections are opened one after the other, each after the EHLO of the one before, so that no listen queue
  * overflows. A server that is full answers something else, closes, or says nothing. */
 static bool open_one(const struct load_options *options, struct load_channel *c)
 {
     *c = (struct load_channel){.fd = load_connect(options->port)};
-    if (reply_code(c) == 220 && (!options->tls || secure(c)))
+    if (reply_code(c) == 220 && ask(c, "EHLO client.test\r\n", 250) && (!options->tls || secure(c)))
         return true;
     load_channel_close(c);
     return false;

@@ -9,6 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Some servers have a listen queue of five: more connections at once would measure the retransmissions of their SYNs. */
+#define GREETINGS_MAX 8
+#define STALLED_S 10
+
 enum state { CLOSED, GREETING, EHLO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, END, QUIT };
 
 struct session {
@@ -28,7 +32,9 @@ static struct {
     int taken;
     int errors;
     int open;
-    double last; /* when the last 250 came */
+    int greetings; /* connections that wait for theirs */
+    double heard;  /* when the last bytes came */
+    double last;   /* when the last 250 came */
     char *message;
     size_t message_len;
     char mail[64], rcpt[320];
@@ -69,6 +75,7 @@ static void session_close(struct session *s)
     if (s->state == CLOSED)
         return;
     load_channel_close(&s->channel);
+    run.greetings -= s->state == GREETING;
     s->state = CLOSED;
     run.open--;
 }
@@ -87,6 +94,7 @@ static void session_open(struct session *s)
     if (epoll_ctl(run.epoll, EPOLL_CTL_ADD, s->channel.fd, &event) != 0)
         load_die("epoll_ctl");
     run.open++;
+    run.greetings++;
 }
 
 /* A command fits in an empty socket buffer, so a short write is a broken connection. */
@@ -178,6 +186,8 @@ static void on_reply(struct session *s, int code)
     }
     switch (s->state) {
     case GREETING:
+        run.greetings--;
+        s->state = EHLO;
         say(s, "EHLO client.test\r\n", EHLO);
         break;
     case EHLO:
@@ -255,6 +265,7 @@ static void on_event(struct session *s)
             break;
         }
         s->have += (size_t)n;
+        run.heard = load_now();
         read_lines(s);
     }
     if (s->state == END)
@@ -292,8 +303,9 @@ void load_send(const struct load_options *options)
         load_die("memory");
     double start = load_now();
     run.last = start;
+    run.heard = start;
     do {
-        for (int i = 0; i < options->sessions && run.begun + run.open < options->count + options->sessions; i++)
+        for (int i = 0; i < options->sessions && run.greetings < GREETINGS_MAX; i++)
             if (sessions[i].state == CLOSED && run.begun < options->count && run.errors <= options->count)
                 session_open(&sessions[i]);
         struct epoll_event events[256];
@@ -302,7 +314,8 @@ void load_send(const struct load_options *options)
             on_event(events[i].data.ptr);
         /* all sessions may end in one round, when the server answers them together */
     } while ((run.open > 0 || (run.begun < options->count && run.errors <= options->count)) &&
-             load_now() - start < options->limit_s);
+             load_now() - start < options->limit_s && load_now() - run.heard < STALLED_S);
+    run.errors += run.open;
     qsort(run.waits, (size_t)run.taken, sizeof *run.waits, compare);
     double seconds = run.last - start;
     printf("{\"taken\":%d,\"errors\":%d,\"seconds\":%.4f,\"rate\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"

@@ -5,6 +5,8 @@ on a free port of 127.0.0.1, and is started with an empty queue. The modes:
     hold    mail is queued durably and stays there
     relay   all mail goes on to 127.0.0.1:SINK
     local   mail for user@local.test goes into one Maildir, `maildir`, as the account nobody
+    tls     as hold, and STARTTLS is offered with the certificate in `tls`
+    defer   all mail is for a host where nothing answers; mail for onward.test goes to 127.0.0.1:SINK (Thurn only)
 """
 
 import os
@@ -63,6 +65,9 @@ alias_maps =
 POSTFIX_MODES = {
     "hold": "smtpd_recipient_restrictions = check_recipient_access static:hold, permit_mynetworks, reject\n",
     "relay": "default_transport = smtp:[127.0.0.1]:{sink}\n",
+    "defer": "default_transport = smtp:[127.0.0.1]:9\nminimal_backoff_time = 4000s\nqueue_run_delay = 3600s\n",
+    "tls": "smtpd_recipient_restrictions = check_recipient_access static:hold, permit_mynetworks, reject\n"
+           "smtpd_tls_cert_file = {tls}/cert.pem\nsmtpd_tls_key_file = {tls}/key.pem\nsmtpd_tls_security_level = may\n",
     "local": "virtual_mailbox_domains = local.test\nvirtual_mailbox_base = {dir}/mail\n"
              "virtual_mailbox_maps = static:user/Maildir/\nvirtual_uid_maps = static:{uid}\nvirtual_gid_maps = static:{gid}\n",
 }
@@ -85,17 +90,29 @@ user = "{user}"
 
 [listen]
 mx = ["127.0.0.1:{port}"]
-
+"""
+THURN_LIMITS = """
 [limits]
 sessions = 15000
 sessions_per_address = 15000
 connections_per_minute = 0
-
-[domain."local.test"]
+"""
+THURN_DOMAIN = """
+[domain."{name}"]
 deliver = "{deliver}"
 users = ["user"]
 """
-THURN_MODES = {"hold": "hold:", "relay": "smtp:127.0.0.1:{sink}", "local": "maildir:{dir}/mail/{{user}}"}
+THURN_MODES = {
+    "hold": {"local.test": "hold:"},
+    "relay": {"local.test": "smtp:127.0.0.1:{sink}"},
+    "local": {"local.test": "maildir:{dir}/mail/{{user}}"},
+    "tls": {"local.test": "hold:"},
+    "defer": {"local.test": "smtp:127.0.0.1:9", "onward.test": "smtp:127.0.0.1:{sink}"},
+}
+THURN_MORE = {
+    "tls": '\n[tls]\ncert = "{tls}/cert.pem"\nkey = "{tls}/key.pem"\n',
+    "defer": '\n[queue]\nretry = ["4000s"]\n',
+}
 
 
 def free_port():
@@ -105,9 +122,11 @@ def free_port():
 
 
 class Server:
-    def __init__(self, name, folder, group):
-        self.name, self.folder, self.group = name, os.path.join(folder, name), group
-        self.port = self.maildir = None
+    def __init__(self, name, folder, group, binary):
+        self.name, self.folder, self.group, self.binary = name, os.path.join(folder, name), group, binary
+        self.tls = os.path.join(folder, "tls")
+        self.port = self.maildir = self.process = None
+        self.default_limits = False  # of sessions: else they are raised where a measure would meet them
 
     def fresh_folders(self, *owned):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -122,7 +141,7 @@ class Server:
             file.write(text)
 
     def wait_for_greeting(self):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 5) as s:
@@ -136,15 +155,34 @@ class Server:
     def start(self, mode, sink):
         self.port = free_port()
         self.set_up(mode, sink)
+        return self.start_again()
+
+    def start_again(self):
+        """With the queue as it is. The seconds until it greeted."""
+        begun = time.monotonic()
         self.launch()
         self.wait_for_greeting()
+        return time.monotonic() - begun
+
+    def end_process(self):
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                pass
+        self.group.end()
+        if self.process:
+            self.process.wait()
+        self.process = None
 
 
 class Postfix(Server):
     def set_up(self, mode, sink):
         self.fresh_folders("etc", "queue", "data", "mail")
         shutil.chown(os.path.join(self.folder, "data"), "postfix")
-        words = {"dir": self.folder, "port": self.port, "sink": sink, "uid": MAIL_USER.pw_uid, "gid": MAIL_USER.pw_gid}
+        words = {"dir": self.folder, "port": self.port, "sink": sink, "tls": self.tls, "uid": MAIL_USER.pw_uid,
+                 "gid": MAIL_USER.pw_gid}
         main = POSTFIX_MAIN + POSTFIX_MODES[mode]
         self.write("etc/main.cf", main.format(**words) + (POSTFIX_TUNED if self.name == "postfix-tuned" else ""))
         self.write("etc/master.cf", POSTFIX_MASTER.format(**words))
@@ -162,16 +200,21 @@ class Postfix(Server):
         subprocess.run(self.postfix("stop"), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
         self.group.end()
 
+    def list_command(self):
+        return ["postqueue", "-c", os.path.join(self.folder, "etc"), "-p"]
+
 
 class Thurn(Server):
-    def __init__(self, name, folder, group, binary):
-        super().__init__(name, folder, group)
-        self.binary, self.process = binary, None
+    more_domains = {}  # a measure's own: their names and deliveries
 
     def set_up(self, mode, sink):
         self.fresh_folders("state", "mail")
-        deliver = THURN_MODES[mode].format(dir=self.folder, sink=sink)
-        self.write("thurn.toml", THURN.format(dir=self.folder, port=self.port, deliver=deliver, user=MAIL_USER.pw_name))
+        words = {"dir": self.folder, "tls": self.tls, "sink": sink, "port": self.port, "user": MAIL_USER.pw_name}
+        text = THURN + ("" if self.default_limits else THURN_LIMITS) + THURN_MORE.get(mode, "")
+        text = text.format(**words)
+        for name, deliver in {**THURN_MODES[mode], **self.more_domains}.items():
+            text += THURN_DOMAIN.format(name=name, deliver=deliver.format(**words))
+        self.write("thurn.toml", text)
         self.maildir = os.path.join(self.folder, "mail/user/new")
 
     def launch(self):
@@ -180,16 +223,17 @@ class Thurn(Server):
                                           stdout=log, stderr=log)
 
     def stop(self):
-        if self.process:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                pass
-            self.group.end()
-            self.process.wait()
-            self.process = None
+        self.end_process()
 
+    def list_command(self):
+        return [self.binary, "queue", "list", "-c", os.path.join(self.folder, "thurn.toml")]
 
-def make(name, folder, group, binary):
-    return Thurn(name, folder, group, binary) if name == "thurn" else Postfix(name, folder, group)
+    def wait_for_queue(self):
+        """Until it has said how many messages the queue has."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as log:
+                if any("queue has" in line for line in log):
+                    return
+            time.sleep(0.02)
+        raise RuntimeError("the queue does not come up; its folder is %s" % self.folder)

@@ -37,6 +37,7 @@ struct child {
     struct ipc_hub *hub;
     bool draining; /* set just before ops.drain, which may come again: the server stops after a reload */
     int exit_status;
+    struct loop_timer *broken; /* runs when a channel to a process that may live does not work */
     const struct ipc_hub_ops *ops;
     void *ctx;
 };
@@ -69,6 +70,8 @@ enum result_dsn {
     RESULT_DSN_RELAYED = 0, /* gone to a host without DSN: NOTIFY=SUCCESS is answered "relayed" by us */
     RESULT_DSN_PASSED = 1,  /* the next hop took over NOTIFY: it answers */
     RESULT_DSN_FINAL = 2,   /* in the mailbox: NOTIFY=SUCCESS is answered "delivered" by us */
+    RESULT_DSN_MASK = 3,
+    RESULT_BY_PASSED = 4, /* or-ed: the host was told the time to deliver by (RFC 2852 section 4.1.4) */
 };
 
 /* Verdicts over ipc. */

@@ -159,6 +159,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->limits.user_messages_per_hour, 500);
     assert_int_equal(c->limits.user_recipients_per_hour, 2000);
     assert_true(c->limits.user_alarm);
+    assert_false(c->limits.refuse_null_mx);
     assert_int_equal(c->limits.tarpit_ms, 0);
     assert_int_equal(c->limits.command_timeout_ms, 300000); /* RFC 5321 section 4.5.3.2.7 */
     assert_int_equal(c->limits.data_timeout_ms, 180000);    /* section 4.5.3.2.5 */
@@ -323,6 +324,9 @@ static void e6_names_are_stored_as_a_labels(void **state)
     assert_true(slice_equal(entry->targets[0].text, SLICE("x@xn--b-eha.example")));
     assert_true(slice_equal(entry->targets[1].text, SLICE("Y@Far.example")));
     assert_true(slice_equal(entry->targets[2].text, SLICE("jos\xc3\xa9")));
+    entry = alias_table_find(d->aliases, SLICE("ren\xc3\xa9")); /* written decomposed; its command stays as it is */
+    assert_non_null(entry);
+    assert_true(slice_equal(entry->targets[0].text, SLICE("e\xcc\x81:")));
     assert_true(slice_equal(t->domains[1].deliver.host, b));
     assert_true(slice_equal(t->lists[0].address, SLICE("l@xn--mller-kva.example")));
     assert_true(slice_equal(t->lists[0].members[0], SLICE("c@xn--b-eha.example")));
@@ -407,6 +411,10 @@ static void test_warnings(void **state)
         {HEAD "[domain.\"example.org\"]\ndeliver = \"discard:\"\nusers = [\"bob\"]\n",
          "t.toml:2:14: warning: \"alice@example.org\" is neither a user nor an alias"},
         {DOMAIN "[listen]\nlmtp = [\"*:24\"]\n", "t.toml:7:9: warning: lmtp on \"*:24\" is for local software"},
+        {HEAD "[batch]\nallow = [\"root\", \"no-such-user-here\"]\n",
+         "t.toml:4:18: warning: there is no user \"no-such-user-here\" on this system"},
+        {HEAD "[batch]\nallow = [\"@no-such-group-here\"]\n",
+         "t.toml:4:10: warning: there is no group \"no-such-group-here\" on this system"},
         {DOMAIN "aliases = \"@@/nowhere\"\n", "t.toml:6:11: warning: alias \"x\" in line 2 leads to \"ghost\""},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -460,7 +468,8 @@ int main(void)
     write_file("key", "key\n");
     write_file("include", "a@far.example\nb@far.example, c@far.example\n");
     write_file("members", "# our team\ncarol@far.example\n\nAlice Example <alice@Example.org>  # boss\r\n");
-    write_file("international", "info: x@b\xc3\xbc.example, Y@Far.example, jos\xc3\xa9\n");
+    write_file("international",
+               "info: x@b\xc3\xbc.example, Y@Far.example, jose\xcc\x81\n# e\xcc\x81:\nRene\xcc\x81: |e\xcc\x81:\n");
     write_file("international-members", "c@b\xc3\xbc.example\n");
     write_file("bad-international", "ok: alice\nx: a@\xf0\x9f\x92\xa9.example\n");
     write_file("nowhere", "ok: alice\nx: ghost\n");

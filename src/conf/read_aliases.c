@@ -74,12 +74,49 @@ static void splice_entry(struct include_work *w, struct alias_entry *entry)
     }
 }
 
-/* An address with U-labels is stored with A-labels, as everywhere; others stay as they are written. */
-static void store_ascii(struct include_work *w, struct alias_target *target)
+static bool is_ascii(slice text)
 {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] & 0x80)
+            return false;
+    return true;
+}
+
+/* The content with its keys in normal form C, as receivers look them up. Paths and commands stay as they are written. */
+static slice normal_keys(struct reader *r, slice content)
+{
+    buf out;
+    slice line, rest = content;
+    if (is_ascii(content))
+        return content;
+    buf_init(&out, 4 * FILE_MAX);
+    for (bool more = true; more;) {
+        more = slice_cut(rest, '\n', &line, &rest);
+        ptrdiff_t colon = line.len > 0 && line.ptr[0] != ' ' && line.ptr[0] != '\t' && line.ptr[0] != '#'
+                              ? slice_find_char(line, ':')
+                              : -1;
+        slice key = slice_sub(line, 0, colon > 0 ? (size_t)colon : 0);
+        if (is_ascii(key) || idna_normalize(key, &out) != ERR_OK)
+            buf_append(&out, key);
+        buf_append(&out, slice_skip(line, key.len));
+        buf_append(&out, more ? SLICE("\n") : SLICE_NONE);
+    }
+    bool kept = buf_ok(&out) && arena_copy(r->arena, buf_slice(&out), &content) == ERR_OK;
+    r->m.out_of_memory = r->m.out_of_memory || !kept;
+    buf_deinit(&out);
+    return content;
+}
+
+/* An address has its domain in A-labels and its local part in normal form C, as everywhere; other targets stay as they are written. */
+static void store_normal(struct include_work *w, struct alias_target *target)
+{
+    if (target->kind != ALIAS_ADDRESS && target->kind != ALIAS_LOCAL_FINAL)
+        return;
+    if (!is_ascii(target->text))
+        target->text = reader_normal(w->r, target->text);
     ptrdiff_t at = slice_rfind_char(target->text, '@');
     slice domain = slice_skip(target->text, (size_t)at + 1);
-    if ((target->kind != ALIAS_ADDRESS && target->kind != ALIAS_LOCAL_FINAL) || at < 0)
+    if (at < 0)
         return;
     slice ascii = reader_ascii(w->r, domain);
     if (ascii.len == 0)
@@ -97,7 +134,7 @@ static void splice_all(struct reader *r, struct toml_place place, struct alias_t
         w.entry = entry;
         splice_entry(&w, entry);
         for (uint32_t k = 0; k < entry->target_count; k++)
-            store_ascii(&w, &entry->targets[k]);
+            store_normal(&w, &entry->targets[k]);
     }
 }
 
@@ -125,7 +162,7 @@ const struct alias_table *read_aliases(struct reader *r, struct toml_place place
     }
     if (!reader_file(r, place, path, FILE_MAX, &content))
         return NULL;
-    struct alias_source source = {path, content};
+    struct alias_source source = {path, normal_keys(r, content)};
     enum err e = alias_table_parse(r->arena, source, (struct hash_key){0}, &table, &error);
     if (e == ERR_SYNTAX)
         messages_error_in(&r->m, place, path, error.line, error.text);

@@ -13,6 +13,21 @@ static bool is_account_name(slice name)
     return name.len > 0 && name.len <= 32;
 }
 
+/* A job of nobody is no danger: only the one who meant somebody else should hear of it. */
+static void check_account(struct reader *r, const struct toml_node *node, slice text)
+{
+    struct os_user user;
+    bool group = slice_starts(text, SLICE("@")), exists = true;
+    slice name = slice_skip(text, group);
+    if (group)
+        exists = os_group_exists(name);
+    else
+        exists = os_user_by_name(name, r->arena, &user) != ERR_NOTFOUND;
+    if (!exists)
+        messages_warn(&r->m, node->place, "there is no %s \"%.*s\" on this system: nobody's jobs are allowed by it",
+                      group ? "group" : "user", SLICE_ARG(name));
+}
+
 static void read_allow(struct reader *r, const struct toml_node *node)
 {
     struct conf_batch *b = &r->conf->batch;
@@ -25,11 +40,14 @@ static void read_allow(struct reader *r, const struct toml_node *node)
     b->allow_count = 0;
     for (const struct toml_node *child = node->first; child; child = child->next) {
         slice text = toml_text(child);
-        if (is_account_name(slice_starts(text, SLICE("@")) ? slice_skip(text, 1) : text))
-            allow[b->allow_count++] = text;
-        else
+        bool is_account = is_account_name(slice_starts(text, SLICE("@")) ? slice_skip(text, 1) : text);
+        if (!is_account) {
             messages_error(&r->m, child->place, "\"%.*s\" in \"allow\" is neither a user nor an \"@group\"",
                            SLICE_ARG(text));
+            continue;
+        }
+        allow[b->allow_count++] = text;
+        check_account(r, child, text);
     }
 }
 

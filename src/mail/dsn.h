@@ -27,6 +27,7 @@ struct dsn_report {
     uint64_t report_id; /* queue id of the report: Message-ID, boundary */
     int64_t arrival_s, now_s;
     int64_t deliver_by_s; /* the time that was asked for (RFC 2852), 0 none */
+    int64_t release_s;    /* not to be sent before (RFC 4865), 0 none */
     size_t count;
     const struct dsn_recipient *recipients;
     slice original;     /* header, or header and body: what is to be given back */

@@ -130,6 +130,11 @@ void dsn_print_status(buf *b, const struct dsn_report *r)
     print_date_field(b, SLICE("Arrival-Date"), r->arrival_s);
     if (r->deliver_by_s > 0)
         print_date_field(b, SLICE("Deliver-By-Date"), r->deliver_by_s);
+    if (r->release_s > 0) {
+        buf_append(b, SLICE("Future-Release-Request: until;"));
+        date_print_rfc3339(b, r->release_s);
+        buf_append(b, CRLF);
+    }
     for (size_t i = 0; i < r->count; i++)
         print_recipient(b, r, &r->recipients[i]);
 }

@@ -144,10 +144,11 @@ static void a_delay_says_that_nothing_need_be_done(void **state)
         {&carol, DSN_DELAYED, status_verdict(STATUS_CONNECT_FAILED), SLICE("[192.0.2.9]"), 1795291714, 1795720115}};
     struct dsn_report r = report_of(recipients, 1);
     r.deliver_by_s = 1795291715;
+    r.release_s = 1795288115;
     buf b = print(&r);
     assert_well_formed(&b);
     assert_has(&b, "\r\nArrival-Date: Sat, 21 Nov 2026 19:08:35 +0000\r\nDeliver-By-Date: Sat, 21 Nov 2026 20:08:35 "
-                   "+0000\r\n\r\n");
+                   "+0000\r\nFuture-Release-Request: until;2026-11-21T19:08:35Z\r\n\r\n"); /* RFC 4865 section 5.1.2 */
     assert_has(&b, "Subject: Delayed mail (still being retried)\r\n");
     assert_has(&b, "you need not do anything");
     assert_has(&b, "\r\nAction: delayed\r\nStatus: 4.4.1\r\nRemote-MTA: dns; [192.0.2.9]\r\n");

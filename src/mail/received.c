@@ -61,11 +61,11 @@ void received_print(buf *b, const struct received_facts *f)
         buf_append(b, FOLD);
         buf_append(b, SLICE("for <"));
         clean_append_text(b, f->rcpt);
-        buf_append(b, SLICE(">; "));
-    } else {
-        buf_append_char(b, ';');
-        buf_append(b, FOLD);
+        buf_append_char(b, '>');
     }
+    if (f->priority != 0) /* RFC 6710 section 7 */
+        buf_printf(b, " PRIORITY %d", f->priority);
+    buf_append(b, f->rcpt.len > 0 ? SLICE("; ") : SLICE(";\r\n\t"));
     date_print_rfc5322(b, f->unix_s, 0);
     buf_append(b, SLICE("\r\n"));
 }

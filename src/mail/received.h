@@ -12,9 +12,10 @@ struct received_facts {
     slice rcpt;     /* for <..>, only when there is exactly one recipient; else empty */
     uint64_t id;
     int64_t unix_s;
+    int priority; /* MT-PRIORITY (RFC 6710), 0 says nothing */
 };
 
-/* One folded field with CRLF: Received: from HELO (rdns [ip]) / by HOST (Thurn) with PROTOCOL id ID / for <rcpt>; date. What came from the peer is
+/* One folded field with CRLF: Received: from HELO (rdns [ip]) / by HOST (Thurn) with PROTOCOL id ID / for <rcpt> PRIORITY n; date. What came from the peer is
  * reduced to printable ASCII (UTF-8 kept) without parentheses that would break out of a comment. */
 void received_print(buf *b, const struct received_facts *f);
 void received_print_return_path(buf *b, slice reverse_path);

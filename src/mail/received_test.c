@@ -38,6 +38,11 @@ static const struct {
      SLICE("Received: from unknown (local)\r\n\tby mail.example.org (Thurn) with ESMTP id TXVQZH8B;\r\n\t" DATE)},
     {{.origin = {.protocol = SLICE("local")}, .rcpt = SLICE("bob@example.org")},
      SLICE("Received: by mail.example.org (Thurn) id TXVQZH8B\r\n\tfor <bob@example.org>; " DATE)},
+    /* RFC 6710 section 7 */
+    {{.origin = {.protocol = SLICE("local")}, .rcpt = SLICE("bob@example.org"), .priority = 3},
+     SLICE("Received: by mail.example.org (Thurn) id TXVQZH8B\r\n\tfor <bob@example.org> PRIORITY 3; " DATE)},
+    {{.origin = {.protocol = SLICE("local")}, .priority = -9},
+     SLICE("Received: by mail.example.org (Thurn) id TXVQZH8B PRIORITY -9;\r\n\t" DATE)},
     /* a hostile peer */
     {{.origin = {.client_name = SLICE("a)(b\\"),
                  .client_ip = SLICE("192.0.2.1"),

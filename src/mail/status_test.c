@@ -11,6 +11,7 @@ static void the_table_keeps_to_the_rules(void **state)
     for (int i = 0; i < STATUS_COUNT; i++) {
         struct verdict v = status_verdict((enum status)i);
         assert_in_range(v.code, 200, 599);
+        assert_int_not_equal(v.code, 521); /* RFC 6409 section 7: not for submission */
         /* RFC 2034: the class of both codes is the same */
         assert_int_equal(v.enhanced[0], v.code / 100);
         assert_true(v.text.len > 0);
@@ -31,6 +32,8 @@ static void well_known_outcomes_have_their_codes(void **state)
         {STATUS_NULL_MX, SLICE("556 5.1.10 Domain accepts no mail")},
         {STATUS_NULL_MX_SENDER, SLICE("550 5.7.27 Sender's domain accepts no mail")},
         {STATUS_STARTTLS_FIRST, SLICE("530 5.7.0 Must issue a STARTTLS command first")},
+        {STATUS_TRANSACTION_FAILED,
+         SLICE("554 5.0.0 Transaction failed")}, /* what has no code of its own, RFC 6409 section 4.1 */
         {STATUS_AUTH_FAILED, SLICE("535 5.7.8 Authentication credentials invalid")},
         {STATUS_UNKNOWN_PARAMETER, SLICE("555 5.5.4 Unsupported MAIL or RCPT parameter")},
     };

@@ -33,7 +33,8 @@ static struct {
     size_t component_len;
     int64_t second; /* that stamp is of */
     char stamp[24];
-    pid_t pid; /* whose lines wait in pending */
+    size_t stamp_len;
+    pid_t pid; /* ours; 0 before the first line */
     size_t len, dropped;
     char pending[PENDING_MAX];
 } log_state = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = 2, .least = LOG_INFO, .second = -1};
@@ -82,32 +83,50 @@ static void make_stamp(int64_t now_us)
         return;
     time_t t = (time_t)second;
     struct tm tm;
-    if (!gmtime_r(&t, &tm) || strftime(log_state.stamp, sizeof(log_state.stamp), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-        log_state.stamp[0] = 0;
+    log_state.stamp_len =
+        gmtime_r(&t, &tm) ? strftime(log_state.stamp, sizeof(log_state.stamp), "%Y-%m-%dT%H:%M:%S", &tm) : 0;
     log_state.second = second;
 }
 
 /* After a fork what waits is the parent's to write. */
-static pid_t own_pending(void)
+static void forked(void)
 {
-    pid_t pid = getpid();
-    if (pid != log_state.pid)
-        log_state.len = log_state.dropped = 0;
-    log_state.pid = pid;
-    return pid;
+    log_state.pid = getpid();
+    log_state.len = log_state.dropped = 0;
+}
+
+static void know_pid(void)
+{
+    if (log_state.pid != 0)
+        return;
+    log_state.pid = getpid();
+    (void)pthread_atfork(NULL, NULL, forked);
+}
+
+/* "2026-11-21T12:00:00.000Z thurn/smtpd[1234]: "; without printf, since a mail has five lines or more. */
+static void append_prefix(buf *line, int64_t now_us)
+{
+    int ms = (int)(now_us / 1000 % 1000);
+    const char fraction[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10)};
+    make_stamp(now_us);
+    know_pid();
+    buf_append(line, slice_of(log_state.stamp, log_state.stamp_len));
+    buf_append(line, slice_of(fraction, sizeof(fraction)));
+    buf_append(line, SLICE("Z thurn/"));
+    buf_append(line, slice_of(log_state.component, log_state.component_len));
+    buf_append_char(line, '[');
+    buf_append_u64(line, (uint64_t)log_state.pid);
+    buf_append(line, SLICE("]: "));
 }
 
 static void queue_line(enum log_level level, slice message)
 {
-    static const char *const marks[] = {"debug: ", "", "warning: ", "error: "};
+    static const slice marks[] = {SLICE("debug: "), SLICE_NONE, SLICE("warning: "), SLICE("error: ")};
     char memory[LINE_MAX_BYTES];
     buf line;
-    int64_t now_us = os_wall_us();
-    pid_t pid = own_pending();
-    make_stamp(now_us);
     buf_init_fixed(&line, memory, sizeof(memory) - 1);
-    buf_printf(&line, "%s.%03dZ thurn/%.*s[%d]: %s", log_state.stamp, (int)(now_us / 1000 % 1000),
-               (int)log_state.component_len, log_state.component, (int)pid, marks[level]);
+    append_prefix(&line, os_wall_us());
+    buf_append(&line, marks[level]);
     size_t head = line.len;
     buf_append_escaped(&line, message);
     /* Escaping can make four bytes of one: then the message is cut to what surely fits. */
@@ -168,7 +187,6 @@ void log_flush(void)
 {
     pthread_mutex_lock(&log_state.lock);
     if (log_state.len > 0) {
-        (void)own_pending();
         flush_pending();
         if (log_state.dropped > 0 && log_state.len < PENDING_MAX / 2)
             report_dropped();

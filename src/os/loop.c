@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: ISC */
-/* A turn of libuv is: timers, idle, prepare, sleep and I/O, check, closed handles. So what prepare calls comes after the I/O of one
- * turn and the timers of the next, right before the loop sleeps; it need not be called at another place. */
+/* A turn: timers, what was asked for soon, the hooks, closed handles' memory, sleep, I/O. So the hooks come after the I/O of one
+ * turn and the timers of the next, right before the loop sleeps; they need not be called at another place. */
 #include "os/loop.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <sys/epoll.h>
 
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/loop_state.h"
 
@@ -22,6 +25,18 @@ void loop_free_later(struct loop *l, struct loop_task *task)
     list_push(&l->later, &task->link);
 }
 
+void loop_soon(struct loop *l, struct loop_task *task)
+{
+    list_remove(&task->link);
+    list_push(&l->soon, &task->link);
+}
+
+void loop_adopt(struct loop *l, struct loop_task *task)
+{
+    list_remove(&task->link);
+    list_push(&l->orphans, &task->link);
+}
+
 static void run_list(struct list *tasks)
 {
     struct list *first;
@@ -32,38 +47,13 @@ static void run_list(struct list *tasks)
 }
 
 /* What is asked for during the run belongs to the next turn. */
-static void run_soon(uv_idle_t *awake)
+static void run_soon(struct loop *l)
 {
-    struct loop *l = awake->data;
-    struct list now;
+    struct list now, *first;
     list_init(&now);
-    while (!list_empty(&l->soon))
-        list_push(&now, list_pop(&l->soon));
+    while ((first = list_pop(&l->soon)))
+        list_push(&now, first);
     run_list(&now);
-    if (list_empty(&l->soon))
-        uv_idle_stop(awake);
-}
-
-void loop_soon(struct loop *l, struct loop_task *task)
-{
-    list_remove(&task->link);
-    list_push(&l->soon, &task->link);
-    if (!uv_is_active((uv_handle_t *)&l->awake))
-        (void)uv_idle_start(&l->awake, run_soon);
-}
-
-void loop_adopt(struct loop *l, struct loop_task *task)
-{
-    list_remove(&task->link);
-    list_push(&l->orphans, &task->link);
-}
-
-static void turn_end(uv_prepare_t *prepare)
-{
-    struct loop *l = prepare->data;
-    for (size_t i = 0; i < l->hook_count; i++)
-        l->hooks[i].call(l->hooks[i].ctx);
-    run_list(&l->later);
 }
 
 enum err loop_open(struct loop **loop_r)
@@ -71,31 +61,45 @@ enum err loop_open(struct loop **loop_r)
     struct loop *l = calloc(1, sizeof(*l));
     if (!l)
         return ERR_NOMEM;
-    int failed = uv_loop_init(&l->uv);
-    if (failed) {
+    l->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (l->poll_fd < 0) {
+        enum err e = os_err(errno);
         free(l);
-        return os_err(-failed);
+        return e;
     }
     list_init(&l->later);
     list_init(&l->soon);
     list_init(&l->orphans);
     buf_init(&l->cipher, CIPHER_MAX);
-    uv_prepare_init(&l->uv, &l->turn_end);
-    uv_idle_init(&l->uv, &l->awake);
-    l->turn_end.data = l->awake.data = l;
-    (void)uv_prepare_start(&l->turn_end, turn_end);
+    l->signal_fd = -1;
+    l->now_ms = os_now_ms();
     *loop_r = l;
     return ERR_OK;
 }
 
+static int sleep_ms(const struct loop *l)
+{
+    return list_empty(&l->soon) ? loop_timers_wait_ms(l) : 0;
+}
+
 void loop_run(struct loop *l)
 {
-    (void)uv_run(&l->uv, UV_RUN_DEFAULT);
+    while (!l->stopped) {
+        l->now_ms = os_now_ms();
+        loop_timers_run(l);
+        run_soon(l);
+        for (size_t i = 0; i < l->hook_count; i++)
+            l->hooks[i].call(l->hooks[i].ctx);
+        run_list(&l->later);
+        if (!l->stopped)
+            loop_watches_wait(l, sleep_ms(l));
+    }
+    l->stopped = false;
 }
 
 void loop_stop(struct loop *l)
 {
-    uv_stop(&l->uv);
+    l->stopped = true;
 }
 
 void loop_close(struct loop **loop)
@@ -104,15 +108,11 @@ void loop_close(struct loop **loop)
     if (!l)
         return;
     run_list(&l->orphans);
+    loop_signals_close(l);
     run_list(&l->later);
-    uv_close((uv_handle_t *)&l->turn_end, NULL);
-    uv_close((uv_handle_t *)&l->awake, NULL);
-    for (size_t i = 0; i < l->signal_count; i++)
-        uv_close((uv_handle_t *)&l->signals[i].uv, NULL);
-    (void)uv_run(&l->uv, UV_RUN_NOWAIT);
-    int open_handles = uv_loop_close(&l->uv);
-    assert(open_handles == 0); /* their owners close timers, watches and connections first */
-    (void)open_handles;
+    assert(l->timers_open == 0); /* their owners close timers, watches and connections first */
+    os_close(&l->poll_fd);
+    free(l->timers);
     buf_deinit(&l->cipher);
     free(l);
     *loop = NULL;
@@ -120,7 +120,7 @@ void loop_close(struct loop **loop)
 
 int64_t loop_now_ms(const struct loop *l)
 {
-    return (int64_t)uv_now(&l->uv);
+    return l->now_ms;
 }
 
 enum err loop_at_turn_end(struct loop *l, void (*call)(void *ctx), void *ctx)
@@ -131,29 +131,4 @@ enum err loop_at_turn_end(struct loop *l, void (*call)(void *ctx), void *ctx)
     l->hooks[l->hook_count].ctx = ctx;
     l->hook_count++;
     return ERR_OK;
-}
-
-static void signal_came(uv_signal_t *uv, int signal_number)
-{
-    struct loop *l = uv->data;
-    for (size_t i = 0; i < l->signal_count; i++) {
-        if (&l->signals[i].uv == uv)
-            l->signals[i].call(l->signals[i].ctx, signal_number);
-    }
-}
-
-enum err loop_signal(struct loop *l, int signal_number, void (*call)(void *ctx, int signal_number), void *ctx)
-{
-    if (l->signal_count == LOOP_SIGNALS_MAX)
-        return ERR_LIMIT;
-    uv_signal_t *uv = &l->signals[l->signal_count].uv;
-    int failed = uv_signal_init(&l->uv, uv);
-    if (failed)
-        return os_err(-failed);
-    uv->data = l;
-    l->signals[l->signal_count].call = call;
-    l->signals[l->signal_count].ctx = ctx;
-    l->signal_count++;
-    failed = uv_signal_start(uv, signal_came, signal_number);
-    return failed ? os_err(-failed) : ERR_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The event loop of a child process, over libuv, which is seen in os/loop and os/net only. One loop a process, one thread. Handles are opaque and closed by their owner; a callback
- * may close any handle, its own too. Time is read once a turn. */
+/* The event loop of a child process, over epoll. One loop a process, one thread. Handles are opaque and closed by their owner; a callback
+ * may close any handle, its own too. Time is read before a turn's timers and before its I/O. */
 #ifndef OS_LOOP_H
 #define OS_LOOP_H
 

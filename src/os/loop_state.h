@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* Inside the room only: what os/net needs of the loop beside its public face. Memory of a handle that its owner closed lives until the
- * end of the turn (loop_free_later), because callbacks up the stack may still look at it. Work that cannot wait for the kernel to
- * call, such as plaintext left inside a TLS session, is done in the next turn, which then does not sleep (loop_soon). The
+/* Inside the room only: the state of the loop, shared by loop.c (turns), loop_watch.c, loop_timer.c and loop_signal.c, and what os/net needs of
+ * it beside its public face. Memory of a handle that its owner closed lives until the end of the turn (loop_free_later), because
+ * callbacks up the stack, or events already taken from the kernel, may still look at it. Work that cannot wait for the kernel
+ * to call, such as plaintext left inside a TLS session, is done in the next turn, which then does not sleep (loop_soon). The
  * buffers belong to whoever handles an event right now and hold nothing between events. */
 #ifndef OS_LOOP_STATE_H
 #define OS_LOOP_STATE_H
-
-#include <uv.h>
 
 #include "os/loop.h"
 
@@ -21,20 +20,25 @@ struct loop_task {
 };
 
 struct loop {
-    uv_loop_t uv;
-    uv_prepare_t turn_end;
-    uv_idle_t awake; /* runs while soon is not empty */
+    int poll_fd;
+    int64_t now_ms;
+    bool stopped;
     struct {
         void (*call)(void *ctx);
         void *ctx;
     } hooks[LOOP_HOOKS_MAX];
     size_t hook_count;
     struct {
-        uv_signal_t uv;
         void (*call)(void *ctx, int signal_number);
         void *ctx;
+        int number;
     } signals[LOOP_SIGNALS_MAX];
     size_t signal_count;
+    int signal_fd; /* an event that the handler signals; -1 before the first loop_signal */
+    struct loop_watch *signal_watch;
+    struct loop_timer **timers; /* a heap: those that run, the next one first */
+    size_t timer_count, timer_cap, timers_open;
+    uint64_t timer_order; /* of the last start */
     struct list later, soon;
     struct list orphans; /* connections whose owners are gone, still writing */
     buf cipher;          /* TLS records on their way to the kernel */
@@ -48,5 +52,13 @@ void loop_free_later(struct loop *l, struct loop_task *task);
 void loop_soon(struct loop *l, struct loop_task *task);
 /* task->call is made when the loop closes before the task has left the list. */
 void loop_adopt(struct loop *l, struct loop_task *task);
+
+/* Makes the calls that are due; what is started meanwhile belongs to the next turn. */
+void loop_timers_run(struct loop *l);
+/* Milliseconds until the next one is due, -1 without any. */
+int loop_timers_wait_ms(const struct loop *l);
+/* Sleeps until something is ready, at most so long (-1: for good), and makes the calls. */
+void loop_watches_wait(struct loop *l, int timeout_ms);
+void loop_signals_close(struct loop *l);
 
 #endif

@@ -171,12 +171,102 @@ static void signals_are_callbacks(void **state)
     assert_string_equal(t.order, "21");
 }
 
+#define MANY 200
+
+static struct loop_timer *many[MANY];
+static int64_t fired_ms[MANY];
+static int fired;
+
+static void notes_its_time(void *ctx)
+{
+    struct loop_timer **timer = ctx;
+    fired_ms[fired++] = timer - many;
+    if (timer - many == 100) /* closes one that is due, and its own */
+        loop_timer_close(&many[101]);
+    loop_timer_close(timer);
+    if (fired == MANY - 50 - 1)
+        loop_stop(t.loop);
+}
+
+static void many_timers_come_in_the_order_of_their_times(void **state)
+{
+    (void)state;
+    fired = 0;
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(loop_timer_open(t.loop, notes_its_time, &many[i], &many[i]), ERR_OK);
+    for (int i = 0; i < MANY; i++) /* in an order that is neither up nor down; the last 50 are stopped again */
+        loop_timer_start(many[i * 77 % MANY], 1 + i * 77 % MANY / 10);
+    for (int i = MANY - 50; i < MANY; i++)
+        loop_timer_stop(many[i]);
+    loop_run(t.loop);
+    assert_int_equal(fired, MANY - 50 - 1);
+    for (int i = 1; i < fired; i++)
+        assert_true(fired_ms[i - 1] / 10 <= fired_ms[i] / 10);
+    for (int i = 0; i < MANY; i++)
+        loop_timer_close(&many[i]);
+}
+
+static void starts_itself_again(void *ctx)
+{
+    (void)ctx;
+    note('t');
+    if (t.len < 6)
+        loop_timer_start(t.timer, 0);
+    else
+        loop_stop(t.loop);
+}
+
+static void a_timer_of_no_delay_is_of_the_next_turn(void **state)
+{
+    (void)state;
+    assert_int_equal(loop_at_turn_end(t.loop, end_a, NULL), ERR_OK);
+    assert_int_equal(loop_timer_open(t.loop, starts_itself_again, NULL, &t.timer), ERR_OK);
+    loop_timer_start(t.timer, 0);
+    loop_run(t.loop);
+    assert_string_equal(t.order, "tatatata");
+}
+
+static void wants_nothing_any_more(void *ctx, bool readable, bool writable)
+{
+    (void)ctx;
+    (void)writable;
+    assert_true(readable);
+    note('h');
+    loop_watch_set(t.watch, false, false);
+}
+
+/* The kernel reports a hang-up to those, too, who want nothing: the loop must not spin over it. */
+static void a_hangup_is_told_once_to_who_wants_nothing(void **state)
+{
+    (void)state;
+    int pair[2];
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    assert_int_equal(loop_at_turn_end(t.loop, end_a, NULL), ERR_OK);
+    assert_int_equal(loop_timer_open(t.loop, stop, NULL, &t.timer), ERR_OK);
+    assert_int_equal(loop_watch_open(t.loop, pair[0], wants_nothing_any_more, NULL, &t.watch), ERR_OK);
+    loop_watch_set(t.watch, true, false);
+    close(pair[1]);
+    loop_timer_start(t.timer, 50);
+    loop_run(t.loop);
+    assert_true(t.len < 10);
+    assert_non_null(strchr(t.order, 'h'));
+    assert_ptr_equal(strchr(t.order, 'h'), strrchr(t.order, 'h'));
+    loop_watch_set(t.watch, true, false); /* and again to who wants something again */
+    loop_timer_start(t.timer, 50);
+    loop_run(t.loop);
+    assert_ptr_not_equal(strchr(t.order, 'h'), strrchr(t.order, 'h'));
+    close(pair[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(turn_ends_come_after_the_io_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(at_most_sixteen_turn_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(a_timer_may_close_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_timers_come_in_the_order_of_their_times, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_timer_of_no_delay_is_of_the_next_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_hangup_is_told_once_to_who_wants_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(starting_again_replaces, setup, teardown),
         cmocka_unit_test_setup_teardown(a_watch_may_close_itself_and_its_descriptor_be_watched_again, setup, teardown),
         cmocka_unit_test_setup_teardown(signals_are_callbacks, setup, teardown),

@@ -1,86 +1,42 @@
 /* SPDX-License-Identifier: ISC */
+/* A descriptor is in the kernel's set from loop_watch_open to loop_watch_close: added for reading, which nearly every owner asks for first, and changed
+ * only when the owner wants something else. Nothing wanted is edge-triggered, since an error or hang-up is reported even then: so it is reported once. */
+#include "os/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "os/clock.h"
+#include "os/file.h"
 #include "os/loop_state.h"
 
-#include "os/file.h"
-
-struct loop_timer {
-    uv_timer_t uv;
-    void (*call)(void *ctx);
-    void *ctx;
-};
+#define EVENTS_A_TURN 256
 
 struct loop_watch {
-    uv_poll_t uv;
+    struct loop_task task; /* closed: to be freed */
+    struct loop *loop;
     void (*call)(void *ctx, bool readable, bool writable);
     void *ctx;
-    int wanted;  /* UV_READABLE, UV_WRITABLE */
-    int started; /* what libuv has been told */
+    int fd;
+    uint32_t wanted, told; /* EPOLLIN, EPOLLOUT */
+    bool closed;
 };
 
-static void free_handle(uv_handle_t *uv)
+static void free_watch(struct loop_task *task)
 {
-    free(uv->data);
+    free(LIST_ENTRY(task, struct loop_watch, task));
 }
 
-enum err loop_timer_open(struct loop *l, void (*call)(void *ctx), void *ctx, struct loop_timer **timer_r)
+static void tell(struct loop_watch *w)
 {
-    struct loop_timer *t = calloc(1, sizeof(*t));
-    if (!t)
-        return ERR_NOMEM;
-    (void)uv_timer_init(&l->uv, &t->uv);
-    t->uv.data = t;
-    t->call = call;
-    t->ctx = ctx;
-    *timer_r = t;
-    return ERR_OK;
-}
-
-static void timer_due(uv_timer_t *uv)
-{
-    struct loop_timer *t = uv->data;
-    t->call(t->ctx);
-}
-
-void loop_timer_start(struct loop_timer *t, int64_t delay_ms)
-{
-    (void)uv_timer_start(&t->uv, timer_due, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
-}
-
-void loop_timer_stop(struct loop_timer *t)
-{
-    (void)uv_timer_stop(&t->uv);
-}
-
-void loop_timer_close(struct loop_timer **t)
-{
-    if (*t)
-        uv_close((uv_handle_t *)&(*t)->uv, free_handle);
-    *t = NULL;
-}
-
-static void watch_ready(uv_poll_t *uv, int status, int events);
-
-static void watch_apply(struct loop_watch *w)
-{
-    if (w->wanted == w->started || uv_is_closing((uv_handle_t *)&w->uv))
+    struct epoll_event e = {.events = w->wanted ? w->wanted : (uint32_t)EPOLLET, .data.ptr = w};
+    if (w->wanted == w->told)
         return;
-    w->started = w->wanted;
-    if (w->wanted)
-        (void)uv_poll_start(&w->uv, w->wanted, watch_ready);
-    else
-        (void)uv_poll_stop(&w->uv);
-}
-
-/* On an error of the socket libuv stops watching and does not say which it was: the owner's own read or write will. */
-static void watch_ready(uv_poll_t *uv, int status, int events)
-{
-    struct loop_watch *w = uv->data;
-    if (status < 0) {
-        w->started = 0;
-        events = UV_READABLE | UV_WRITABLE;
-    }
-    w->call(w->ctx, events & w->wanted & UV_READABLE, events & w->wanted & UV_WRITABLE);
-    watch_apply(w);
+    w->told = w->wanted;
+    int failed = epoll_ctl(w->loop->poll_fd, EPOLL_CTL_MOD, w->fd, &e);
+    assert(!failed); /* the descriptor was closed before its watch */
+    (void)failed;
 }
 
 enum err loop_watch_open(struct loop *l, int fd, void (*call)(void *ctx, bool readable, bool writable), void *ctx,
@@ -89,27 +45,58 @@ enum err loop_watch_open(struct loop *l, int fd, void (*call)(void *ctx, bool re
     struct loop_watch *w = calloc(1, sizeof(*w));
     if (!w)
         return ERR_NOMEM;
-    int failed = uv_poll_init(&l->uv, &w->uv, fd);
-    if (failed) {
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = w};
+    if (epoll_ctl(l->poll_fd, EPOLL_CTL_ADD, fd, &e) != 0) {
         free(w);
-        return os_err(-failed);
+        return os_err(errno);
     }
-    w->uv.data = w;
+    loop_task_init(&w->task, free_watch);
+    w->loop = l;
     w->call = call;
     w->ctx = ctx;
+    w->fd = fd;
+    w->told = EPOLLIN;
     *watch_r = w;
     return ERR_OK;
 }
 
 void loop_watch_set(struct loop_watch *w, bool read, bool write)
 {
-    w->wanted = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
-    watch_apply(w);
+    w->wanted = (read ? (uint32_t)EPOLLIN : 0) | (write ? (uint32_t)EPOLLOUT : 0);
+    tell(w);
 }
 
-void loop_watch_close(struct loop_watch **w)
+void loop_watch_close(struct loop_watch **watch)
 {
-    if (*w)
-        uv_close((uv_handle_t *)&(*w)->uv, free_handle);
-    *w = NULL;
+    struct loop_watch *w = *watch;
+    if (!w)
+        return;
+    *watch = NULL;
+    w->closed = true;
+    (void)epoll_ctl(w->loop->poll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+    loop_free_later(w->loop, &w->task);
+}
+
+/* Which error it was the owner's own read or write will say. */
+static void ready(struct loop_watch *w, uint32_t events)
+{
+    if (events & (EPOLLERR | EPOLLHUP))
+        events |= EPOLLIN | EPOLLOUT;
+    events &= w->wanted;
+    if (w->closed)
+        return;
+    if (events)
+        w->call(w->ctx, events & EPOLLIN, events & EPOLLOUT);
+    else
+        tell(w); /* never asked for anything since it was opened */
+}
+
+void loop_watches_wait(struct loop *l, int timeout_ms)
+{
+    struct epoll_event events[EVENTS_A_TURN];
+    int n = epoll_wait(l->poll_fd, events, EVENTS_A_TURN, timeout_ms);
+    assert(n >= 0 || errno == EINTR);
+    l->now_ms = os_now_ms();
+    for (int i = 0; i < n; i++)
+        ready(events[i].data.ptr, events[i].events);
 }

@@ -48,6 +48,8 @@ void net_close_after_write(struct net_connection **c, int64_t timeout_ms);
 void net_pause(struct net_connection *c, bool pause);
 /* ERR_CLOSED, ERR_LIMIT (write_max). data is copied where it must wait. */
 must_check enum err net_write(struct net_connection *c, slice data);
+/* The same for the very last words: net_close_after_write must follow now, and takes them along, in one packet with the end. */
+must_check enum err net_write_last(struct net_connection *c, slice data);
 /* Bytes that wait for the kernel. */
 size_t net_write_pending(const struct net_connection *c);
 void net_write_max(struct net_connection *c, size_t max); /* default 256 KiB */

@@ -35,6 +35,7 @@ struct net_connection {
     bool handshaking;
     bool tls_more; /* a pause may have left plaintext in the session */
     bool write_failed;
+    bool ending;     /* what is written waits in the kernel for the end of the stream */
     bool peer_ended; /* nothing more can come */
     bool dead;
 };

@@ -7,10 +7,11 @@
 #include "os/file.h"
 
 /* Sends what the kernel takes; ERR_AGAIN when it does not take all. */
-static enum err send_some(int fd, slice *data)
+static enum err send_some(const struct net_connection *c, slice *data)
 {
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (c->ending ? MSG_MORE : 0);
     while (data->len > 0) {
-        ssize_t n = send(fd, data->ptr, data->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send(c->fd, data->ptr, data->len, flags);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -46,7 +47,7 @@ enum err net_write_raw(struct net_connection *c, slice data)
         return ERR_CLOSED;
     bool waiting = net_write_pending(c) > 0;
     if (!waiting && c->phase != NET_CONNECTING) {
-        enum err e = send_some(c->fd, &data);
+        enum err e = send_some(c, &data);
         if (e == ERR_OK)
             return ERR_OK;
         if (e != ERR_AGAIN) {
@@ -92,10 +93,16 @@ enum err net_write(struct net_connection *c, slice data)
     return net_write_tls_output(c);
 }
 
+enum err net_write_last(struct net_connection *c, slice data)
+{
+    c->ending = true;
+    return net_write(c, data);
+}
+
 enum err net_write_flush(struct net_connection *c)
 {
     slice rest = slice_skip(buf_slice(&c->out), c->out_at);
-    enum err e = send_some(c->fd, &rest);
+    enum err e = send_some(c, &rest);
     if (e == ERR_AGAIN) {
         c->out_at = c->out.len - rest.len;
     } else if (e == ERR_OK) {

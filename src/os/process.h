@@ -15,6 +15,8 @@ must_check enum err os_user_by_name(slice name, struct arena *arena, struct os_u
 must_check enum err os_user_by_uid(uint32_t uid, struct arena *arena, struct os_user *user_r);
 /* By the user's own group or by membership; a group that is not there has no members. ERR_IO as above. */
 must_check enum err os_user_in_group(const struct os_user *user, slice group, bool *member_r);
+/* False only when the name service says so. */
+bool os_group_exists(slice group);
 /* Is this the user's own group: named like the user, with nobody else in it? */
 must_check enum err os_group_is_private(const struct os_user *user, uint32_t gid, bool *private_r);
 uint32_t os_uid(void);

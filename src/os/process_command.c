@@ -148,7 +148,7 @@ enum err process_command_start(const struct process_command *c, int *pid_r)
     if (e != ERR_OK)
         goto out;
     log_flush();
-    /* Not fork: libuv has the child close what were its own signal descriptors once, and in a worker these numbers are ours by now. */
+    /* Not fork: what libraries want done in a child is not for one that becomes another program at once. */
     pid_t parent = getpid(), pid = _Fork();
     if (pid == 0)
         become_command(c, &p, parent);

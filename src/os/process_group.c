@@ -38,6 +38,13 @@ static enum err group_number(slice name, gid_t *gid_r, bool *found_r)
     return found || error == 0 ? ERR_OK : ERR_IO;
 }
 
+bool os_group_exists(slice group)
+{
+    gid_t gid;
+    bool found;
+    return group_number(group, &gid, &found) != ERR_OK || found;
+}
+
 enum err os_user_in_group(const struct os_user *user, slice group, bool *member_r)
 {
     char name[NAME_MAX_BYTES + 1];

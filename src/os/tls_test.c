@@ -32,6 +32,8 @@ static int make_files(void **state)
     certificate_make(in_folder("person.pem"), in_folder("person.key"),
                      "x.example,email:alice@example.org,email:a b@x,email:al@example.net", false, time(NULL), 5);
     certificate_make(in_folder("fresh.pem"), in_folder("fresh.key"), "mx.example.org", false, time(NULL), 5);
+    certificate_make_for((const char *const[]){in_folder("other.pem"), in_folder("other.key")}, "mx.example.org",
+                         "Other.Example.ORG", false, (const int64_t[]){time(NULL), 5});
     chmod(in_folder("a.key"), 0600);
     chmod(in_folder("b.key"), 0644);
     assert_int_equal(os_file_replace(AT_FDCWD, slice_str(in_folder("empty")), SLICE(""), 0600), ERR_OK);
@@ -41,8 +43,9 @@ static int make_files(void **state)
 static int remove_files(void **state)
 {
     (void)state;
-    static const char *const names[] = {"a.pem", "a.key",      "rsa.pem",    "rsa.key",   "b.pem",    "b.key",
-                                        "empty", "person.pem", "person.key", "fresh.pem", "fresh.key"};
+    static const char *const names[] = {"a.pem",     "a.key",     "rsa.pem",    "rsa.key",    "b.pem",
+                                        "b.key",     "empty",     "person.pem", "person.key", "fresh.pem",
+                                        "fresh.key", "other.pem", "other.key"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         unlink(in_folder(names[i]));
     return rmdir(folder);
@@ -165,28 +168,22 @@ static void close_sides(struct sides *s)
     assert_null(s->server);
 }
 
-/* A host without a name (an MX that is the root) has not been verified, whatever its certificate. */
-static void threat_verified_is_a_name(void **state)
+struct named {
+    slice name;
+    bool verified;
+};
+
+/* Whether a client that trusts the certificate takes its holder for each of these names. */
+static void check_names(const char *cert, const char *key, const struct named *rows, size_t count)
 {
-    (void)state;
-    static const struct {
-        slice name;
-        bool verified;
-    } rows[] = {
-        {SLICE("mx.example.org"), true},
-        {SLICE("MX.example.org."), true},
-        {SLICE("mx.example.net"), false},
-        {SLICE("."), false},
-        {SLICE(""), false},
-    };
     struct tls_server *t;
     struct tls_client *c;
-    struct tls_pair pair = pair_of("", "fresh.pem", "fresh.key");
-    setenv("SSL_CERT_FILE", in_folder("fresh.pem"), 1);
+    struct tls_pair pair = pair_of("", cert, key);
+    setenv("SSL_CERT_FILE", in_folder(cert), 1);
     assert_int_equal(tls_server_open(&pair, 1, SLICE_NONE, &t, &why), ERR_OK);
     assert_int_equal(tls_client_open(false, &c, &why), ERR_OK);
     unsetenv("SSL_CERT_FILE");
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < count; i++) {
         struct sides s;
         enum err server, client;
         assert_int_equal(tls_session_open_server(t, &s.server), ERR_OK);
@@ -198,12 +195,36 @@ static void threat_verified_is_a_name(void **state)
         close_sides(&s);
     }
     tls_client_close(&c);
+    tls_server_close(&t);
+}
+
+/* A host without a name (an MX that is the root) has not been verified, whatever its certificate. */
+static void threat_verified_is_a_name(void **state)
+{
+    (void)state;
+    static const struct named rows[] = {
+        {SLICE("mx.example.org"), true},
+        {SLICE("MX.example.org."), true},
+        {SLICE("mx.example.net"), false},
+        {SLICE("."), false},
+        {SLICE(""), false},
+    };
+    struct tls_client *c;
     struct tls_session *none = NULL;
+    check_names("fresh.pem", "fresh.key", rows, sizeof(rows) / sizeof(rows[0]));
     assert_int_equal(tls_client_open(true, &c, &why), ERR_OK);
     assert_int_equal(tls_session_open_client(c, SLICE("."), &none), ERR_SYNTAX);
     assert_null(none);
     tls_client_close(&c);
-    tls_server_close(&t);
+}
+
+/* RFC 4954 section 14: the subject's name does not count where there are alternative ones, and case never does. */
+static void e11_client_alternative_names_come_first(void **state)
+{
+    (void)state;
+    static const struct named rows[] = {
+        {SLICE("mx.example.org"), false}, {SLICE("other.example.org"), true}, {SLICE("OTHER.example.org"), true}};
+    check_names("other.pem", "other.key", rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 static void sessions_carry_and_end(void **state)
@@ -545,6 +566,7 @@ int main(void)
         T(warnings_do_not_refuse),
         T(a_server_needs_good_pairs),
         T(threat_verified_is_a_name),
+        T(e11_client_alternative_names_come_first),
         T(sessions_carry_and_end),
         T(damaged_records_are_refused),
         T(names_that_cannot_be_are_refused),

@@ -130,9 +130,19 @@ static void say_notify(buf *out, uint8_t notify)
     }
 }
 
+/* RFC 2852 section 4.1.4.2: a host that is not told the time tells of delays in its place. */
+static uint8_t notify_of(const struct smtp_client *c, uint8_t notify)
+{
+    bool by_lost = c->message->envelope->deliver_by_s != 0 && !(flags(c) & ENVELOPE_BY_RETURN) && !c->o.lmtp &&
+                   smtp_client_by_left(c) > 0 && !smtp_client_has(c, SMTP_DELIVERBY);
+    if (!by_lost || notify & NOTIFY_NEVER)
+        return notify;
+    return (uint8_t)(notify ? notify | NOTIFY_DELAY : NOTIFY_FAILURE | NOTIFY_DELAY);
+}
+
 void smtp_client_say_dsn_recipient(struct smtp_client *c, const struct recipient *r)
 {
-    say_notify(&c->out, r->notify);
+    say_notify(&c->out, notify_of(c, r->notify));
     if (r->orcpt.len == 0)
         return;
     buf_append(&c->out, SLICE(" ORCPT="));

@@ -386,6 +386,12 @@ static void e8_client_deliver_by(void **state)
          .host = {HOST(), TAKEN},
          .wire = EHLO "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n" BODY,
          .log = OK_LOG},
+        {.name = "which tells of delays then",
+         .message = HELLO,
+         BY(ENVELOPE_BY_NOTIFY, 1120),
+         .host = {HOST("250-DSN\r\n"), TAKEN},
+         .wire = EHLO "MAIL FROM:<a@b>\r\nRCPT TO:<c@d> NOTIFY=FAILURE,DELAY\r\n" BODY,
+         .log = "rcpt 0 dsn they: 250 taken\ndone\nclosed\n"},
         {.name = "mode R does not",
          .message = HELLO,
          BY(ENVELOPE_BY_RETURN, 1120),
@@ -518,7 +524,12 @@ static void e10_client_learns_limits(void **state)
         {SLICE("250 LIMITS RCPTMAX=20 MAILMAX=5 RCPTDOMAINMAX=1\r\n"), 20, 5, 1},
         {SLICE("250 limits rcptmax=999999\r\n"), 999999, 0, 0},
         {SLICE("250 LIMITS RCPTMAX=1000000\r\n"), 0, 0, 0},
-        {SLICE("250 LIMITS RCPTMAX=0 MAILMAX=x RCPTDOMAINMAX= FOO=7 MAILMAX=3\r\n"), 0, 3, 0},
+        {SLICE("250 LIMITS RCPTMAX=0 MAILMAX=x RCPTDOMAINMAX=01 FOO=7:a BAR MAILMAX=3\r\n"), 0, 3, 0},
+        /* no words of this extension: none of them counts (RFC 9422 section 3.7) */
+        {SLICE("250 LIMITS RCPTMAX=20 MAILMAX=\r\n"), 0, 0, 0},
+        {SLICE("250 LIMITS RCPTMAX=20 a;b\r\n"), 0, 0, 0},
+        {SLICE("250 LIMITS RCPTMAX=20 =5\r\n"), 0, 0, 0},
+        {SLICE("250 LIMITS RCPTMAX=20 A=b;c\r\n"), 0, 0, 0},
         {SLICE("250 LIMITS\r\n"), 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -323,12 +323,13 @@ static void threat_hostile_server_challenges(void **state)
     static const struct {
         const char *said;
         const char *log;
+        bool cancelled; /* RFC 4954 section 4: what is no base64 is answered with "*" */
     } rows[] = {
-        {"334 !!!\r\n", "failed in phase 3 we: 451 4.7.8 The next host's challenge is no base64\n"},
-        {"334 eA=\r\n", "failed in phase 3 we: 451 4.7.8 The next host's challenge is no base64\n"},
-        {"334-eA==\r\n334 eA==\r\n", "failed in phase 3 we: 451 4.7.8 The next host's challenge is no base64\n"},
-        {"334 \x1b[2J\r\n", "failed in phase 3 we: 451 4.7.8 The next host's challenge is no base64\n"},
-        {"354 go\r\n", "failed in phase 3 we: 451 4.7.8 The next host did not take our login: 354 go\n"},
+        {"334 !!!\r\n", "failed in phase 3 we: 451 4.7.8 The next host's challenge is no base64\n", true},
+        {"334 eA=\r\n", "failed in phase 3 we: 451 4.7.8 The next host's challenge is no base64\n", true},
+        {"334-eA==\r\n334 eA==\r\n", "failed in phase 3 we: 451 4.7.8 The next host's challenge is no base64\n", true},
+        {"334 \x1b[2J\r\n", "failed in phase 3 we: 451 4.7.8 The next host's challenge is no base64\n", true},
+        {"354 go\r\n", "failed in phase 3 we: 451 4.7.8 The next host did not take our login: 354 go\n", false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct talk t;
@@ -336,6 +337,9 @@ static void threat_hostile_server_challenges(void **state)
         talk_read(&t, slice_str(rows[i].said));
         if (!slice_equal(buf_slice(&t.log), slice_str(rows[i].log)))
             fail_msg("%s: %.*s", rows[i].said, SLICE_ARG(buf_slice(&t.log)));
+        slice wire = buf_slice(&t.wire);
+        assert_int_equal(wire.len > 5 && slice_equal(slice_skip(wire, wire.len - 5), SLICE("\r\n*\r\n")),
+                         rows[i].cancelled);
         talk_close(&t);
     }
     /* without end, and each as long as a reply may be */

@@ -26,7 +26,7 @@ void smtp_content_refuse(struct smtp_server *s, enum status why)
 {
     if (s->content_refused == STATUS_OK) {
         s->content_refused = why;
-        smtp_session_tell(s, why);
+        smtp_session_tell(s, why, SLICE_NONE);
     }
     smtp_session_reset(s);
 }

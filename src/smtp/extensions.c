@@ -318,31 +318,53 @@ static enum status take_parameter(struct smtp_server *s, slice word, bool rcpt, 
     return p->take(s, value);
 }
 
-/* What makes no sense together. RFC 4865 section 5: held until after the time by which it must be there. */
+/* What makes no sense together. RFC 4865 section 5.2.2: held until after the time by which it is to be there. */
 static bool is_contrary(const struct smtp_server *s)
 {
     const struct smtp_mail_parameters *m = s->mail;
-    if (!m || !m->by || !(s->envelope_flags & ENVELOPE_BY_RETURN))
+    if (!m || !m->by)
         return false;
-    return m->hold_s > m->by_s || (m->release_s > 0 && m->release_s > smtp_session_unix_s(s) + m->by_s);
+    return (m->hold_s > 0 && m->hold_s > m->by_s) ||
+           (m->release_s > 0 && m->release_s > smtp_session_unix_s(s) + m->by_s);
+}
+
+/* The name in the table's spelling: nothing of the client's comes back. */
+static void tell_wrong(struct smtp_server *s, slice word, bool rcpt)
+{
+    unsigned number;
+    slice name, value;
+    (void)slice_cut(word, '=', &name, &value);
+    const struct smtp_parameter *p = find_parameter(name, rcpt, &number);
+    char text[96];
+    buf b;
+    buf_init_fixed(&b, text, sizeof text);
+    buf_append(&b, status_verdict(STATUS_BAD_SYNTAX).text);
+    buf_append(&b, p ? SLICE(": ") : SLICE_NONE);
+    buf_append(&b, p ? p->name : SLICE_NONE);
+    smtp_session_say(s, STATUS_BAD_SYNTAX, buf_slice(&b));
 }
 
 bool smtp_parameters_take(struct smtp_server *s, slice rest, bool rcpt)
 {
     uint64_t seen = 0;
     enum status status = STATUS_OK;
+    slice word = SLICE_NONE;
     while (status == STATUS_OK && rest.len > 0) {
-        slice word;
         (void)slice_cut(rest, ' ', &word, &rest);
         if (word.len > 0)
             status = take_parameter(s, word, rcpt, &seen);
     }
-    if (status == STATUS_OK && !rcpt && is_contrary(s))
+    if (status == STATUS_OK && !rcpt && is_contrary(s)) {
         status = STATUS_BAD_SYNTAX;
+        word = SLICE("BY");
+    }
     if (status == STATUS_OK)
         return true;
     if (status == STATUS_MESSAGE_TOO_BIG)
-        smtp_session_tell(s, status);
-    smtp_session_status(s, status);
+        smtp_session_tell(s, status, SLICE_NONE);
+    if (status == STATUS_BAD_SYNTAX)
+        tell_wrong(s, word, rcpt);
+    else
+        smtp_session_status(s, status);
     return false;
 }

@@ -5,9 +5,8 @@ enum { LINE_TEXT_MAX = 480, LINE_FRAME_MAX = 20 };
 
 static void append_code(buf *out, uint16_t code)
 {
-    buf_append_char(out, (char)('0' + code / 100 % 10));
-    buf_append_char(out, (char)('0' + code / 10 % 10));
-    buf_append_char(out, (char)('0' + code % 10));
+    const char digits[] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10), (char)('0' + code % 10)};
+    buf_append(out, slice_of(digits, sizeof(digits)));
 }
 
 static void append_enhanced(buf *out, const struct verdict *v)
@@ -21,14 +20,11 @@ static void append_enhanced(buf *out, const struct verdict *v)
     buf_append_char(out, ' ');
 }
 
-/* Length of a character that may stand in a reply, or 0. C1 controls are controls. */
-static size_t text_char_len(slice text, bool utf8)
+/* Length of a character beyond ASCII that may stand in a reply, or 0. C1 controls are controls. */
+static size_t wide_char_len(slice text, bool utf8)
 {
-    unsigned char c = (unsigned char)text.ptr[0];
-    if (c < 0x80)
-        return c >= 0x20 && c < 0x7f;
-    size_t len = utf8 ? slice_utf8_len(text) : 0;
-    return len == 2 && c == 0xc2 && (unsigned char)text.ptr[1] < 0xa0 ? 0 : len;
+    size_t len = utf8 && text.ptr[0] < 0 ? slice_utf8_len(text) : 0;
+    return len == 2 && (unsigned char)text.ptr[0] == 0xc2 && (unsigned char)text.ptr[1] < 0xa0 ? 0 : len;
 }
 
 static void append_text(buf *out, slice line, bool utf8)
@@ -38,7 +34,9 @@ static void append_text(buf *out, slice line, bool utf8)
     if (!room)
         return;
     for (size_t i = 0; i < line.len;) {
-        size_t len = text_char_len(slice_skip(line, i), utf8);
+        size_t len = slice_printable_len(slice_skip(line, i));
+        if (len == 0)
+            len = wide_char_len(slice_skip(line, i), utf8);
         if (len > 0)
             memcpy(room + i, line.ptr + i, len);
         else
@@ -51,8 +49,9 @@ static void append_text(buf *out, slice line, bool utf8)
 static bool fits(const buf *out, slice text)
 {
     size_t lines = 1, room = out->max - out->len;
-    for (size_t i = 0; i < text.len; i++)
-        lines += text.ptr[i] == '\n';
+    slice line, rest = text;
+    while (slice_cut(rest, '\n', &line, &rest))
+        lines++;
     return text.len < room && lines < (room - text.len) / LINE_FRAME_MAX;
 }
 

@@ -103,7 +103,7 @@ enum smtp_server_event_kind {
     SMTP_SERVER_ETRN,          /* answer; text is the domain, "@domain" or "#queue" */
     SMTP_SERVER_XCLIENT, /* answer; when taken the engine greets anew (220) and has forgotten everything but TLS; permits are asked anew by the caller */
     SMTP_SERVER_XFORWARD, /* answer */
-    SMTP_SERVER_REFUSED, /* the engine refuses by a limit of its options: status says which (for the log: the first of a transaction); no answer */
+    SMTP_SERVER_REFUSED, /* the engine refuses by a limit of its options: status says which (for the log: the first of a transaction), text the verb of COMMAND_DENIED; no answer */
     SMTP_SERVER_CLOSE, /* last event: send what is in output, then close; text says why ("quit", "timeout", "too many errors") */
 };
 

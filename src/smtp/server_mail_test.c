@@ -4,7 +4,7 @@
 
 #include "smtp/rows_test.h"
 
-#define BAD "501 5.5.4 Syntax error in parameters or arguments\r\n"
+#define BAD "501 5.5.4 Syntax error in parameters or arguments: SMTPUTF8\r\n"
 #define UNKNOWN "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"
 #define UTF8 "553 5.6.7 This address needs SMTPUTF8\r\n"
 
@@ -227,7 +227,7 @@ static void e8_server_deliver_by(void **state)
         {SLICE("BY=0;NT"), "by-notify by-trace by=0", NULL},
         {SLICE("BY=1;N"), "by-notify by=1", NULL},
         {SLICE("BY=999999999;R"), "by-return by=999999999", NULL},
-        {SLICE("BY=59;R"), NULL, "501 5.5.4 The time to deliver by"},
+        {SLICE("BY=59;R"), NULL, "555 5.5.4 The time to deliver by"},
         {SLICE("BY=0;R"), NULL, "501 5.5.4 Syntax"},
         {SLICE("BY=-1;R"), NULL, "501 5.5.4 Syntax"},
         {SLICE("BY=1000000000;R"), NULL, "501 5.5.4"},
@@ -275,6 +275,8 @@ static void e8_server_future_release(void **state)
         {SLICE("HOLDFOR=1 HOLDFOR=1"), NULL, "501 5.5.4"},
         {SLICE("BY=600;R HOLDFOR=601"), NULL, "501 5.5.4"},
         {SLICE("HOLDUNTIL=2026-11-21T20:08:35Z BY=3599;R"), NULL, "501 5.5.4"},
+        {SLICE("BY=600;N HOLDFOR=601"), NULL, "501 5.5.4"}, /* RFC 4865 section 5.2.2, whatever the mode */
+        {SLICE("HOLDUNTIL=2026-11-21T20:08:35Z BY=-1;N"), NULL, "501 5.5.4"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         say_check(&rows[i], false, &who);
@@ -349,6 +351,37 @@ static void e11_server_auth_of_mail(void **state)
     CHECK(rows, false, .options = {.auth_mechanisms = SLICE("PLAIN"), .auth_plaintext_ok = true});
     const struct say none[] = {{SLICE("AUTH=<>"), NULL, "555 5.5.4"}};
     CHECK(none, false, .options = DEFAULTS);
+}
+
+/* RFC 4954 section 3 item 5: 500 octets more than the 512 that any MAIL may have. */
+static void e11_server_auth_of_mail_may_be_long(void **state)
+{
+    (void)state;
+    struct drive d;
+    struct setting setting = {.options = {.auth_mechanisms = SLICE("PLAIN"), .auth_plaintext_ok = true}};
+    buf in;
+    buf_init(&in, 4096);
+    buf_append(&in, SLICE("MAIL FROM:<"));
+    while (in.len < 200)
+        buf_append_char(&in, 'a');
+    buf_append_char(&in, '@');
+    while (in.len < 400)
+        buf_append(&in, SLICE("b.example."));
+    buf_append(&in, SLICE("example> BODY=8BITMIME ENVID="));
+    while (in.len < 510)
+        buf_append_char(&in, 'c');
+    buf_append(&in, SLICE(" AUTH="));
+    while (in.len < 1000)
+        buf_append(&in, SLICE("+2D"));
+    buf_append(&in, SLICE("@x.example\r\n"));
+    assert_in_range(in.len, 1012, 1014);
+    say_open(&d, &setting);
+    buf_clear(&d.replies);
+    drive_read(&d, buf_slice(&in));
+    if (!slice_starts(buf_slice(&d.replies), SLICE("250 2.1.0 ")))
+        fail_msg("%.*s", SLICE_ARG(buf_slice(&d.replies)));
+    drive_close(&d);
+    buf_deinit(&in);
 }
 
 static void b3_server_tag_of_local_programs(void **state)
@@ -451,6 +484,7 @@ int main(void)
         cmocka_unit_test(e9_server_requiretls),
         cmocka_unit_test(e10_server_limits),
         cmocka_unit_test(e11_server_auth_of_mail),
+        cmocka_unit_test(e11_server_auth_of_mail_may_be_long),
         cmocka_unit_test(b3_server_tag_of_local_programs),
         cmocka_unit_test(e7_server_parameters_are_forgotten),
         cmocka_unit_test(e1_server_groups_of_commands),

@@ -76,10 +76,10 @@ static void test_session_by_the_textbook(void **state)
          SLICE("250-mx.example.org Hello c\r\n250-PIPELINING\r\n250-SIZE "
                "1000\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n" OFFER "250 HELP\r\n"
                "552 5.3.4 Message too big\r\n552 5.3.4 Message too big\r\n501 5.5.4 Syntax error in parameters or "
-               "arguments\r\n"
+               "arguments: SIZE\r\n"
                "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"
-               "501 5.5.4 Syntax error in parameters or arguments\r\n501 5.5.4 Syntax error in parameters or "
-               "arguments\r\n" SENDER "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"),
+               "501 5.5.4 Syntax error in parameters or arguments: SIZE\r\n501 5.5.4 Syntax error in parameters or "
+               "arguments: BODY\r\n" SENDER "555 5.5.4 Unsupported MAIL or RCPT parameter\r\n"),
          NULL},
     };
     RUN(rows);
@@ -483,6 +483,8 @@ static void e11_server_login(void **state)
                      "334 \r\n501 5.5.2 Cannot decode the response\r\n"
                      "535 5.7.8 Authentication credentials invalid\r\n250 2.0.0 Ok\r\n"),
          NULL},
+        {"what needs no login", plain, SLICE("HELO c\r\nRSET\r\nNOOP\r\nVRFY a\r\nQUIT\r\n"),
+         SLICE(HELLO "250 2.0.0 Reset state\r\n250 2.0.0 Ok\r\n530 5.7.0 Authentication required\r\n" BYE), "quit"},
         {"in a transaction", OPTIONS(.auth_mechanisms = SLICE("PLAIN"), .auth_plaintext_ok = true),
          SLICE("HELO c\r\n" BEGIN "AUTH PLAIN\r\n"),
          SLICE(HELLO BEGUN "503 5.5.1 AUTH is not possible during a mail transaction\r\n"), NULL},

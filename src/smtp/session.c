@@ -12,9 +12,9 @@ void smtp_session_push(struct smtp_server *s, enum smtp_server_event_kind kind, 
     s->queue_count++;
 }
 
-void smtp_session_tell(struct smtp_server *s, enum status status)
+void smtp_session_tell(struct smtp_server *s, enum status status, slice verb)
 {
-    smtp_session_push(s, SMTP_SERVER_REFUSED, SLICE_NONE);
+    smtp_session_push(s, SMTP_SERVER_REFUSED, verb);
     s->queue[(s->queue_head + s->queue_count - 1) % SMTP_QUEUE].status = status;
 }
 

@@ -96,7 +96,8 @@ struct smtp_server {
 
 /* Queues an event; one that needs an answer stops reading. */
 void smtp_session_push(struct smtp_server *s, enum smtp_server_event_kind kind, slice text);
-void smtp_session_tell(struct smtp_server *s, enum status status); /* REFUSED */
+/* REFUSED; verb is the one that was denied, or empty. */
+void smtp_session_tell(struct smtp_server *s, enum status status, slice verb);
 void smtp_session_ask(struct smtp_server *s, enum smtp_server_event_kind kind, slice text);
 /* Replies, counts errors, ends the session on 421. The error that is one too many is answered with 421 instead. */
 void smtp_session_reply(struct smtp_server *s, const struct verdict *v);

@@ -153,7 +153,7 @@ static void refuse_chunk(struct smtp_server *s, const struct verdict *v)
 {
     s->chunk_again = s->chunks_failed;
     if (v->code == 552)
-        smtp_session_tell(s, STATUS_MESSAGE_TOO_BIG);
+        smtp_session_tell(s, STATUS_MESSAGE_TOO_BIG, SLICE_NONE);
     fail_message(s);
     smtp_chunk_begin(s, v);
 }

@@ -129,7 +129,7 @@ void smtp_verb_rcpt(struct smtp_server *s, slice argument)
     if (max > 0 && s->recipients >= max) {
         s->recipients_refused++;
         if (!s->limit_told)
-            smtp_session_tell(s, STATUS_TOO_MANY_RECIPIENTS);
+            smtp_session_tell(s, STATUS_TOO_MANY_RECIPIENTS, SLICE_NONE);
         s->limit_told = true;
         smtp_session_status(s, STATUS_TOO_MANY_RECIPIENTS);
         return;

@@ -138,10 +138,16 @@ static bool take_attributes(struct smtp_server *s, slice rest, enum smtp_permit 
     return status == STATUS_OK;
 }
 
+static void deny(struct smtp_server *s, slice verb)
+{
+    smtp_session_tell(s, STATUS_COMMAND_DENIED, verb);
+    smtp_session_status(s, STATUS_COMMAND_DENIED);
+}
+
 void smtp_verb_xclient(struct smtp_server *s, slice argument)
 {
     if (!(s->permits & SMTP_PERMIT_XCLIENT))
-        smtp_session_status(s, STATUS_COMMAND_DENIED);
+        deny(s, SLICE("XCLIENT"));
     else if (take_attributes(s, argument, SMTP_PERMIT_XCLIENT))
         smtp_session_ask(s, SMTP_SERVER_XCLIENT, SLICE_NONE);
 }
@@ -149,7 +155,7 @@ void smtp_verb_xclient(struct smtp_server *s, slice argument)
 void smtp_verb_xforward(struct smtp_server *s, slice argument)
 {
     if (!(s->permits & SMTP_PERMIT_XFORWARD))
-        smtp_session_status(s, STATUS_COMMAND_DENIED);
+        deny(s, SLICE("XFORWARD"));
     else if (take_attributes(s, argument, SMTP_PERMIT_XFORWARD))
         smtp_session_ask(s, SMTP_SERVER_XFORWARD, SLICE_NONE);
 }

@@ -24,7 +24,7 @@ bool spool_journal_due(const struct spool_writer *w)
     return w->open_seen == 0 || w->pending_count >= GATHER_COUNT || w->stop_journal;
 }
 
-void spool_journal_submit(struct spool_writer *w, struct list *commits, size_t count)
+bool spool_journal_submit(struct spool_writer *w, struct list *commits, size_t count)
 {
     if (w->pending_count == 0 && count > 0)
         w->pending_since_us = os_now_us();
@@ -32,10 +32,8 @@ void spool_journal_submit(struct spool_writer *w, struct list *commits, size_t c
     while ((l = list_pop(commits)))
         list_push(&w->pending, l);
     w->pending_count += count;
-    bool wake = w->journal_state == JOURNAL_IDLE ? w->pending_count > 0
-                                                 : w->journal_state == JOURNAL_GATHERS && spool_journal_due(w);
-    if (wake)
-        pthread_cond_signal(&w->journal_wake);
+    return w->journal_state == JOURNAL_IDLE ? w->pending_count > 0
+                                            : w->journal_state == JOURNAL_GATHERS && spool_journal_due(w);
 }
 
 static void wait_until_us(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t us)

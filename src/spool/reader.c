@@ -2,6 +2,7 @@
 #include "spool/reader.h"
 
 #include "spool/large.h"
+#include "spool/reader_parts.h"
 #include "spool/record.h"
 #include "spool/segment.h"
 
@@ -55,8 +56,7 @@ void spool_reader_close(struct spool_reader **reader)
     *reader = NULL;
 }
 
-/* The descriptor stays the reader's, for the duration of one call. */
-static enum err segment_fd(struct spool_reader *r, uint64_t segment, int *fd_r)
+enum err spool_reader_segment(struct spool_reader *r, uint64_t segment, int *fd_r)
 {
     struct cached *oldest = &r->cache[0];
     r->clock++;
@@ -106,7 +106,7 @@ void spool_entry_close(struct spool_entry **entry)
     *entry = NULL;
 }
 
-static bool matches(const struct spool_record *record, const struct spool_place *place)
+bool spool_reader_matches(const struct spool_record *record, const struct spool_place *place)
 {
     return record->kind == SPOOL_RECORD_MESSAGE && record->id == place->id && record->copy == place->copy &&
            record->seal.epoch == place->epoch && record->length == place->length;
@@ -141,7 +141,7 @@ static enum err read_whole(int fd, const struct spool_place *place, struct spool
     enum err e = read_bytes(fd, place->offset, place->length, entry, &bytes);
     if (e == ERR_OK)
         e = spool_record_read(bytes, &record);
-    if (e == ERR_OK && !matches(&record, place))
+    if (e == ERR_OK && !spool_reader_matches(&record, place))
         e = ERR_CORRUPT;
     if (e == ERR_OK)
         e = decode(entry, &record);
@@ -167,13 +167,13 @@ static enum err read_head(int fd, const struct spool_place *place, struct spool_
     enum err e = read_bytes(fd, place->offset, guess, entry, &bytes);
     if (e == ERR_OK)
         e = spool_record_peek(bytes, &record);
-    if (e == ERR_OK && !matches(&record, place))
+    if (e == ERR_OK && !spool_reader_matches(&record, place))
         e = ERR_CORRUPT;
     if (e == ERR_OK && SPOOL_FRAME_SIZE + record.head.len > guess)
         e = read_bytes(fd, place->offset, SPOOL_FRAME_SIZE + record.head.len, entry, &bytes);
     if (e == ERR_OK)
         e = spool_record_read_head(bytes, &record);
-    if (e == ERR_OK && !matches(&record, place))
+    if (e == ERR_OK && !spool_reader_matches(&record, place))
         e = ERR_CORRUPT;
     return e == ERR_OK ? decode(entry, &record) : e;
 }
@@ -184,7 +184,7 @@ static enum err open_entry(struct spool_reader *r, const struct spool_place *pla
     if (place->length < SPOOL_FRAME_SIZE || place->length > SPOOL_RECORD_MAX)
         return ERR_CORRUPT;
     int fd = -1;
-    enum err e = segment_fd(r, place->segment, &fd);
+    enum err e = spool_reader_segment(r, place->segment, &fd);
     if (e != ERR_OK)
         return e;
     struct spool_entry *entry = calloc(1, sizeof(*entry));

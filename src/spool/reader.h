@@ -26,4 +26,13 @@ void spool_reader_trim(struct spool_reader *r);
 must_check enum err spool_entry_open_head(struct spool_reader *r, const struct spool_place *place,
                                           struct spool_entry **entry_r);
 
+/* Heads of many records, one after the other as they lie: those that are close together come with one read. What was read ahead is not looked at anew, so it is for a moment in which
+ * no segment is recycled and all places are known: close it before the loop's turn ends. */
+struct spool_heads;
+must_check enum err spool_heads_open(struct spool_reader *r, struct spool_heads **heads_r);
+void spool_heads_close(struct spool_heads **h);
+/* As spool_entry_open_head; the head lives until the next call. */
+must_check enum err spool_heads_read(struct spool_heads *h, const struct spool_place *place,
+                                     const struct spool_head **head_r);
+
 #endif

@@ -18,6 +18,9 @@ struct spool_scan_ops {
     enum err (*segment)(void *ctx, uint64_t segment, uint32_t writer, uint32_t epoch);
     /* A record that cannot be read: logged by the caller, kept on disk, its segment never recycled nor swept. Offset 0: the superblock; segment 0: the checkpoint. */
     void (*damaged)(void *ctx, uint64_t segment, uint32_t offset, slice what);
+    /* The disk does not give the segment's bytes (ERR_IO), or only some: the scan goes on with the next one. Records of it may have been passed before. Nothing may be concluded from what was not seen, and
+     * no checkpoint written. NULL: the scan ends with ERR_IO. */
+    void (*unreadable)(void *ctx, uint64_t segment);
 };
 
 /* A segment that a live process owns is read only below `committed` (its HELLO). Under another epoch than that it was recycled since, and its owner tells of all that is in it: it is left out. */
@@ -53,11 +56,13 @@ must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uin
 /* Unlinks one large-body file whose message is done. */
 must_check enum err spool_large_remove(int dir_fd, uint64_t file);
 must_check enum err spool_segment_remove(int dir_fd, uint64_t segment);
+/* Reads all of it: ERR_OK when the disk gives it (or it is gone), whatever is in it. */
+must_check enum err spool_segment_probe(int dir_fd, uint64_t segment);
 /* Gives a segment with damage a second name, NUMBER.damaged, which no scan reads and no sweep removes, so that its bytes stay when the first name goes. Durable on ERR_OK. */
 must_check enum err spool_segment_keep(int dir_fd, uint64_t segment);
 
 /* A checkpoint being written beside the old one; replaces it atomically and durably at commit. It covers, for each segment, what is below the offset given. Bounded work a
- * call, so that the queue can write it in slices of its loop; runs on the caller's thread except commit's syncs, which may be called from another thread. */
+ * call, so that the queue can write it in slices of its loop; runs on the caller's thread except spool_commit_begin's, which has one of its own. */
 struct spool_checkpoint;
 must_check enum err spool_checkpoint_begin(int dir_fd, struct spool_checkpoint **c_r);
 /* Of a closed segment all is covered: UINT32_MAX. Else what a failed batch has left behind its committed offset could come back, when the outcomes that
@@ -68,6 +73,12 @@ must_check enum err spool_checkpoint_segment(struct spool_checkpoint *c, uint64_
 must_check enum err spool_checkpoint_add(struct spool_checkpoint *c, const struct spool_place *place, slice state);
 must_check enum err spool_checkpoint_commit(struct spool_checkpoint **c);
 void spool_checkpoint_abort(struct spool_checkpoint **c);
+/* The commit in a thread: takes the checkpoint, and signals the event (os/event) when it is over. One at a time; nothing else of checkpoints is called until spool_commit_end.
+ * ERR_NOMEM: nothing was begun, the checkpoint is still the caller's. */
+struct spool_commit;
+must_check enum err spool_commit_begin(struct spool_checkpoint **c, int event_fd, struct spool_commit **commit_r);
+/* Waits for it if need be: what spool_checkpoint_commit returned. */
+must_check enum err spool_commit_end(struct spool_commit **commit);
 
 /* The durable counter that queue ids, segment and file numbers are drawn from. Returns the first of count numbers, never returned before; on stable storage before it returns. ERR_LIMIT above 2^24 at once; ERR_CORRUPT when the counter is lost: nothing may be written then. Only the master calls it. */
 must_check enum err spool_numbers_take(int dir_fd, uint32_t count, uint64_t *first_r);

@@ -325,6 +325,51 @@ static void body_never_passes_as_a_record(void **state)
     fixture_close(&f);
 }
 
+/* One by one, or many with one read: the heads are the same, whatever the mails' lengths and order. */
+static void heads_in_a_row_are_the_heads(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {10, 700, 3000, 9000, 60000, 1, 20000, 5000};
+    enum { COUNT = 120 };
+    struct fixture f;
+    struct spool_place places[COUNT];
+    struct spool_reader *r = NULL;
+    struct spool_heads *heads = NULL;
+    const struct spool_head *head = NULL;
+    fixture_open(&f);
+    writer_open(&f);
+    for (size_t i = 0; i < COUNT; i++) {
+        struct spool_done d;
+        assert_int_equal(submit(&f, 100 + i, sizes[i % 8]), ERR_OK);
+        spool_writer_flush(f.w);
+        next_done(&f, &d);
+        assert_int_equal(d.err, ERR_OK);
+        places[i] = d.place;
+    }
+    spool_writer_close(&f.w);
+    assert_int_equal(spool_reader_open(f.dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_heads_open(r, &heads), ERR_OK);
+    for (size_t i = 0; i < 3 * COUNT; i++) { /* as they lie, then backwards, then far apart */
+        size_t at = i < COUNT ? i : i < 2 * COUNT ? 2 * COUNT - 1 - i : i * 7 % COUNT;
+        struct test_head t;
+        test_head_init(&t, 100 + at, sizes[at % 8]);
+        assert_int_equal(spool_heads_read(heads, &places[at], &head), ERR_OK);
+        assert_int_equal(head->id, 100 + at);
+        assert_int_equal(head->facts.size, sizes[at % 8]);
+        assert_true(slice_equal(head->envelopes[0].recipients[0].address, t.recipient.address));
+    }
+    struct spool_place wrong = places[3];
+    wrong.id++;
+    assert_int_equal(spool_heads_read(heads, &wrong, &head), ERR_CORRUPT);
+    wrong = places[3];
+    wrong.segment += 1000;
+    assert_int_equal(spool_heads_read(heads, &wrong, &head), ERR_NOTFOUND);
+    assert_int_equal(spool_heads_read(heads, &places[5], &head), ERR_OK);
+    spool_heads_close(&heads);
+    spool_reader_close(&r);
+    fixture_close(&f);
+}
+
 static void write_checkpoint(struct fixture *f, const struct spool_place *places, uint32_t covered)
 {
     struct spool_checkpoint *c = NULL;
@@ -337,6 +382,39 @@ static void write_checkpoint(struct fixture *f, const struct spool_place *places
     }
     assert_int_equal(spool_checkpoint_commit(&c), ERR_OK);
     assert_null(c);
+}
+
+/* The commit in its own thread leaves what the one on ours leaves. */
+static void checkpoint_is_committed_in_a_thread(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_place places[MAILS];
+    struct spool_checkpoint *c = NULL;
+    struct spool_commit *commit = NULL;
+    struct seen s = {.answer = ERR_OK};
+    static char about[MAILS * 1000];
+    int event = -1;
+    make_segment(&f, places, false);
+    assert_int_equal(os_event_open(&event), ERR_OK);
+    for (uint32_t round = 1; round <= 3; round++) {
+        assert_int_equal(spool_checkpoint_begin(f.dir_fd, &c), ERR_OK);
+        assert_int_equal(spool_checkpoint_segment(c, places[0].segment, places[0].epoch, UINT32_MAX), ERR_OK);
+        for (uint32_t i = 0; i < round; i++)
+            assert_int_equal(spool_checkpoint_add(c, &places[i], slice_of(about, places[i].id * 1000)), ERR_OK);
+        assert_int_equal(spool_commit_begin(&c, event, &commit), ERR_OK);
+        assert_null(c);
+        struct pollfd over = {.fd = event, .events = POLLIN};
+        assert_int_equal(poll(&over, 1, 120000), 1);
+        os_event_clear(event);
+        assert_int_equal(spool_commit_end(&commit), ERR_OK);
+        assert_null(commit);
+        assert_int_equal(scan(&f, &s), ERR_OK);
+        assert_int_equal(s.checkpoint, round);
+        assert_int_equal(s.messages, 0);
+    }
+    os_close(&event);
+    fixture_close(&f);
 }
 
 static void checkpoint_spares_the_reading(void **state)
@@ -423,6 +501,45 @@ static void sweep_removes_what_is_dead(void **state)
     fixture_close(&f);
 }
 
+static void on_unreadable(void *ctx, uint64_t segment)
+{
+    struct seen *s = ctx;
+    assert_int_equal(segment, s->places[MAILS - 1].segment);
+    s->segments += 100;
+}
+
+/* Whichever of its reads fails: it is named, and the scan ends well; nobody is told of it as damaged. */
+static void segment_that_the_disk_does_not_give_is_named(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_place places[MAILS];
+    struct spool_scan_ops with = ops;
+    with.unreadable = on_unreadable;
+    make_segment(&f, places, false);
+    uint64_t n = 0;
+    size_t named = 0;
+    struct seen s;
+    enum err e;
+    do {
+        s = (struct seen){.places = {[MAILS - 1] = places[0]}};
+        os_file_fault(++n, 1u << OS_CALL_READ, ERR_IO);
+        e = spool_scan(f.dir_fd, NULL, 0, &with, &s);
+        named += s.segments >= 100;
+        /* an error only for the folder itself */
+        assert_int_equal(e, s.segments > 0 ? ERR_OK : ERR_IO);
+        assert_int_equal(s.damaged, 0);
+    } while ((e != ERR_OK || s.segments >= 100) && n < 20);
+    os_file_fault(0, 0, ERR_OK);
+    assert_in_range(named, 2, 19);
+    assert_int_equal(s.messages, MAILS);
+    os_file_fault(1, 1u << OS_CALL_READ, ERR_IO);
+    assert_int_equal(spool_segment_probe(f.dir_fd, places[0].segment), ERR_IO);
+    assert_int_equal(spool_segment_probe(f.dir_fd, places[0].segment), ERR_OK);
+    assert_int_equal(spool_segment_probe(f.dir_fd, places[0].segment + 1), ERR_OK);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,9 +553,12 @@ int main(void)
         cmocka_unit_test(undecodable_head_is_damaged),
         cmocka_unit_test(torn_group_counts_for_nothing),
         cmocka_unit_test(body_never_passes_as_a_record),
+        cmocka_unit_test(heads_in_a_row_are_the_heads),
+        cmocka_unit_test(checkpoint_is_committed_in_a_thread),
         cmocka_unit_test(checkpoint_spares_the_reading),
         cmocka_unit_test(damaged_checkpoint_is_not_used),
         cmocka_unit_test(sweep_removes_what_is_dead),
+        cmocka_unit_test(segment_that_the_disk_does_not_give_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

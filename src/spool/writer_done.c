@@ -26,9 +26,11 @@ void spool_writer_flush(struct spool_writer *w)
     pthread_mutex_lock(&w->lock);
     w->open_seen = w->open_shown = w->open;
     w->in_flight += w->submitted_count;
-    spool_journal_submit(w, &w->submitted, w->submitted_count);
+    bool wake = spool_journal_submit(w, &w->submitted, w->submitted_count);
     w->submitted_count = 0;
     pthread_mutex_unlock(&w->lock);
+    if (wake)
+        pthread_cond_signal(&w->journal_wake);
 }
 
 static void fetch_done(struct spool_writer *w)

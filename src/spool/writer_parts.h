@@ -163,7 +163,8 @@ void *spool_yard_run(void *writer);
 
 /* With the lock held. */
 bool spool_journal_due(const struct spool_writer *w);
-void spool_journal_submit(struct spool_writer *w, struct list *commits, size_t count);
+/* True: the caller wakes the journal, best after it has given up the lock, which the journal takes first. */
+must_check bool spool_journal_submit(struct spool_writer *w, struct list *commits, size_t count);
 void spool_writer_done(struct spool_writer *w, struct done_node *node);
 /* 0 when there is none. Asks for more when few are left. */
 uint64_t spool_writer_number(struct spool_writer *w);

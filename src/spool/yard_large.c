@@ -120,6 +120,7 @@ static void sync_body(struct spool_message *m)
 static void hand_over(struct spool_writer *w, struct spool_message *m, enum err folder)
 {
     struct list one;
+    bool wake = true;
     list_init(&one);
     fail(m, folder);
     m->commit.err = (enum err)atomic_load(&m->large_err);
@@ -130,12 +131,13 @@ static void hand_over(struct spool_writer *w, struct spool_message *m, enum err 
     w->finishing--;
     if (m->commit.err == ERR_OK) {
         list_push(&one, &m->commit.node.link);
-        spool_journal_submit(w, &one, 1);
+        wake = spool_journal_submit(w, &one, 1);
     } else {
         spool_writer_done(w, &m->commit.node);
-        pthread_cond_signal(&w->journal_wake);
     }
     pthread_mutex_unlock(&w->lock);
+    if (wake)
+        pthread_cond_signal(&w->journal_wake);
 }
 
 static void finish_all(struct spool_writer *w, struct list *finished)

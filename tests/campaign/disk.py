@@ -14,6 +14,7 @@ import ctypes
 import fcntl
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import time
@@ -22,12 +23,20 @@ from .result import Unavailable
 
 CLONE_NEWNS = 0x00020000
 SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32) of ext4 and xfs
-NO_LOG_FLUSH = 2
+FLUSH_ALL, FLUSH_LOG, FLUSH_NOTHING = 0, 1, 2  # before it is shut down
 FICLONE = 0x40049409
 
 MAKE = {"ext4": ["mkfs.ext4", "-q", "-F", "-m", "0"], "xfs": ["mkfs.xfs", "-q", "-f"], "btrfs": ["mkfs.btrfs", "-q", "-f"]}
 CHECK = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n"], "btrfs": ["btrfs", "check", "--readonly"]}
 SIZE = {"ext4": 256 << 20, "xfs": 512 << 20, "btrfs": 512 << 20}
+
+
+def end_on_sigterm():
+    """SIGTERM ends the campaign as ^C does: its servers are killed, and what it mounted is unmounted."""
+    def over(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, over)
 
 
 def own_namespace():
@@ -50,7 +59,8 @@ def run(*argv):
 class Disk:
     """A file system `kind` in an image below `folder`, mounted at `place`."""
 
-    def __init__(self, kind, folder, size=None):
+    def __init__(self, kind, folder, size=None, options=""):
+        self.options = "loop" + ("," + options if options else "")
         self.kind, self.folder, self.place = kind, folder, os.path.join(folder, "disk")
         self.image = os.path.join(folder, "image")
         self.mounted = False
@@ -66,7 +76,7 @@ class Disk:
         run(*MAKE[kind], image)
 
     def mount(self):
-        run("mount", "-o", "loop", "-t", self.kind, self.image, self.place)
+        run("mount", "-o", self.options, "-t", self.kind, self.image, self.place)
         self.mounted = True
 
     def unmount(self):
@@ -89,11 +99,11 @@ class Disk:
             os.close(fd)
         subprocess.run(["sync", "-f", self.place], check=True, timeout=120)
 
-    def cut(self):
+    def cut(self, flush=FLUSH_NOTHING):
         """The power goes. When this has returned, nothing that happens on the file system counts."""
         fd = os.open(self.place, os.O_RDONLY)
         try:
-            fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+            fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", flush))
         finally:
             os.close(fd)
 
@@ -116,14 +126,14 @@ class Disk:
 class CopiedDisk(Disk):
     """The same, cut by a clone of the image."""
 
-    def __init__(self, kind, folder, size=None):
+    def __init__(self, kind, folder, size=None, options=""):
         os.makedirs(folder, exist_ok=True)
         self.outside = os.path.join(folder, "outside")
         os.makedirs(self.outside, exist_ok=True)
         self._make(os.path.join(folder, "base"), "xfs", 4 << 30)
         run("mount", "-o", "loop", "-t", "xfs", os.path.join(folder, "base"), self.outside)
         try:
-            super().__init__(kind, folder, size)
+            super().__init__(kind, folder, size, options)
         except BaseException:
             subprocess.run(["umount", self.outside], capture_output=True, timeout=120)
             raise
@@ -133,7 +143,7 @@ class CopiedDisk(Disk):
             image = self.image = os.path.join(self.outside, "image")
         Disk._make(image, kind, size)
 
-    def cut(self):
+    def cut(self, flush=FLUSH_NOTHING):
         self.copy = self.image + ".copy"
         with open(self.image, "rb") as source, open(self.copy, "wb") as target:
             fcntl.ioctl(target.fileno(), FICLONE, source.fileno())

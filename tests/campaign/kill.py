@@ -32,12 +32,13 @@ DRAIN_LIMIT = 180    # seconds in which all must go out when everybody accepts
 BACK_LIMIT = 90      # seconds in which a killed process must be there again (the master waits up to 30 s for one that keeps dying)
 TAKEN_LIMIT = 60     # seconds in which mail must be taken again after an act
 ACTS = (("kill_one", 20), ("kill_kind", 15), ("kill_several", 10), ("kill_all", 10), ("kill_master", 8), ("stop", 15), ("clock", 8),
-        ("full", 6), ("reload", 5), ("end", 5))
+        ("full", 6), ("reload", 15), ("end", 5))
 KINDS = ("receiver", "queue", "sender", "deliver", "lookup", "console")
 JUMPS = (5, 61, 600, 3000, 86400)
 
 
 def run(options):
+    disk.end_on_sigterm()
     result = Result()
     folder = tempfile.mkdtemp(prefix="tkill-")
     os.chmod(folder, 0o755)
@@ -46,7 +47,7 @@ def run(options):
     try:
         try:
             disk.own_namespace()
-            medium = disk.Disk("ext4", os.path.join(folder, "i"), 192 << 20)
+            medium = disk.Disk("ext4", os.path.join(folder, "i"), 384 << 20)
             medium.mount()
         except Unavailable as why:
             result.notes.append(f"no disk of its own, so it is never full: {why}")
@@ -96,11 +97,12 @@ class _Campaign:
         self.what = "start"
 
     def all(self, result):
-        self.server.start()
+        self.load.start(self.server)
         acts = [(name, weight) for name, weight in ACTS if name != "full" or self.full_possible]
         for number in range(1, self.options.rounds + 1):
             if not self.clients:
-                self.clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), clients=3, pause=0.05)
+                self.clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), clients=self.draw.randint(2, 6),
+                                              pause=self.draw.choice((0.0, 0.01, 0.05)))
             name = self.draw.choices([n for n, _ in acts], [w for _, w in acts])[0]
             self.what = f"round {number} ({name})"
             self._more_mail()
@@ -197,7 +199,7 @@ class _Campaign:
 
     def _kill_all(self):
         self.server.kill()
-        self.server.start()
+        self.load.start(self.server)
 
     def _kill_master(self):
         pids = self.server.pids()
@@ -207,7 +209,7 @@ class _Campaign:
             raise AssertionError(f"{self.what}: children outlive the master by a minute: "
                                  f"{[(p, self.process.kind(p)) for p in pids if self.process.state(p) not in (None, 'Z')]}")
         self.server.process = None
-        self.server.start()
+        self.load.start(self.server)
 
     def _stop(self):
         kind = self.draw.choice((*KINDS, "master"))
@@ -247,9 +249,14 @@ class _Campaign:
     def _full(self):
         filler = os.path.join(self.place, "filler")
         try:
-            with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
-                while file.write(b"\0" * (1 << 16)):
-                    pass
+            with open(filler, "wb", buffering=0) as file:
+                with contextlib.suppress(OSError):
+                    free = os.statvfs(self.place)
+                    os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - (1 << 20))
+                with contextlib.suppress(OSError):
+                    file.seek(0, os.SEEK_END)
+                    while file.write(b"\0" * (1 << 16)):
+                        pass
             time.sleep(self.draw.uniform(0.5, 3))
         finally:
             os.unlink(filler)
@@ -260,4 +267,4 @@ class _Campaign:
 
     def _end(self):
         self.server.stop()
-        self.server.start()
+        self.load.start(self.server)

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: ISC
 """Power cuts under load. A round mounts an image, starts `thurn serve` with queue and mailboxes on it, sends mail with several clients to
-local and remote recipients (next hops that defer, refuse, drop, stall), cuts the power at a moment drawn from the seed (disk.py says how),
-ends the server, mounts what the cut has left, and starts again. After some rounds everybody accepts, and the account is balanced.
+local and remote recipients (next hops that defer, refuse, drop, stall), cuts the power at a moment drawn from the seed (disk.py says how):
+in the middle of it all, while the server starts, while it ends, or while it reloads. Then it ends the server, mounts what the cut has left,
+and starts again. After some rounds everybody accepts, and the account is balanced.
 """
+import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 from . import disk
@@ -19,10 +23,16 @@ ROUNDS = 100
 
 SHARES = (("ext4", disk.Disk, 40), ("xfs", disk.Disk, 30), ("btrfs", disk.CopiedDisk, 15), ("ext4", disk.CopiedDisk, 15))
 BLOCK = 10         # cuts of one image
+MOMENTS = (("load", 70), ("start", 10), ("end", 10), ("reload", 10))
+FLUSHES = ((disk.FLUSH_NOTHING, 80), (disk.FLUSH_LOG, 10), (disk.FLUSH_ALL, 10))
+# Small images have small segments, which are full and used again soon. xfs and btrfs have a least size.
+SIZES = {"ext4": (96 << 20, 256 << 20), "xfs": (320 << 20, 512 << 20), "btrfs": (256 << 20, 512 << 20)}
+OPTIONS = {"ext4": ("", "data=writeback", "data=journal", "nodelalloc", "commit=1"), "xfs": ("",), "btrfs": ("", "compress=lzo")}
 DRAIN_LIMIT = 120  # seconds in which all must go out when everybody accepts
 
 
 def run(options):
+    disk.end_on_sigterm()
     disk.own_namespace()
     result = Result()
     folder = tempfile.mkdtemp(prefix="tpower-")
@@ -47,6 +57,10 @@ def _shares(rounds):
     cuts = [(kind, how, rounds * share // 100) for kind, how, share in SHARES]
     left = rounds - sum(count for _, _, count in cuts)
     return [(kind, how, count + (left if n == 0 else 0)) for n, (kind, how, count) in enumerate(cuts)]
+
+
+def _drawn(draw, table):
+    return draw.choices([value for value, _ in table], [weight for _, weight in table])[0]
 
 
 class _Campaign:
@@ -75,11 +89,15 @@ class _Campaign:
         start = time.monotonic()
         while cuts > 0:
             block = min(cuts, BLOCK)
+            done = self.result.points
             self._block(name, kind, how, block, False)
-            cuts -= block
+            cuts -= max(1, self.result.points - done)
             print(f"  {name}: {self.result.points - before[0]} cuts, {self.result.acknowledged - before[1]} acknowledged, "
                   f"{self.result.lost - before[2]} lost, {time.monotonic() - start:.0f} s", flush=True)
-        lost, acknowledged = self._block(name, kind, how, 1, True)
+        for _ in range(3):  # on a busy machine the kernel may happen to have written all of it
+            lost, acknowledged = self._block(name, kind, how, 1, True)
+            if lost:
+                break
         self.result.control_lost += lost
         if not lost:
             self.result.findings.append(f"{name}: the control run lost none of {acknowledged} mails")
@@ -93,8 +111,9 @@ class _Campaign:
         self.blocks += 1
         folder = os.path.join(self.folder, f"b{self.blocks}")
         os.makedirs(folder)
-        medium = how(kind, os.path.join(folder, "i"))
-        block = _Block(self, name, folder, medium, random.Random(f"{self.options.seed}.{self.blocks}"), control)
+        draw = random.Random(f"{self.options.seed}.{self.blocks}")
+        medium = how(kind, os.path.join(folder, "i"), draw.choice(SIZES[kind]), "" if control else draw.choice(OPTIONS[kind]))
+        block = _Block(self, name, folder, medium, draw, control)
         try:
             block.all(cuts)
         except AssertionError as error:
@@ -133,34 +152,51 @@ class _Block:
             self._cut(number)
             if self.control:
                 self._control_balance()
-            elif number == cuts or self.draw.random() < 0.3:
+            elif number == cuts or self._nearly_full() or self.draw.random() < 0.3:
                 self._balance()
+                if self._nearly_full():
+                    return
+
+    def _nearly_full(self):
+        """A full disk is `kill`'s business."""
+        room = os.statvfs(self.medium.place)
+        return room.f_bavail < room.f_blocks * 0.6
 
     def _cut(self, number):
-        """Starts on what is there, and cuts under load."""
-        what = f"{self.name}, cut {number} of seed {self.ledger.seed}"
-        if self.server.process is None:
-            self.server.start()
-        if self.control:
-            self.medium.sync()  # what is lost shall be mail, not the folder that it lies in
-        clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), pause=self.draw.choice((0.0, 0.02)))
-        self._wait_for_mail()
-        time.sleep(self.draw.uniform(0.0, 1.2))
-        begin = time.monotonic()
-        self.medium.cut()
-        end = time.monotonic()
-        if isinstance(self.medium, disk.CopiedDisk):
+        """Starts on what is there, and cuts at some moment."""
+        moment = "load" if self.control else _drawn(self.draw, MOMENTS)
+        flush = disk.FLUSH_NOTHING if self.control else _drawn(self.draw, FLUSHES)
+        what = f"{self.name} ({self.medium.options}), cut {number} of seed {self.ledger.seed} (at {moment})"
+        copied = isinstance(self.medium, disk.CopiedDisk)
+        self.begin = self.end = None
+        clients = None
+        if moment == "start":
+            self._cut_while_starting(flush)
+        else:
+            if self.server.process is None:
+                self.load.start(self.server)
+            if self.control:
+                self.medium.sync()  # what is lost shall be mail, not the folder that it lies in
+            clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), pause=self.draw.choice((0.0, 0.02)))
+            self._wait_for_mail()
+            time.sleep(self.draw.uniform(0.0, 1.2))
+            if moment == "end":
+                self.server.process.send_signal(signal.SIGTERM)
+            elif moment == "reload":
+                self.server.reload()
+            if moment != "load":
+                time.sleep(self.draw.uniform(0.0, 0.3))
+            self._power_goes(flush)
+            if not copied and self.draw.random() < 0.5:
+                time.sleep(self.draw.uniform(0.0, 0.5))  # the server lives on a dead disk for a while
             self.server.kill()
-        elif self.draw.random() < 0.5:
-            time.sleep(self.draw.uniform(0.0, 0.5))  # the server lives on a dead disk for a while
-        self.server.kill()
-        clients.stop()
+            clients.stop()
         over = time.monotonic()
-        if not isinstance(self.medium, disk.CopiedDisk):
-            for mail in self.ledger.promised_after(end):
+        if not copied:
+            for mail in self.ledger.promised_after(self.end):
                 self.ledger.find(f"{what}: mail {mail} got its 250 though its data ended after the disk had died")
-        self.ledger.withdraw(begin)
-        self.ledger.forget_arrivals(end, over)
+        self.ledger.withdraw(self.begin)
+        self.ledger.forget_arrivals(self.end, over)
         self.medium.unmount()
         self.medium.after()
         self.medium.mount()
@@ -168,6 +204,37 @@ class _Block:
         self.cuts += 1
         if self.cuts % 5 == 0:
             self._check(what)
+
+    def _power_goes(self, flush):
+        begin = time.monotonic()
+        self.medium.cut(flush)
+        self.begin, self.end = begin, time.monotonic()
+
+    def _cut_while_starting(self, flush):
+        """It may have begun already to deliver what waits."""
+        if self.server.process is not None:
+            self.server.stop()
+        wait = self.draw.uniform(0.0, 0.3)
+
+        def later():
+            time.sleep(wait)
+            self._power_goes(flush)
+            process = self.server.process
+            if process is not None:
+                pids = [process.pid, *self.load.process.children(process.pid)]
+                for number in (signal.SIGSTOP, signal.SIGKILL):
+                    for pid in pids:
+                        self.load.process.kill(pid, number)
+
+        cutter = threading.Thread(target=later, daemon=True)
+        cutter.start()
+        with contextlib.suppress(AssertionError):
+            self.load.start(self.server)
+        cutter.join(120)
+        if self.begin is None:
+            raise AssertionError("the cut did not return")
+        if self.server.process is not None:
+            self.server.kill()
 
     def _wait_for_mail(self):
         goal = self.ledger.acknowledged + 5
@@ -186,7 +253,7 @@ class _Block:
         self.medium.mount()
 
     def _balance(self):
-        self.server.start()
+        self.load.start(self.server)
         lost, outcomes = self.load.drain(self.server, self.ledger, self.mailboxes, self.sinks, DRAIN_LIMIT,
                                          f"{self.name}, after cut {self.cuts} of seed {self.ledger.seed}")
         self.lost += lost
@@ -200,7 +267,7 @@ class _Block:
             one.calm = True
         waiting = set()
         try:
-            self.server.start()
+            self.load.start(self.server)
             end = time.monotonic() + 20
             while time.monotonic() < end and self.server.queue():
                 time.sleep(0.2)

@@ -303,7 +303,7 @@ def test_e8_server_deliver_by_return(post):
 
 def test_e8_server_deliver_by_notify_once(post):
     thurn = post(queue={"retry": ["1s"]}, rcpt="451 4.2.0 later", extensions=(*DSN, "DELIVERBY"))
-    send(thurn, ("friend@example.com", " NOTIFY=FAILURE"), args=" BY=2;N")
+    send(thurn, ("friend@example.com", " NOTIFY=FAILURE,DELAY"), args=" BY=2;N")
     _, recipients, _ = report(thurn.landed("alice")[0])
     assert (recipients["friend@example.com"]["Action"], recipients["friend@example.com"]["Status"]) == ("delayed", "4.4.7")
     thurn.kill()

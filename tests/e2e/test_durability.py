@@ -254,7 +254,7 @@ def test_big_message_bounded_memory(serve, make_sink):
     line = b"".join(b"%02x" % (n % 251) for n in range(38)) + b"\r\n"
     block = line * 4096
     digest = hashlib.sha256()
-    with thurn.dial(limit=60) as talk:
+    with thurn.dial(limit=150) as talk:
         talk.ehlo()
         talk.cmd(f"MAIL FROM:<x@example.com> SIZE={BIG}", 250)
         talk.cmd("RCPT TO:<alice@example.org>", 250)
@@ -266,8 +266,8 @@ def test_big_message_bounded_memory(serve, make_sink):
             digest.update(block)
         talk.send(b".\r\n")
         talk.read(250)
-    wait.until(lambda: len(sink.messages) == 2, thurn.log, 60)
-    raws = thurn.landed("alice", 2, limit=60)
+    wait.until(lambda: len(sink.messages) == 2, thurn.log, 150)
+    raws = thurn.landed("alice", 2, limit=150)
     big = max(raws, key=len)
     body = sink.messages[1].data.partition(b"\r\n\r\n")[2]
     assert hashlib.sha256(body).digest() == digest.digest()

@@ -81,7 +81,6 @@ STATUS(BAD_HEADER_ADDRESS, 554, 5, 1, 3, "The header has an address that is none
 STATUS(TOO_MANY_HOPS, 554, 5, 4, 6, "Too many hops")
 STATUS(LOOPS_BACK, 554, 5, 4, 6, "Mail for this domain loops back to myself")
 STATUS(GIVEN_UP, 554, 5, 4, 7, "Delivery time expired")
-STATUS(BY_TIME_TOO_SHORT, 501, 5, 5, 4, "The time to deliver by is too short")
 STATUS(PIPE_FAILED, 554, 5, 3, 0, "Command failed")
 STATUS(NO_8BITMIME, 554, 5, 6, 3, "The next host cannot take 8-bit content")
 STATUS(NO_BINARYMIME, 554, 5, 6, 1, "The next host cannot take binary content")
@@ -91,4 +90,5 @@ STATUS(NO_REQUIRETLS, 550, 5, 7, 30, "The next host does not promise REQUIRETLS"
 STATUS(DELIVER_BY_PASSED, 554, 5, 4, 7, "Could not be delivered by the time that was asked for")
 STATUS(NO_DELIVERBY, 554, 5, 3, 3, "The next host does not promise a time of delivery")
 STATUS(UNKNOWN_PARAMETER, 555, 5, 5, 4, "Unsupported MAIL or RCPT parameter")
+STATUS(BY_TIME_TOO_SHORT, 555, 5, 5, 4, "The time to deliver by is too short")
 STATUS(NULL_MX, 556, 5, 1, 10, "Domain accepts no mail")

@@ -280,7 +280,7 @@ void queue_checkpoint_begin(void *ctx)
 {
     struct queue *q = ctx;
     loop_timer_start(q->checkpoint_timer, EVERY_MS);
-    if (q->checkpoint || !q->recovered || q->changes == 0 || q->incomplete)
+    if (q->checkpoint || q->commit || !q->recovered || q->changes == 0 || q->incomplete)
         return;
     enum err e = spool_checkpoint_begin(q->child.start->spool_fd, &q->checkpoint);
     if (e == ERR_OK)
@@ -330,8 +330,45 @@ static void covered_update(struct queue *q)
     queue_segments_release_all(q);
 }
 
+static void complain(enum err e)
+{
+    log_line(LOG_WARNING, "checkpoint failed: %s", err_text(e));
+}
+
+static void committed(struct queue *q)
+{
+    enum err e = spool_commit_end(&q->commit);
+    if (e == ERR_OK)
+        covered_update(q);
+    else
+        complain(e);
+}
+
+static void commit_over(void *ctx, bool readable, bool writable)
+{
+    struct queue *q = ctx;
+    (void)readable;
+    (void)writable;
+    os_event_clear(q->commit_fd);
+    if (q->commit)
+        committed(q);
+}
+
+enum err queue_checkpoint_open(struct queue *q)
+{
+    enum err e = os_event_open(&q->commit_fd);
+    if (e == ERR_OK)
+        e = loop_watch_open(q->child.loop, q->commit_fd, commit_over, q, &q->commit_watch);
+    if (e != ERR_OK)
+        return e;
+    loop_watch_set(q->commit_watch, true, false);
+    return loop_timer_open(q->child.loop, queue_checkpoint_begin, q, &q->checkpoint_timer);
+}
+
 void queue_checkpoint_step(struct queue *q)
 {
+    if (q->commit)
+        return;
     if (!q->checkpoint) {
         if (q->changes > CHANGES_MIN + sched_message_count(q->sched))
             queue_checkpoint_begin(q);
@@ -342,23 +379,30 @@ void queue_checkpoint_step(struct queue *q)
         e = messages_write(q, SLICE_MESSAGES);
         loop_timer_start(q->tick, 0);
     } else if (e == ERR_OK && queue_batch_durable(q, q->checkpoint_batch)) {
-        e = spool_checkpoint_commit(&q->checkpoint);
-        if (e == ERR_OK)
-            covered_update(q);
+        e = spool_commit_begin(&q->checkpoint, q->commit_fd, &q->commit);
     }
     if (e != ERR_OK) {
-        log_line(LOG_WARNING, "checkpoint failed: %s", err_text(e));
+        complain(e);
         spool_checkpoint_abort(&q->checkpoint);
     }
 }
 
 void queue_checkpoint_whole(struct queue *q)
 {
-    spool_checkpoint_abort(&q->checkpoint);
+    queue_checkpoint_close(q);
     if (!queue_batch_idle(q))
         return;
     q->changes++;
     queue_checkpoint_begin(q);
     while (q->checkpoint)
         queue_checkpoint_step(q);
+    if (q->commit)
+        committed(q);
+}
+
+void queue_checkpoint_close(struct queue *q)
+{
+    if (q->commit)
+        committed(q);
+    spool_checkpoint_abort(&q->checkpoint);
 }

@@ -23,10 +23,13 @@ struct listing {
     slice value;     /* in the same memory */
     slice reason;    /* HOLD: the same */
     uint64_t id;
-    uint32_t tag;   /* queue_wish_tag of the value */
-    uint32_t at;    /* cursor over messages (or destinations: SUMMARY) */
-    uint32_t count; /* matched */
-    uint32_t busy;  /* matched, but in delivery at this moment */
+    uint32_t tag;              /* queue_wish_tag of the value */
+    uint32_t at;               /* cursor over messages (or destinations: SUMMARY) */
+    uint32_t count;            /* matched */
+    uint32_t busy;             /* matched, but in delivery at this moment */
+    int64_t now_s;             /* of this step */
+    struct spool_heads *heads; /* for this step, or NULL */
+    struct summary *summary;   /* SUMMARY: what is to be sent of it */
 };
 
 struct seen {
@@ -80,7 +83,7 @@ static bool head_matches(const struct listing *l, const struct spool_head *head)
 static bool etrn_matches(const struct queue *q, const struct listing *l, const struct sched_part *p)
 {
     slice domain = sched_label_text(q->sched, p->label), wanted = l->value;
-    if (p->state == SCHED_PART_HELD || queue_wish_waits(q, p->message, os_wall_s()))
+    if (p->state == SCHED_PART_HELD || queue_wish_waits(q, p->message, l->now_s))
         return false;
     if (wanted.ptr[0] != '@')
         return slice_equal_nocase(domain, wanted);
@@ -137,7 +140,6 @@ static uint16_t part_tries(const struct sched_part *p, const struct sched_destin
 
 static void see(const struct queue *q, const struct listing *l, uint32_t message, struct seen *s)
 {
-    int64_t now_s = os_wall_s();
     s->handle = message;
     s->message = sched_message(q->sched, message);
     s->state = QUEUE_ITEM_HELD;
@@ -156,7 +158,7 @@ static void see(const struct queue *q, const struct listing *l, uint32_t message
         s->tries = tries > s->tries ? tries : s->tries;
         if (p->state == SCHED_PART_HELD)
             continue;
-        int64_t at = sched_part_time(q->sched, part, now_s);
+        int64_t at = sched_part_time(q->sched, part, l->now_s);
         s->next_s = at < s->next_s ? at : s->next_s;
         if (p->state == SCHED_LEASED || (p->state == SCHED_READY && d->state != SCHED_DOWN))
             s->state = QUEUE_ITEM_ACTIVE;
@@ -206,6 +208,14 @@ static void item_send(struct queue *q, const struct listing *l, const struct see
     buf_deinit(&to);
 }
 
+static void text_send(struct queue *q, const struct listing *l, buf *text)
+{
+    struct ipc_message m = {.type = IPC_queue_text, .fd = -1, .u.queue_text = {l->token, buf_slice(text)}};
+    if (text->len > 0)
+        ipc_hub_send(q->child.hub, l->peer, &m);
+    buf_deinit(text);
+}
+
 static void show_send(struct queue *q, const struct listing *l, const struct seen *s)
 {
     buf text;
@@ -233,11 +243,7 @@ static void show_send(struct queue *q, const struct listing *l, const struct see
                            SLICE_ARG(sched_part_reason(q->sched, part)));
         }
     }
-    struct ipc_message m = {.type = IPC_queue_text, .fd = -1};
-    m.u.queue_text.token = l->token;
-    m.u.queue_text.text = buf_slice(&text);
-    ipc_hub_send(q->child.hub, l->peer, &m);
-    buf_deinit(&text);
+    text_send(q, l, &text);
 }
 
 static void part_act(struct queue *q, struct listing *l, uint32_t part)
@@ -284,93 +290,20 @@ static void message_visit(struct queue *q, struct listing *l, uint32_t message)
     see(q, l, message, &s);
     if (!s.any)
         return;
-    struct spool_entry *entry = NULL;
-    if (needs_head(l)) {
+    if (l->heads) {
         const struct sched_message *m = s.message;
         struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
-        if (spool_entry_open_head(q->reader, &place, &entry) != ERR_OK)
+        if (spool_heads_read(l->heads, &place, &s.head) != ERR_OK)
             return;
-        s.head = spool_entry_head(entry);
     }
-    bool matches = !filters_head(l) || head_matches(l, s.head);
-    if (matches) {
-        l->count++;
-        if (l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW)
-            item_send(q, l, &s);
-        if (l->verb == QUEUE_VERB_SHOW)
-            show_send(q, l, &s);
-    }
-    if (entry)
-        spool_entry_close(&entry);
-    if (matches)
-        message_act(q, l, message);
-}
-
-/* One pass over the parts fills all destinations at once. */
-struct tally {
-    uint32_t messages;
-    int64_t oldest_s;
-    int64_t next_s;
-    slice reason;
-    uint8_t state;
-};
-
-static void tally_part(const struct queue *q, struct tally *t, uint32_t part, int64_t now_s)
-{
-    const struct sched_part *p = sched_part(q->sched, part);
-    const struct sched_destination *d = sched_destination(q->sched, p->destination);
-    int64_t arrival = sched_message(q->sched, p->message)->arrival_s;
-    t->messages++;
-    if (t->oldest_s == 0 || arrival < t->oldest_s)
-        t->oldest_s = arrival;
-    bool held = p->state == SCHED_PART_HELD;
-    int64_t at = held ? INT64_MAX : sched_part_time(q->sched, part, now_s);
-    /* Why the one waits that goes first. */
-    if (sched_part_reason(q->sched, part).len > 0 && (t->reason.len == 0 || at <= t->next_s))
-        t->reason = sched_part_reason(q->sched, part);
-    if (held)
+    if (filters_head(l) && !head_matches(l, s.head))
         return;
-    if (t->next_s == 0 || at < t->next_s)
-        t->next_s = at;
-    bool active = p->state == SCHED_LEASED || (p->state == SCHED_READY && d->state != SCHED_DOWN);
-    if (active || t->state == QUEUE_ITEM_HELD)
-        t->state = active ? QUEUE_ITEM_ACTIVE : QUEUE_ITEM_DEFERRED;
-}
-
-static void summary_send(struct queue *q, struct listing *l, slice name, const struct tally *t)
-{
-    struct ipc_message m = {.type = IPC_queue_destination, .fd = -1};
-    m.u.queue_destination.token = l->token;
-    m.u.queue_destination.name = name;
-    m.u.queue_destination.messages = t->messages;
-    m.u.queue_destination.oldest_s = t->oldest_s;
-    m.u.queue_destination.next_s = t->next_s;
-    m.u.queue_destination.state = t->state;
-    m.u.queue_destination.reason = t->reason;
-    ipc_hub_send(q->child.hub, l->peer, &m);
     l->count++;
-}
-
-/* By the recipients' domain: one line each, whatever hosts their mail goes through. */
-static void summary(struct queue *q, struct listing *l)
-{
-    uint32_t last = sched_label_last(q->sched);
-    struct tally *tally = calloc((size_t)last + 1, sizeof *tally);
-    if (!tally)
-        return;
-    for (uint32_t label = 0; label <= last; label++)
-        tally[label].state = QUEUE_ITEM_HELD;
-    int64_t now_s = os_wall_s();
-    for (uint32_t part = sched_part_next(q->sched, 0); part; part = sched_part_next(q->sched, part)) {
-        const struct sched_part *p = sched_part(q->sched, part);
-        if (p->state != SCHED_ENDING)
-            tally_part(q, &tally[p->label], part, now_s);
-    }
-    for (uint32_t label = 0; label <= last; label++) {
-        if (tally[label].messages > 0)
-            summary_send(q, l, sched_label_text(q->sched, label), &tally[label]);
-    }
-    free(tally);
+    if (l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW)
+        item_send(q, l, &s);
+    if (l->verb == QUEUE_VERB_SHOW)
+        show_send(q, l, &s);
+    message_act(q, l, message);
 }
 
 static void etrn_answer(struct queue *q, struct hub_peer *p, uint64_t token, enum etrn_status status, uint32_t count)
@@ -400,6 +333,7 @@ static void listing_remove(struct queue *q, struct listing *l)
     while (*link != l)
         link = &(*link)->next;
     *link = l->next;
+    queue_summary_close(&l->summary);
     free(l);
 }
 
@@ -413,29 +347,42 @@ static uint32_t listing_next(const struct queue *q, struct listing *l)
 }
 
 /* True when all of it was visited. */
-static bool listing_step(struct queue *q, struct listing *l)
+static bool messages_visit(struct queue *q, struct listing *l)
 {
-    if (l->verb == QUEUE_VERB_SUMMARY) {
-        summary(q, l);
-        return true;
-    }
-    if (l->filter == QUEUE_FILTER_ID) {
-        uint32_t message = sched_message_find(q->sched, l->id);
-        if (message)
-            message_visit(q, l, message);
-        return true;
-    }
     for (int i = 0; i < SLICE_MESSAGES; i++) {
         if ((l->peer && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX) || queue_batch_behind(q))
             return false;
-        uint32_t message = listing_next(q, l);
-        if (!message)
+        uint32_t message = l->filter == QUEUE_FILTER_ID ? sched_message_find(q->sched, l->id) : listing_next(q, l);
+        if (message)
+            message_visit(q, l, message);
+        if (!message || l->filter == QUEUE_FILTER_ID)
             return true;
-        message_visit(q, l, message);
         if ((i & 63) == 63)
             arena_reset(&q->turn);
     }
     return false;
+}
+
+/* The same. Without memory it is tried again. */
+static bool listing_step(struct queue *q, struct listing *l)
+{
+    if (l->verb == QUEUE_VERB_SUMMARY) {
+        if (!l->summary)
+            l->summary = queue_summary_make(q, &l->count);
+        if (!l->summary || !queue_summary_send(q, l->summary, l->peer, l->token))
+            return false;
+        buf text;
+        buf_init(&text, 64u * 1024);
+        queue_aside_print(q, &text);
+        text_send(q, l, &text);
+        return true;
+    }
+    l->now_s = os_wall_s();
+    if (needs_head(l) && spool_heads_open(q->reader, &l->heads) != ERR_OK)
+        return false;
+    bool all = messages_visit(q, l);
+    spool_heads_close(&l->heads);
+    return all;
 }
 
 /* A promise of what was done holds when its record is on disk: nothing else would survive a stop. */

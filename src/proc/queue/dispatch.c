@@ -139,7 +139,10 @@ void queue_dispatch_result(struct queue *q, struct hub_peer *p, const struct ipc
     size_t count = r->recipients.len / sizeof(uint32_t);
     if (!j || !results_room(j, count))
         return; /* Without memory the recipients stay open and are tried again: twice rather than never. */
-    struct result result = {.code = r->code, .remote = r->remote != 0, .dsn = r->dsn};
+    struct result result = {.code = r->code,
+                            .remote = r->remote != 0,
+                            .dsn = r->dsn & RESULT_DSN_MASK,
+                            .by_passed = (r->dsn & RESULT_BY_PASSED) != 0};
     result.enhanced[0] = r->enhanced_class;
     result.enhanced[1] = r->enhanced_subject;
     result.enhanced[2] = r->enhanced_detail;

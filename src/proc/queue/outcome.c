@@ -111,19 +111,27 @@ static bool judged_before(const struct judged *out, uint32_t recipient)
     return false;
 }
 
+/* RFC 2852 section 4.1.4.2: nobody behind this host will know of the time. */
+static bool is_by_lost(const struct wish *w, const struct result *r)
+{
+    return w->deliver_by_s && !(w->flags & (WISH_BY_RETURN | WISH_BY_DONE)) && !r->by_passed &&
+           r->dsn != RESULT_DSN_FINAL;
+}
+
 /* Could somebody want to hear of it? RFC 3461 section 5.2: who passed NOTIFY on does not answer it; RFC 2852 section 4: a trace names every host. */
 static bool success_told(const struct wish *w, const struct result *r)
 {
     if (!w)
         return false;
     return (w->flags & WISH_SUCCESS && r->dsn != RESULT_DSN_PASSED) ||
-           (w->flags & WISH_TRACE && r->dsn != RESULT_DSN_FINAL);
+           (w->flags & WISH_TRACE && r->dsn != RESULT_DSN_FINAL) || is_by_lost(w, r);
 }
 
 static void judge_ended(struct judged *out, const struct result *r, enum dsn_action action)
 {
     struct report_recipient *x = &out->ended[out->ended_count++];
-    *x = (struct report_recipient){r->recipient, action, result_verdict(r), r->remote ? r->host : SLICE_NONE, false};
+    *x = (struct report_recipient){r->recipient, action, result_verdict(r), r->remote ? r->host : SLICE_NONE,
+                                   false,        false};
     if (action == DSN_FAILED)
         out->failed = x;
 }
@@ -139,6 +147,7 @@ static void judge(struct queue *q, const struct job *j, uint32_t part, struct ju
             continue;
         if (verdict_ok(&v) && out->ended && success_told(wish, r)) {
             judge_ended(out, r, r->dsn == RESULT_DSN_FINAL ? DSN_DELIVERED : DSN_RELAYED);
+            out->ended[out->ended_count - 1].by_lost = is_by_lost(wish, r);
         } else if (verdict_ok(&v)) {
             queue_batch_unit(q);
             queue_outcome_add(q, j->id, r->recipient, SPOOL_DELIVERED, &v);
@@ -226,7 +235,7 @@ static struct report_recipient *part_all(struct queue *q, uint32_t part, enum ds
     uint32_t count = sched_part_recipients(q->sched, part, &list);
     struct report_recipient *all = arena_array(&q->turn, count, sizeof *all);
     for (uint32_t i = 0; all && i < count; i++)
-        all[i] = (struct report_recipient){list[i], action, *v, host, false};
+        all[i] = (struct report_recipient){list[i], action, *v, host, false, false};
     return all;
 }
 
@@ -334,7 +343,7 @@ static size_t open_recipients(struct queue *q, uint32_t message, struct report_r
         if (sched_part_reason(q->sched, part).len > 0)
             v.text = sched_part_reason(q->sched, part);
         for (uint32_t i = 0; all && i < count; i++)
-            all[n + i] = (struct report_recipient){list[i], DSN_DELAYED, v, SLICE_NONE, false};
+            all[n + i] = (struct report_recipient){list[i], DSN_DELAYED, v, SLICE_NONE, false, false};
         n += count;
     }
     return n;

@@ -241,6 +241,7 @@ static void tick(void *ctx)
     q->clock_s = now_s;
     int64_t next_s = sched_tick(q->sched, now_s);
     bool more = queue_wish_step(q, now_s);
+    queue_aside_step(q);
     int64_t wait_ms = next_s == INT64_MAX || next_s - now_s > 1 ? 1000 : (next_s - now_s) * 1000;
     loop_timer_start(q->tick, more || wait_ms < 10 ? 10 : wait_ms);
 }
@@ -251,7 +252,7 @@ static enum err timers_open(struct queue *q)
     if (e == ERR_OK)
         e = loop_timer_open(q->child.loop, queue_batch_retry, q, &q->retry_batches);
     if (e == ERR_OK)
-        e = loop_timer_open(q->child.loop, queue_checkpoint_begin, q, &q->checkpoint_timer);
+        e = queue_checkpoint_open(q);
     if (e == ERR_OK)
         e = loop_at_turn_end(q->child.loop, turn_end, q);
     if (e != ERR_OK)
@@ -307,6 +308,7 @@ static enum err tables_open(struct queue *q, const struct child_start *start)
 
 static void close_all(struct queue *q)
 {
+    queue_checkpoint_close(q);
     queue_batch_close(q);
     queue_dispatch_close(q);
     spool_writer_close(&q->writer);
@@ -318,6 +320,7 @@ static void close_all(struct queue *q)
     arena_deinit(&q->turn);
     free(q->limits);
     free(q->dead);
+    free(q->aside);
 }
 
 int queue_main(const struct child_start *start)

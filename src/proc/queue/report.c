@@ -27,8 +27,8 @@ struct making {
     bool failed;     /* a failure is among what is told */
 };
 
-/* RFC 3461 section 4.1, RFC 2852 section 4. Without NOTIFY a failure is told to everybody, a delay only to who sends through us. */
-static bool wanted(const struct making *k, const struct recipient *r, enum dsn_action action)
+/* RFC 3461 section 4.1, RFC 2852 section 4.1. Without NOTIFY a failure is told to everybody, a delay only to who sends through us. */
+static bool wanted(const struct making *k, const struct recipient *r, enum dsn_action action, bool by_lost)
 {
     const struct envelope *e = k->envelope;
     switch (action) {
@@ -36,10 +36,10 @@ static bool wanted(const struct making *k, const struct recipient *r, enum dsn_a
         return !r->notify || r->notify & NOTIFY_FAILURE;
     case DSN_DELAYED:
         if (k->by)
-            return !(r->notify & NOTIFY_NEVER);
+            return !r->notify || r->notify & NOTIFY_DELAY;
         return r->notify ? r->notify & NOTIFY_DELAY : e->flags & ENVELOPE_TRUSTED;
     case DSN_RELAYED:
-        if (e->flags & ENVELOPE_BY_TRACE && !(r->notify & NOTIFY_NEVER))
+        if ((by_lost || e->flags & ENVELOPE_BY_TRACE) && !(r->notify & NOTIFY_NEVER))
             return true;
         break;
     case DSN_DELIVERED:
@@ -147,6 +147,7 @@ static enum err print(struct queue *q, const struct making *k, uint64_t id, buf 
         .arrival_s = k->original->arrival_s,
         .now_s = os_wall_s(),
         .deliver_by_s = k->envelope->deliver_by_s,
+        .release_s = k->envelope->release_s,
         .count = k->count,
         .recipients = k->recipients,
         .original = original,
@@ -291,7 +292,7 @@ static bool gather(struct queue *q, struct making *k, struct report_recipient *r
             continue;
         k->members[k->member_count++] = x;
         struct dsn_recipient d = told(q, k, x, r);
-        if (!wanted(k, r, d.action))
+        if (!wanted(k, r, d.action, x->by_lost))
             continue;
         k->recipients[k->count++] = d;
         k->failed = k->failed || d.action == DSN_FAILED;

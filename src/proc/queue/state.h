@@ -49,7 +49,7 @@ struct result {
     uint32_t recipient;
     uint16_t code;
     uint8_t enhanced[3];
-    bool remote;
+    bool remote, by_passed;
     uint8_t dsn;      /* enum result_dsn, of a 2xx */
     slice text, host; /* in the job's arena */
 };
@@ -140,9 +140,15 @@ struct queue {
     size_t batch_bytes;        /* of all batches that are not on the disk yet */
     uint32_t batches_waiting;  /* after a failure */
     int64_t batch_complaint_s; /* when we last said so; 0: all is well */
-    bool incomplete; /* a mail on disk is not in the index: no checkpoint may cover it, the next start reads it */
+    bool incomplete;  /* a mail on disk is not in the index: no checkpoint may cover it, the next start reads it */
+    int64_t again_ms; /* incomplete: when to see whether it is time for that; 0: not decided */
+    uint64_t *aside;  /* segments that cannot be read */
+    size_t aside_count;
     struct spool_checkpoint *checkpoint; /* being written, or NULL */
-    uint32_t checkpoint_at;              /* cursor over messages */
+    struct spool_commit *commit;         /* of one that is written, in its thread, or NULL */
+    int commit_fd;                       /* its event */
+    struct loop_watch *commit_watch;
+    uint32_t checkpoint_at; /* cursor over messages */
     uint64_t
         checkpoint_batch; /* UINT64_MAX while messages are listed; then the last batch that must be durable before it counts */
     uint64_t
@@ -242,7 +248,8 @@ struct report_recipient {
     enum dsn_action action;
     struct verdict verdict;
     slice host;
-    bool done; /* out: its outcome is in the batch, with the report if there is to be one */
+    bool by_lost; /* RELAYED: the host was not told the time to deliver by, which is still to come */
+    bool done;    /* out: its outcome is in the batch, with the report if there is to be one */
 };
 /* What has come to its end: adds reports to those who want them, and the outcomes that cause them, to the batch. A failure, or an expansion, that is not done after it could not be told now and
  * must be tried again; what was delivered is always done. */
@@ -274,13 +281,31 @@ void queue_recover_when_settled(struct queue *q);
 void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p);
 /* A receiver is dead: what it had committed and we never heard of is read from its segments. */
 void queue_recover_left(struct queue *q, const struct hub_peer *p);
+/* aside.c */
+/* A mail on disk is not in the index. */
+void queue_incomplete(struct queue *q);
+/* The disk does not give this segment. */
+void queue_aside_add(struct queue *q, uint64_t number);
+/* For people: a line each. */
+void queue_aside_print(const struct queue *q, buf *text);
+void queue_aside_step(struct queue *q);
 /* checkpoint.c: written in slices of the loop's turns; what changes meanwhile is in records behind it */
+must_check enum err queue_checkpoint_open(struct queue *q);
 void queue_checkpoint_step(struct queue *q);
 void queue_checkpoint_begin(void *ctx);
 /* All of it now (at the end). */
 void queue_checkpoint_whole(struct queue *q);
+/* What is written comes to its end, what is being written is given up. */
+void queue_checkpoint_close(struct queue *q);
 must_check enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *place, slice state);
 uint64_t queue_checkpoint_route_stamp(const struct conf *conf);
+/* summary.c */
+/* One line for each domain, whatever hosts its mail goes through. NULL without memory. */
+struct summary *queue_summary_make(struct queue *q, uint32_t *lines_r);
+/* As many lines as a slow console should have waiting for it; true when all are sent. */
+bool queue_summary_send(struct queue *q, struct summary *s, struct hub_peer *to, uint64_t token);
+void queue_summary_close(struct summary **s);
+
 /* control.c */
 void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r);
 void queue_control_gone(struct queue *q, const struct hub_peer *p, uint64_t token);

@@ -19,8 +19,9 @@ static slice client_ip(const struct session *s)
 
 const char *auth_mechanism(const struct session *s)
 {
-    return s->auth && s->auth->mechanism[0] ? s->auth->mechanism
-                                            : "XCLIENT"; /* nobody else gives a login without one */
+    if (s->auth)
+        return s->auth->mechanism;
+    return s->login ? s->login->mechanism : "XCLIENT"; /* nobody else gives a login without one */
 }
 
 /* Locking knows no case. */
@@ -50,8 +51,8 @@ static bool is_refusal(const struct session *s, const struct ipc_answer_sasl *an
 static void fail(struct session *s)
 {
     count_failure(s);
-    uint32_t doublings = s->auth->failures < PENALTY_DOUBLINGS_MAX ? s->auth->failures : PENALTY_DOUBLINGS_MAX;
-    s->auth->failures++;
+    uint32_t doublings = s->auth_failures < PENALTY_DOUBLINGS_MAX ? s->auth_failures : PENALTY_DOUBLINGS_MAX;
+    s->auth_failures++;
     log_line(LOG_WARNING, "%.*s[%.*s]: SASL %s authentication failed: sasl_username=%.*s", SLICE_ARG(session_name(s)),
              SLICE_ARG(session_ip(s)), auth_mechanism(s), SLICE_ARG(user_of(s)));
     session_wait(s, WAIT_LOGIN_FAILED, (int64_t)PENALTY_MS << doublings);
@@ -94,6 +95,13 @@ static void drop_exchange(struct session *s)
     s->auth->exchange = 0;
 }
 
+static void end_exchange(struct session *s)
+{
+    drop_exchange(s);
+    free(s->auth);
+    s->auth = NULL;
+}
+
 static bool take_binding(const struct session *s, uint8_t binding[TLS_BINDING_SIZE])
 {
     return !s->spoken_for && net_tls_binding(s->net, binding);
@@ -117,7 +125,7 @@ static void ask(struct session *s, slice mechanism, uint8_t flags, slice respons
         bool bound = take_binding(s, binding);
         q.binding = bound ? slice_of(binding, sizeof(binding)) : SLICE_NONE;
         q.flags |= (uint8_t)((smtp_server_is_secured(s->smtp) ? SASL_ASK_SECURED : 0) |
-                             (s->auth->plus_offered ? SASL_ASK_PLUS_OFFERED : 0));
+                             (s->offer > 0 && s->r->offers[s->offer - 1].plus ? SASL_ASK_PLUS_OFFERED : 0));
         take_mails(s, &identities);
         q.identities = buf_ok(&identities) ? buf_slice(&identities) : SLICE_NONE;
         q.ip = client_ip(s);
@@ -125,7 +133,8 @@ static void ask(struct session *s, slice mechanism, uint8_t flags, slice respons
     if (ask_sasl(s, &q)) {
         session_wait(s, WAIT_LOGIN, RECEIVER_ANSWER_MS);
     } else {
-        s->auth->exchange = 0;
+        s->auth->exchange = 0; /* lookup has never heard of it */
+        end_exchange(s);
         session_answer_status(s, STATUS_AUTH_TEMPORARY);
     }
     explicit_bzero(binding, sizeof(binding));
@@ -133,16 +142,15 @@ static void ask(struct session *s, slice mechanism, uint8_t flags, slice respons
 
 void auth_begin(struct session *s, const struct smtp_server_event *e)
 {
-    struct auth *a = s->auth;
+    end_exchange(s);
+    struct auth *a = calloc(1, sizeof(*a));
     if (!a || e->mechanism.len >= sizeof(a->mechanism)) {
+        free(a);
         session_answer_status(s, STATUS_AUTH_TEMPORARY);
         return;
     }
-    drop_exchange(s);
+    s->auth = a;
     memcpy(a->mechanism, e->mechanism.ptr, e->mechanism.len);
-    a->mechanism[e->mechanism.len] = 0;
-    a->user_len = 0;
-    a->counted = false;
     a->exchange = ++s->r->last_exchange;
     ask(s, e->mechanism, e->initial ? SASL_ASK_INITIAL : 0, e->text);
 }
@@ -154,15 +162,18 @@ void auth_response(struct session *s, slice response)
 
 static void sign_in(struct session *s, slice login)
 {
-    struct auth *a = s->auth;
-    if (login.len == 0 || login.len > sizeof(a->login)) {
+    struct auth_login *l = login.len > 0 && login.len <= AUTH_LOGIN_MAX ? malloc(sizeof(*l) + login.len) : NULL;
+    if (!l) {
         session_answer_status(s, STATUS_AUTH_TEMPORARY);
         return;
     }
+    memcpy(l->mechanism, s->auth->mechanism, sizeof(l->mechanism));
     for (size_t i = 0; i < login.len; i++)
-        a->login[i] = ascii_lower(login.ptr[i]);
-    a->login_len = (uint16_t)login.len;
-    s->route.login = slice_of(a->login, a->login_len);
+        l->name[i] = ascii_lower(login.ptr[i]);
+    l->len = (uint16_t)login.len;
+    free(s->login);
+    s->login = l;
+    s->route.login = slice_of(l->name, l->len);
     s->counts.auth_ok++;
     session_answer_status(s, STATUS_AUTH_OK);
 }
@@ -191,11 +202,12 @@ void auth_answered(struct session *s, const struct ipc_answer_sasl *answer)
         session_answer_status(s, STATUS_AUTH_BAD_BASE64);
     else
         session_answer_status(s, STATUS_AUTH_TEMPORARY);
+    end_exchange(s);
 }
 
 void auth_failed(struct session *s)
 {
-    drop_exchange(s);
+    end_exchange(s);
     session_answer_status(s, STATUS_AUTH_TEMPORARY);
 }
 
@@ -206,20 +218,46 @@ void auth_penalty_over(struct session *s)
 
 void auth_forget(struct session *s)
 {
-    drop_exchange(s);
+    end_exchange(s);
     s->route.login = SLICE_NONE;
-    if (!s->auth)
-        return;
-    smtp_server_mechanisms(s->smtp, SLICE_NONE);
-    free(s->auth);
-    s->auth = NULL;
+    free(s->login);
+    s->login = NULL;
+    s->auth_failures = 0;
+    if (s->offer > 0)
+        smtp_server_mechanisms(s->smtp, SLICE_NONE);
+    s->offer = 0;
+}
+
+/* Of all words those that fit this channel. RFC 5802 section 6: -PLUS is offered when there is a binding, and EXTERNAL when there is somebody (RFC 4422 appendix A). */
+static void offer_make(struct auth_offer *o, slice all, unsigned channel)
+{
+    buf b;
+    buf_init_fixed(&b, o->words, sizeof(o->words));
+    o->plus = false;
+    for (slice word; all.len > 0;) {
+        (void)slice_cut(all, ' ', &word, &all);
+        bool plus = slice_ends_nocase(word, SLICE("-PLUS")), identity = slice_equal(word, SLICE("EXTERNAL"));
+        if (word.len == 0 || (plus && !(channel & AUTH_OFFER_BOUND)) || (identity && !(channel & AUTH_OFFER_IDENTITY)))
+            continue;
+        o->plus = o->plus || plus;
+        buf_append(&b, b.len > 0 ? SLICE(" ") : SLICE_NONE);
+        buf_append(&b, word);
+    }
+    o->len = (uint16_t)(buf_ok(&b) ? b.len : 0);
+}
+
+static void offer_tell(struct session *s)
+{
+    const struct auth_offer *o = &s->r->offers[s->offer - 1];
+    smtp_server_mechanisms(s->smtp, slice_of(o->words, o->len));
 }
 
 void auth_offer_set(struct receiver *r, slice of_dovecot)
 {
     const struct conf_auth *c = &r->conf->auth;
+    char memory[2 * AUTH_OFFER_MAX];
     buf b;
-    buf_init_fixed(&b, r->offer, sizeof(r->offer));
+    buf_init_fixed(&b, memory, sizeof(memory));
     if (c->via == CONF_AUTH_STORE)
         buf_append(&b, SLICE("SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 "));
     if (c->jwt_key.len > 0 || c->introspection.len > 0)
@@ -227,36 +265,28 @@ void auth_offer_set(struct receiver *r, slice of_dovecot)
     if (c->client_ca.len > 0)
         buf_append(&b, SLICE("EXTERNAL "));
     buf_append(&b, c->via == CONF_AUTH_DOVECOT ? of_dovecot : SLICE("PLAIN LOGIN"));
-    r->offer_len = buf_ok(&b) ? b.len : 0;
+    for (unsigned i = 0; i < AUTH_OFFERS; i++)
+        offer_make(&r->offers[i], buf_ok(&b) ? buf_slice(&b) : SLICE_NONE, i);
+    LIST_FOREACH(l, &r->sessions) {
+        struct session *s = LIST_ENTRY(l, struct session, link);
+        if (s->offer > 0)
+            offer_tell(s);
+    }
 }
 
-/* RFC 5802 section 6: -PLUS is offered when there is a binding, and EXTERNAL when there is somebody (RFC 4422 appendix A). */
 void auth_offer(struct session *s)
 {
-    struct receiver *r = s->r;
     const struct conf_listener *c = s->listener->conf;
     char memory[IDENTITIES_MAX];
     uint8_t binding[TLS_BINDING_SIZE];
-    buf words, identities;
+    buf identities;
     if (!c || c->role != CONF_LISTEN_SUBMISSION)
         return;
-    if (!s->auth)
-        s->auth = calloc(1, sizeof(*s->auth));
-    if (!s->auth)
-        return;
-    buf_init_fixed(&words, s->auth->offer, sizeof(s->auth->offer));
     buf_init_fixed(&identities, memory, sizeof(memory));
     take_mails(s, &identities);
-    bool bound = take_binding(s, binding);
+    unsigned channel = take_binding(s, binding) ? AUTH_OFFER_BOUND : 0;
     explicit_bzero(binding, sizeof(binding));
-    for (slice word, rest = slice_of(r->offer, r->offer_len); rest.len > 0;) {
-        (void)slice_cut(rest, ' ', &word, &rest);
-        bool plus = slice_ends_nocase(word, SLICE("-PLUS"));
-        if (word.len == 0 || (plus && !bound) || (slice_equal(word, SLICE("EXTERNAL")) && identities.len == 0))
-            continue;
-        s->auth->plus_offered = s->auth->plus_offered || plus;
-        buf_append(&words, words.len > 0 ? SLICE(" ") : SLICE_NONE);
-        buf_append(&words, word);
-    }
-    smtp_server_mechanisms(s->smtp, buf_slice(&words));
+    channel |= identities.len > 0 ? AUTH_OFFER_IDENTITY : 0;
+    s->offer = (uint8_t)(channel + 1);
+    offer_tell(s);
 }

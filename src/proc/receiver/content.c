@@ -16,7 +16,8 @@ static enum err append_prefix(struct session *s, struct part *p)
                                .tls = net_tls_text(s->net),
                                .rcpt = t->rcpt_count == 1 ? t->rcpt : SLICE_NONE,
                                .id = p->id,
-                               .unix_s = t->arrival_s};
+                               .unix_s = t->arrival_s,
+                               .priority = t->priority};
     char memory[PREFIX_MAX];
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));

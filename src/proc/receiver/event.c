@@ -17,10 +17,7 @@ static void take_helo(struct session *s, const struct smtp_server_event *e)
     s->verb = e->esmtp ? "EHLO" : "HELO";
     s->counts.ehlo += e->esmtp;
     s->counts.helo += !e->esmtp;
-    slice name = slice_sub(e->text, 0, sizeof(s->helo) - 1);
-    if (name.len > 0)
-        memcpy(s->helo, name.ptr, name.len);
-    s->helo_len = (uint8_t)name.len;
+    session_text_set(&s->helo, e->text);
     s->esmtp = e->esmtp;
     log_connect(s);
     session_answer_status(s, STATUS_OK);
@@ -64,7 +61,7 @@ static void take_reset(struct session *s, const struct smtp_server_event *e)
 {
     (void)e;
     /* what lookup says about a recipient of it interests nobody any more */
-    if (s->wait == WAIT_RESOLVE || s->wait == WAIT_SLOW) {
+    if (s->wait == WAIT_RESOLVE || s->wait == WAIT_SENDER || s->wait == WAIT_SLOW) {
         ask_cancel(s);
         s->wait = WAIT_NONE;
     }
@@ -92,7 +89,7 @@ static void take_starttls(struct session *s, const struct smtp_server_event *e)
     transaction_abort(s);
     auth_forget(s);
     peer_forget(s);
-    s->helo_len = 0;
+    session_text_set(&s->helo, SLICE_NONE);
     session_start_tls(s);
 }
 
@@ -130,8 +127,22 @@ static void take_etrn(struct session *s, const struct smtp_server_event *e)
 }
 
 /* What the engine refused by itself, before it forgets the transaction. */
+/* XCLIENT or XFORWARD of somebody whom the configuration does not trust with it. */
+static void take_denied(struct session *s, const struct smtp_server_event *e)
+{
+    bool xclient = slice_equal(e->text, SLICE("XCLIENT"));
+    struct verdict v = status_verdict(STATUS_COMMAND_DENIED);
+    v.text = xclient ? SLICE("Insufficient authorization ([trust] xclient)")
+                     : SLICE("Insufficient authorization ([trust] xforward)");
+    log_reject(s, xclient ? "XCLIENT" : "XFORWARD", &v, SLICE_NONE);
+}
+
 static void take_refused(struct session *s, const struct smtp_server_event *e)
 {
+    if (e->status == STATUS_COMMAND_DENIED) {
+        take_denied(s, e);
+        return;
+    }
     char memory[128];
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
@@ -158,6 +169,7 @@ static void take_refused(struct session *s, const struct smtp_server_event *e)
 static void take_close(struct session *s, const struct smtp_server_event *e)
 {
     s->over = true;
+    s->quits = slice_equal(e->text, SLICE("quit"));
     log_disconnect(s, e->text);
 }
 

@@ -27,10 +27,7 @@ static struct name_entry *entry_of(struct session *s)
 
 static void set_name(struct session *s, slice name)
 {
-    if (name.len == 0 || name.len >= sizeof(s->name))
-        name = SLICE("unknown");
-    memcpy(s->name, name.ptr, name.len);
-    s->name_len = (uint8_t)name.len;
+    session_text_set(&s->name, name.len > 0 && name.len < RECEIVER_NAME_MAX ? name : SLICE("unknown"));
 }
 
 void name_find(struct session *s)

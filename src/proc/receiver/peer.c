@@ -107,7 +107,7 @@ void peer_xclient(struct session *s, const struct smtp_peer_attributes *p)
     if (is_given(p, SMTP_PEER_NAME))
         name_told(s, v[SMTP_PEER_NAME]);
     take_login(s, is_given(p, SMTP_PEER_LOGIN) ? v[SMTP_PEER_LOGIN] : SLICE_NONE);
-    copy_text(is_given(p, SMTP_PEER_HELO) ? v[SMTP_PEER_HELO] : SLICE_NONE, s->helo, sizeof(s->helo) - 1, &s->helo_len);
+    session_text_set(&s->helo, is_given(p, SMTP_PEER_HELO) ? v[SMTP_PEER_HELO] : SLICE_NONE);
     s->connect_logged = false;
     s->spoken_for = true;
     session_answer_status(s, STATUS_OK);

@@ -35,7 +35,8 @@ static void write_output(struct session *s)
     slice out = smtp_server_output(s->smtp);
     if (out.len == 0)
         return;
-    s->broken = s->broken || net_write(s->net, out) != ERR_OK;
+    enum err e = s->quits ? net_write_last(s->net, out) : net_write(s->net, out);
+    s->broken = s->broken || e != ERR_OK;
     smtp_server_sent(s->smtp, out.len);
     s->blocked = !s->broken && net_write_pending(s->net) > UNREAD_MAX;
 }
@@ -117,6 +118,8 @@ static void end(struct session *s)
     auth_forget(s);
     peer_forget(s);
     free(s->claimed_login);
+    free(s->name.more);
+    free(s->helo.more);
     ask_cancel(s);
     if (s->storing)
         s->storing->session = NULL;
@@ -255,9 +258,7 @@ static struct session *session_new(struct receiver *r)
     r->free_session_count -= free_one != NULL;
     if (!s)
         return NULL;
-    /* the texts at its end are as long as they say */
-    memset(s, 0, offsetof(struct session, name));
-    s->helo_len = 0;
+    memset(s, 0, sizeof(*s));
     list_init(&s->link);
     buf_init(&s->stash, STASH_MAX);
     s->r = r;
@@ -265,6 +266,16 @@ static struct session *session_new(struct receiver *r)
     s->active_ms = receiver_now_ms(r);
     s->verb = "CONNECT";
     return s;
+}
+
+void session_text_set(struct session_text *t, slice text)
+{
+    free(t->more);
+    text = slice_sub(text, 0, RECEIVER_NAME_MAX - 1);
+    t->more = text.len > sizeof(t->kept) ? malloc(text.len) : NULL;
+    t->len = (uint8_t)(t->more || text.len < sizeof(t->kept) ? text.len : sizeof(t->kept));
+    if (t->len > 0)
+        memcpy(t->more ? t->more : t->kept, text.ptr, t->len);
 }
 
 void session_set_address(struct session *s, const uint8_t *ip, uint8_t ip_len)
@@ -289,6 +300,7 @@ void session_set_address(struct session *s, const uint8_t *ip, uint8_t ip_len)
 static void set_peer(struct session *s, const struct socket_address *peer)
 {
     buf b;
+    char name[32];
     s->route.local_socket = !s->listener->conf;
     s->route.own_only = s->listener->options.lmtp;
     if (peer->ip_len > 0) {
@@ -299,12 +311,12 @@ static void set_peer(struct session *s, const struct socket_address *peer)
     buf_init_fixed(&b, s->ip_text, sizeof(s->ip_text));
     buf_append(&b, SLICE("local"));
     s->ip_text_len = (uint8_t)b.len;
-    buf_init_fixed(&b, s->name, sizeof(s->name));
+    buf_init_fixed(&b, name, sizeof(name));
     if (socket_peer_user(net_fd(s->net), &uid, &pid) == ERR_OK)
         buf_printf(&b, "uid-%u", uid);
     else
         buf_append(&b, SLICE("unknown"));
-    s->name_len = (uint8_t)b.len;
+    session_text_set(&s->name, buf_slice(&b));
     s->name_known = true;
 }
 

@@ -15,6 +15,7 @@
 #include "smtp/smtp.h"
 
 #define RECEIVER_NAME_MAX 256
+#define EXIT_TEMPORARY 75
 #define RECEIVER_ANSWER_MS 10000 /* lookup's time */
 #define RECEIVER_ARENAS_MAX                                                                                            \
     (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
@@ -98,6 +99,7 @@ enum session_wait {
     WAIT_NONE,
     WAIT_HANDSHAKE,
     WAIT_PREGREET,
+    WAIT_SENDER,  /* MAIL */
     WAIT_RESOLVE, /* RCPT */
     WAIT_VERIFY,  /* VRFY, EXPN */
     WAIT_LOGIN,
@@ -111,17 +113,38 @@ enum session_wait {
 #define AUTH_LOGIN_MAX 320
 #define AUTH_OFFER_MAX 256
 
-/* Of sessions on submission listeners. */
+#define AUTH_MECHANISM_MAX 24
+
+/* From AUTH to its answer: of sessions on submission listeners. */
 struct auth {
     uint64_t exchange; /* under way in lookup; 0 none */
-    uint32_t failures;
-    bool plus_offered; /* a -PLUS is in offer */
-    bool counted;      /* the exchange under way has failed already, and is counted */
-    uint16_t user_len, login_len;
-    char mechanism[24];         /* of the last AUTH */
-    char user[AUTH_LOGIN_MAX];  /* as whom the client wants to sign in */
-    char login[AUTH_LOGIN_MAX]; /* as whom it is signed in */
-    char offer[AUTH_OFFER_MAX]; /* what the engine offers */
+    bool counted;      /* it has failed already, and is counted */
+    uint16_t user_len;
+    char mechanism[AUTH_MECHANISM_MAX];
+    char user[AUTH_LOGIN_MAX]; /* as whom the client wants to sign in */
+};
+
+/* As whom a session is signed in. */
+struct auth_login {
+    char mechanism[AUTH_MECHANISM_MAX];
+    uint16_t len;
+    char name[];
+};
+
+/* Mechanisms, as EHLO lists them. */
+struct auth_offer {
+    uint16_t len;
+    bool plus; /* a -PLUS is among them */
+    char words[AUTH_OFFER_MAX];
+};
+
+enum { AUTH_OFFER_BOUND = 1, AUTH_OFFER_IDENTITY = 2, AUTH_OFFERS = 4 };
+
+/* Most are short. */
+struct session_text {
+    char *more; /* of a long one, or NULL */
+    uint8_t len;
+    char kept[39];
 };
 
 struct verify;
@@ -141,30 +164,33 @@ struct session {
     struct route_session route;
     struct transaction *transaction;
     struct storing *storing;
-    struct auth *auth;
+    struct auth *auth; /* NULL: no AUTH is under way */
+    struct auth_login *login;
     struct verify *verify;
     struct forward *forward; /* XFORWARD, until the message is taken */
     char *claimed_login;     /* XCLIENT; route.login looks into it */
     enum session_wait wait;
-    int64_t wait_until_ms;           /* INT64_MAX: somebody else keeps the time */
-    int64_t active_ms;               /* something came from the client */
-    uint32_t asked, asked_name;      /* numbers of asks, 0 none */
-    uint32_t errors_seen;            /* of the engine's errors, by the tarpit */
+    int64_t wait_until_ms;      /* INT64_MAX: somebody else keeps the time */
+    int64_t active_ms;          /* something came from the client */
+    uint32_t asked, asked_name; /* numbers of asks, 0 none */
+    uint32_t errors_seen;       /* of the engine's errors, by the tarpit */
+    uint32_t auth_failures;
+    uint8_t offer;                   /* number of the receiver's offer that the engine has, from 1; 0 none */
     buf stash;                       /* input that came with what is being waited for */
     enum status refusal;             /* STATUS_OK, or why the greeting is none */
     const char *verb;                /* the last one, for the log */
     bool counted;                    /* in the limits */
-    bool over;                       /* CLOSE has come */
+    bool over, quits;                /* CLOSE has come / on the client's QUIT, after which it says nothing */
     bool eof, broken;                /* the client ends / the connection is of no use any more */
     bool paused, congested, blocked; /* congested: the spool; blocked: the client does not read */
     bool esmtp, connect_logged, name_known;
     bool is_proxy;   /* that has not said for whom it speaks: its address gives it nothing */
     bool spoken_for; /* by XCLIENT: what the channel proves is proven of the one who speaks */
     struct session_counts counts;
-    uint8_t ip_text_len, name_len, helo_len;
+    uint8_t ip_text_len;
     char ip_text[46];
-    char name[RECEIVER_NAME_MAX]; /* reverse name, or "unknown" */
-    char helo[RECEIVER_NAME_MAX];
+    struct session_text name; /* reverse name, or "unknown" */
+    struct session_text helo;
 };
 
 struct name_entry;
@@ -178,8 +204,7 @@ struct receiver {
     struct tls_server
         *tls_asking; /* the same, and it asks for a certificate: of submission; NULL without [auth] client_ca */
     uint64_t last_exchange;
-    size_t offer_len;
-    char offer[AUTH_OFFER_MAX]; /* mechanisms, those included that not every session is offered */
+    struct auth_offer offers[AUTH_OFFERS]; /* by what a session's channel has: AUTH_OFFER_BOUND, AUTH_OFFER_IDENTITY */
     struct limits_config limits;
     struct spool_writer *writer;
     struct loop_watch *writer_watch;
@@ -214,9 +239,13 @@ static inline int64_t receiver_now_ms(const struct receiver *r)
 {
     return loop_now_ms(r->child.loop);
 }
+static inline slice session_text(const struct session_text *t)
+{
+    return slice_of(t->more ? t->more : t->kept, t->len);
+}
 static inline slice session_name(const struct session *s)
 {
-    return slice_of(s->name, s->name_len);
+    return session_text(&s->name);
 }
 static inline slice session_ip(const struct session *s)
 {
@@ -224,7 +253,7 @@ static inline slice session_ip(const struct session *s)
 }
 static inline slice session_helo(const struct session *s)
 {
-    return slice_of(s->helo, s->helo_len);
+    return session_text(&s->helo);
 }
 
 /* receiver.c */
@@ -268,6 +297,9 @@ void session_start_tls(struct session *s);
 /* Frees what the lists of free structs have. */
 void sessions_close(struct receiver *r);
 
+/* At most RECEIVER_NAME_MAX - 1 bytes of it; without memory fewer. */
+void session_text_set(struct session_text *t, slice text);
+
 /* Whom the session is with, from now on; its reverse name is looked for. ip_len 0: nobody knows. */
 void session_set_address(struct session *s, const uint8_t *ip, uint8_t ip_len);
 
@@ -291,6 +323,8 @@ void event_take(struct session *s, const struct smtp_server_event *e);
 /* transaction.c */
 void transaction_mail(struct session *s, const struct smtp_server_event *e);
 void transaction_rcpt(struct session *s, const struct smtp_server_event *e);
+/* lookup has answered about the sender's domain, or will not. */
+void transaction_mail_answered(struct session *s, bool null_mx);
 /* lookup has answered about the recipient in hand. */
 /* A recipient that was to wait has waited. */
 void transaction_rcpt_go_on(struct session *s);
@@ -391,6 +425,8 @@ uint64_t numbers_draw(struct receiver *r);
 /* ask.c */
 /* False when lookup cannot be asked now; else the caller waits, for RECEIVER_ANSWER_MS at the most. */
 bool ask_user(struct session *s, enum users_kind kind, slice name);
+/* The same for a domain's MX. */
+bool ask_mx(struct session *s, slice domain);
 /* Its token is filled in. */
 bool ask_sasl(struct session *s, struct ipc_ask_sasl *q);
 /* The same of the queue. */
@@ -422,7 +458,7 @@ void auth_penalty_over(struct session *s);
 void auth_forget(struct session *s);
 /* Tells the engine what this session may use, as its channel is now: on submission listeners only. */
 void auth_offer(struct session *s);
-/* What all sessions may: from the configuration, and with Dovecot from what it has. */
+/* What sessions may: from the configuration, and with Dovecot from what it has. Sessions that have an offer get the new one. */
 void auth_offer_set(struct receiver *r, slice of_dovecot);
 /* "PLAIN", or "none"; lives as long as the session's login. */
 const char *auth_mechanism(const struct session *s);

@@ -142,6 +142,8 @@ void sender_transfer_recipient(struct session *x, const struct smtp_client_event
         x->job->results[index].dsn = RESULT_DSN_FINAL;
     else if (e->dsn_passed)
         x->job->results[index].dsn = RESULT_DSN_PASSED;
+    if (x->offer.deliver_by && x->message.envelope->deliver_by_s != 0)
+        x->job->results[index].dsn |= RESULT_BY_PASSED;
 }
 
 /* Verdicts that say only that this connection broke before the host could judge: another host may take the mail. */
