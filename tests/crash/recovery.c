@@ -51,7 +51,7 @@ static enum err queue_open(struct queue *q, const struct child_start *start)
     if (e == ERR_OK)
         e = loop_timer_open(q->child.loop, nothing, q, &q->tick);
     if (e == ERR_OK)
-        e = loop_timer_open(q->child.loop, nothing, q, &q->checkpoint_timer);
+        e = queue_checkpoint_open(q);
     if (e == ERR_OK)
         e = spool_reader_open(start->spool_fd, &q->reader);
     return e;
@@ -94,6 +94,9 @@ void recovery_end(struct recovery **recovery)
     struct recovery *r = *recovery;
     struct queue *q = &r->queue;
     loop_timer_close(&q->tick);
+    queue_checkpoint_close(q);
+    loop_watch_close(&q->commit_watch);
+    os_close(&q->commit_fd);
     loop_timer_close(&q->checkpoint_timer);
     spool_reader_close(&q->reader);
     queue_segments_close(q);
