@@ -19,6 +19,11 @@ void buf_append_escaped(buf *b, slice s)
     size_t clean = 0;
     size_t at = 0;
     while (at < s.len) {
+        slice plain = slice_sub(s, at, at + slice_printable_len(slice_skip(s, at)));
+        const char *special = plain.len > 0 ? memchr(plain.ptr, '\\', plain.len) : NULL;
+        at += special ? (size_t)(special - plain.ptr) : plain.len;
+        if (at == s.len)
+            break;
         size_t len = harmless_len(s, at);
         if (len > 0) {
             at += len;

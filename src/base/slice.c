@@ -141,3 +141,20 @@ size_t slice_utf8_len(slice s)
     }
     return len;
 }
+
+/* No byte of the eight is below 0x20 (its borrow would set a high bit), is 0x7f, or has its high bit set. */
+static bool are_printable(uint64_t bytes)
+{
+    const uint64_t each = 0x0101010101010101;
+    return ((bytes | (bytes - 0x20 * each) | (bytes + each)) & 0x80 * each) == 0;
+}
+
+size_t slice_printable_len(slice s)
+{
+    size_t at = 0;
+    while (s.len - at >= sizeof(uint64_t) && are_printable(get_u64(s.ptr + at)))
+        at += sizeof(uint64_t);
+    while (at < s.len && s.ptr[at] >= 0x20 && s.ptr[at] < 0x7f)
+        at++;
+    return at;
+}

@@ -143,11 +143,30 @@ static void knows_well_formed_utf8(void **state)
         assert_int_equal(slice_utf8_len(rows[i].text), rows[i].len);
 }
 
+/* Every byte at every place of a text that is longer than what is looked at in one step. */
+static void printable_is_from_space_to_tilde(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[20];
+            memset(text, 'a', sizeof(text));
+            text[at] = (char)c;
+            bool printable = c >= 0x20 && c <= 0x7e;
+            assert_int_equal(slice_printable_len(slice_of(text, sizeof(text))), printable ? sizeof(text) : at);
+        }
+    }
+    assert_int_equal(slice_printable_len(SLICE_NONE), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares_bytes_and_cases), cmocka_unit_test(finds_what_is_there),
-        cmocka_unit_test(cuts_within_bounds),       cmocka_unit_test(reads_decimal_numbers_only),
+        cmocka_unit_test(printable_is_from_space_to_tilde),
+        cmocka_unit_test(compares_bytes_and_cases),
+        cmocka_unit_test(finds_what_is_there),
+        cmocka_unit_test(cuts_within_bounds),
+        cmocka_unit_test(reads_decimal_numbers_only),
         cmocka_unit_test(knows_well_formed_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

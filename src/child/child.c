@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #define SIGNAL_DRAIN_MS 30000
+#define BROKEN_MS 5000 /* in which the master tells that the other one is dead */
 #define LAST_WRITES_MS 1000
 #define EXIT_TRY_LATER 75
 #define KEEP_MAX 256
@@ -27,6 +28,23 @@ static void on_peer_down(void *ctx, struct hub_peer *p, bool dead)
     struct child *c = ctx;
     if (c->ops->peer_down)
         c->ops->peer_down(c->ctx, p, dead);
+    if (!dead)
+        loop_timer_start(c->broken, BROKEN_MS);
+}
+
+/* Both live and cannot talk: only a new process gets a new channel. The one that serves the others stays. */
+static void broken_for_long(void *ctx)
+{
+    struct child *c = ctx;
+    if (c->draining || c->start->kind == PROCESS_QUEUE || c->start->kind == PROCESS_LOOKUP)
+        return;
+    for (struct hub_peer *p = ipc_hub_next(c->hub, NULL); p; p = ipc_hub_next(c->hub, p)) {
+        if (p->up)
+            continue;
+        log_line(LOG_WARNING, "the channel to %s is broken: ending, to be started again", process_kind_name(p->kind));
+        begin_drain(c, SIGNAL_DRAIN_MS);
+        return;
+    }
 }
 
 static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
@@ -96,6 +114,8 @@ enum err child_begin(struct child *c, const struct child_start *start, const cha
     *c = (struct child){.start = start, .conf = start->conf, .ops = ops, .ctx = ctx};
     enum err e = loop_open(&c->loop);
     if (e == ERR_OK)
+        e = loop_timer_open(c->loop, broken_for_long, c, &c->broken);
+    if (e == ERR_OK)
         e = ipc_hub_open(c->loop, (struct ipc_hub_self){start->kind, start->control_fd}, &hub_ops, c, &c->hub);
     if (e == ERR_OK)
         e = loop_signal(c->loop, SIGTERM, on_terminate, c);
@@ -147,6 +167,7 @@ int child_run(struct child *c)
     else
         loop_run(c->loop);
     ipc_hub_flush(c->hub, LAST_WRITES_MS);
+    loop_timer_close(&c->broken);
     ipc_hub_close(&c->hub);
     log_close();
     return e == ERR_OK ? c->exit_status : EXIT_TRY_LATER;

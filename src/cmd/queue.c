@@ -52,9 +52,21 @@ static void write_out(struct queue_command *q)
     buf_clear(&q->out);
 }
 
+/* What is wrong with the queue itself, beside what is in it. */
+static void say_lines(slice text)
+{
+    slice line;
+    while (text.len > 0) {
+        (void)slice_cut(text, '\n', &line, &text);
+        command_say("%.*s", SLICE_ARG(line));
+    }
+}
+
 static void on_destination(void *ctx, const struct ipc_message *m)
 {
     struct queue_command *q = ctx;
+    if (m->type == IPC_queue_text)
+        say_lines(m->u.queue_text.text);
     if (m->type != IPC_queue_destination)
         return;
     if (q->json)

@@ -27,6 +27,9 @@ static void say_ready(void *ctx)
     (void)ctx;
     (void)puts("thurn: ready");
     (void)fflush(stdout);
+    enum err e = os_notify(SLICE("READY=1"));
+    if (e != ERR_OK)
+        log_line(LOG_WARNING, "the service manager cannot be told: %s", err_text(e));
 }
 
 static int usage(FILE *to)

@@ -63,6 +63,7 @@ struct conf_limits {
     int64_t pregreet_ms, tarpit_ms, command_timeout_ms, data_timeout_ms, future_release_s;
     enum conf_query vrfy, expn, etrn;
     bool user_alarm;
+    bool refuse_null_mx;
     bool bare_newline_reject, strict_paths;
 };
 

@@ -159,6 +159,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->limits.user_messages_per_hour, 500);
     assert_int_equal(c->limits.user_recipients_per_hour, 2000);
     assert_true(c->limits.user_alarm);
+    assert_false(c->limits.refuse_null_mx);
     assert_int_equal(c->limits.tarpit_ms, 0);
     assert_int_equal(c->limits.command_timeout_ms, 300000); /* RFC 5321 section 4.5.3.2.7 */
     assert_int_equal(c->limits.data_timeout_ms, 180000);    /* section 4.5.3.2.5 */

@@ -116,7 +116,7 @@ static void check_fields(slice old, slice new)
 {
     struct header_field was, is;
     while (header_next(&old, &was)) {
-        CHECK(header_next(&new, &is) && slice_equal(was.name, is.name));
+        CHECK(header_next(&new, &is) && slice_equal_nocase(was.name, is.name));
         if (slice_equal_nocase(was.name, SLICE("Content-Transfer-Encoding")))
             continue;
         buf a, b;

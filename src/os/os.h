@@ -11,6 +11,7 @@
 #include "os/log.h"
 #include "os/loop.h"
 #include "os/net.h"
+#include "os/notify.h"
 #include "os/process.h"
 #include "os/sandbox.h"
 #include "os/socket.h"

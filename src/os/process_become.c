@@ -96,8 +96,7 @@ enum err process_become(const struct os_user *user, enum process_caps caps)
 {
     enum err e = ERR_OK;
     if (may_change_user()) {
-        if (caps == PROCESS_NO_CAPS)
-            drop_bounding_set();
+        drop_bounding_set();
         if (prctl(PR_SET_KEEPCAPS, caps == PROCESS_SETUID_CAPS, 0, 0, 0) != 0)
             return os_err(errno);
         e = change_ids_keeping_parent(user);

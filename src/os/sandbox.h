@@ -51,9 +51,9 @@ void sandbox_add_authorities(struct sandbox_profile *p);
 /* What the name service reads: all of /etc, since its files are replaced and not rewritten. */
 void sandbox_add_names(struct sandbox_profile *p);
 
-/* For good. no_new_privs, too, but with SANDBOX_COMMANDS: then it needs CAP_SYS_ADMIN, and does nothing without it. ERR_UNSUPPORTED never: what the kernel lacks is left out. */
+/* For good. no_new_privs, too, but with SANDBOX_COMMANDS: that needs CAP_SYS_ADMIN instead. What the kernel lacks is left out. ERR_PERMISSION: the capability is missing, and nothing has changed. */
 must_check enum err sandbox_enter(const struct sandbox_profile *p);
-/* "seccomp, Landlock 7", "seccomp, no Landlock", "none (valgrind)". true when nothing is missing that matters. */
+/* "seccomp, Landlock 7", "seccomp, no Landlock", "none, under valgrind". True when there are both. */
 bool sandbox_describe(buf *b);
 
 #endif

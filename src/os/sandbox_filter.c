@@ -114,22 +114,32 @@ static void add_memory(struct filter *f)
     }
 }
 
-static void add_processes(struct filter *f)
+static void add_options(struct filter *f)
 {
     static const int options[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, 0x53564d41 /* PR_SET_VMA */};
+    static const int of_parents[] = {PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
+                                     PR_CAPBSET_READ,  PR_CAPBSET_DROP,  PR_SET_SECCOMP};
     static const unsigned long requests[] = {0x5421 /* FIONBIO */, 0x541b /* FIONREAD */, 0x5451 /* FIOCLEX */,
                                              0x5401 /* TCGETS */};
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        add_when(f, SCMP_ACT_ALLOW, "prctl", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
+    for (size_t i = 0; f->calls & SANDBOX_FORK && i < sizeof of_parents / sizeof of_parents[0]; i++)
+        add_when(f, SCMP_ACT_ALLOW, "prctl", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)of_parents[i]));
+    const struct scmp_arg_cmp undumpable[] = {SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE), SCMP_A1(SCMP_CMP_EQ, 0)};
+    add(f, SCMP_ACT_ALLOW, "prctl", undumpable, 2);
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
         add_when(f, SCMP_ACT_ALLOW, "ioctl", SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
     add_when(f, SCMP_ACT_ALLOW, "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0)); /* only asks */
+}
+
+static void add_processes(struct filter *f)
+{
     if (f->calls & SANDBOX_THREADS)
         add_when(f, SCMP_ACT_ALLOW, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, CLONE_THREAD));
     if (f->calls & SANDBOX_FORK) {
         add_when(f, SCMP_ACT_ALLOW, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, 0));
         return;
     }
-    for (size_t i = 0; i < 4; i++)
-        add_when(f, SCMP_ACT_ALLOW, "prctl", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
     add_when(f, SCMP_ACT_ALLOW, "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
     add_when(f, SCMP_ACT_ALLOW, "kill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
@@ -166,19 +176,26 @@ static void add_allowed(struct filter *f)
             add(f, SCMP_ACT_ALLOW, allowed[i].name, NULL, 0);
     }
     add_memory(f);
+    add_options(f);
     add_processes(f);
     add_sockets(f);
+}
+
+/* clone3 keeps its flags where a filter cannot read them; who is told that it is not there takes clone. */
+static void add_forbidden_to_commands(struct filter *f)
+{
+    add_when(f, SCMP_ACT_ERRNO(EPERM), "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
+    add(f, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL, 0);
+    for (size_t i = 0; i < FORBIDDEN_COUNT; i++) {
+        if (forbidden[i].ever)
+            add(f, SCMP_ACT_ERRNO(EPERM), forbidden[i].name, NULL, 0);
+    }
 }
 
 static void add_forbidden(struct filter *f)
 {
     for (size_t i = 0; i < FORBIDDEN_COUNT; i++) {
-        if (f->calls & SANDBOX_COMMANDS) {
-            if (forbidden[i].ever)
-                add(f, SCMP_ACT_ERRNO(EPERM), forbidden[i].name, NULL, 0);
-        } else {
-            add(f, SCMP_ACT_TRAP, forbidden[i].name, NULL, 0);
-        }
+        add(f, SCMP_ACT_TRAP, forbidden[i].name, NULL, 0);
     }
 }
 
@@ -209,10 +226,13 @@ enum err sandbox_filter_enter(const struct sandbox_profile *p)
     (void)seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     /* Without it older kernels turn off speculation in a filtered process, which costs far more than the filter. */
     (void)seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_SSB, 1);
-    if (!commands)
+    if (commands) {
+        add_forbidden_to_commands(&f);
+    } else {
         add_allowed(&f);
-    add_forbidden(&f);
-    prepare_last_words(p->name);
+        add_forbidden(&f);
+        prepare_last_words(p->name);
+    }
     if (f.error == 0)
         f.error = seccomp_load(f.ctx);
     seccomp_release(f.ctx);

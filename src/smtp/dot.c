@@ -8,28 +8,27 @@
 enum { LINE_START, TEXT, TEXT_CR, START_DOT, START_DOT_CR };
 
 #ifdef __SSE2__
-static uint64_t equal_mask(const char *p, char c)
+static __m128i equal(const char *p, char c)
 {
-    const __m128i wanted = _mm_set1_epi8(c);
-    uint64_t mask = 0;
-    for (unsigned i = 0; i < 4; i++) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
-        mask |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, wanted)) << (16 * i);
-    }
-    return mask;
+    return _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8(c));
 }
 
-/* Bytes in whole blocks of 64 in which each CR has its LF, each LF its CR, and no dot follows an LF. */
+/* Not 0 where of the 16 bytes a CR is not followed by LF, or by LF and a dot, or where an LF follows something else. */
+static __m128i decisions(const char *p)
+{
+    __m128i cr = equal(p, '\r');
+    return _mm_or_si128(_mm_xor_si128(cr, equal(p + 1, '\n')), _mm_and_si128(cr, equal(p + 2, '.')));
+}
+
+/* Bytes in whole blocks of 64 in which each CR has its LF, each LF but one at the beginning its CR, and no dot follows these. */
 static size_t clean_blocks(const char *p, size_t n)
 {
-    uint64_t after_cr = 0, after_lf = 0;
     size_t i = 0;
-    for (; i + 64 <= n; i += 64) {
-        uint64_t cr = equal_mask(p + i, '\r'), lf = equal_mask(p + i, '\n'), dot = equal_mask(p + i, '.');
-        if (((cr << 1 | after_cr) ^ lf) | (dot & (lf << 1 | after_lf)))
+    for (; i + 66 <= n; i += 64) {
+        __m128i first = _mm_or_si128(decisions(p + i), decisions(p + i + 16));
+        __m128i second = _mm_or_si128(decisions(p + i + 32), decisions(p + i + 48));
+        if (_mm_movemask_epi8(_mm_or_si128(first, second)) != 0)
             break;
-        after_cr = cr >> 63;
-        after_lf = lf >> 63;
     }
     return i;
 }
@@ -45,13 +44,12 @@ static size_t clean_blocks(const char *p, size_t n)
 /* Index of the first byte that needs a decision: a bare LF, a CR without its LF (or the last byte), a dot after LF. */
 static size_t clean_run(const char *p, size_t n)
 {
-    size_t i = clean_blocks(p, n);
-    if (i > 0)
-        i--; /* a CR at a block's end is judged with the byte after it */
-    for (; i < n; i++) {
+    if (n > 0 && p[0] == '\n')
+        return 0;
+    for (size_t i = clean_blocks(p, n); i < n; i++) {
         if (p[i] > '.')
             continue;
-        if (p[i] == '\n' && (i == 0 || p[i - 1] != '\r'))
+        if (p[i] == '\n' && p[i - 1] != '\r')
             return i;
         if (p[i] == '\r' && (i + 1 == n || p[i + 1] != '\n'))
             return i;

@@ -20,11 +20,6 @@ static void append_enhanced(buf *out, const struct verdict *v)
     buf_append_char(out, ' ');
 }
 
-static bool is_printable(char c)
-{
-    return c >= 0x20 && c < 0x7f;
-}
-
 /* Length of a character beyond ASCII that may stand in a reply, or 0. C1 controls are controls. */
 static size_t wide_char_len(slice text, bool utf8)
 {
@@ -39,12 +34,9 @@ static void append_text(buf *out, slice line, bool utf8)
     if (!room)
         return;
     for (size_t i = 0; i < line.len;) {
-        if (is_printable(line.ptr[i])) {
-            room[i] = line.ptr[i];
-            i++;
-            continue;
-        }
-        size_t len = wide_char_len(slice_skip(line, i), utf8);
+        size_t len = slice_printable_len(slice_skip(line, i));
+        if (len == 0)
+            len = wide_char_len(slice_skip(line, i), utf8);
         if (len > 0)
             memcpy(room + i, line.ptr + i, len);
         else
@@ -57,8 +49,9 @@ static void append_text(buf *out, slice line, bool utf8)
 static bool fits(const buf *out, slice text)
 {
     size_t lines = 1, room = out->max - out->len;
-    for (size_t i = 0; i < text.len; i++)
-        lines += text.ptr[i] == '\n';
+    slice line, rest = text;
+    while (slice_cut(rest, '\n', &line, &rest))
+        lines++;
     return text.len < room && lines < (room - text.len) / LINE_FRAME_MAX;
 }
 

@@ -5,6 +5,8 @@
 #include "spool/listing.h"
 #include "spool/walk.h"
 
+#define SUPERBLOCK_TRIES 20 /* a millisecond apart */
+
 struct scan {
     int dir_fd;
     const struct spool_scan_limit *limits;
@@ -16,6 +18,7 @@ struct scan {
     size_t covered_count, covered_cap;
     char *bytes;
     size_t bytes_cap;
+    bool unreadable; /* the disk did not give this segment's bytes */
 };
 
 static enum err keep_coverage(void *ctx, const struct spool_known *c)
@@ -94,6 +97,13 @@ static const struct spool_scan_limit *limit_of(const struct scan *s, uint64_t se
     return NULL;
 }
 
+/* The error of a read or open, as opposed to one of a callback. */
+static enum err noted(struct scan *s, enum err e)
+{
+    s->unreadable = s->unreadable || e == ERR_IO;
+    return e;
+}
+
 static enum err read_range(struct scan *s, int fd, uint64_t from, uint64_t end, slice *bytes_r)
 {
     size_t len = end > from ? (size_t)(end - from) : 0;
@@ -105,24 +115,38 @@ static enum err read_range(struct scan *s, int fd, uint64_t from, uint64_t end, 
         s->bytes_cap = len;
     }
     size_t got = 0;
-    enum err e = len > 0 ? os_pread(fd, s->bytes, len, from, &got) : ERR_OK;
+    enum err e = len > 0 ? noted(s, os_pread(fd, s->bytes, len, from, &got)) : ERR_OK;
     if (e == ERR_OK)
         *bytes_r = slice_of(s->bytes, got);
     return e;
 }
 
+/* A living owner may be writing it at this moment, and a read beside a write can see half of it. */
+static enum err decode_superblock(int fd, uint64_t number, struct spool_superblock *block_r, enum err *why_r)
+{
+    char page[SPOOL_SUPERBLOCK];
+    for (int tries = 0;; tries++) {
+        size_t got;
+        enum err e = os_pread(fd, page, sizeof(page), 0, &got);
+        if (e != ERR_OK)
+            return e;
+        *why_r = spool_superblock_decode(slice_of(page, got), block_r);
+        if (*why_r == ERR_OK && block_r->number != number)
+            *why_r = ERR_CORRUPT;
+        if (*why_r != ERR_CORRUPT || tries == SUPERBLOCK_TRIES)
+            return ERR_OK;
+        os_sleep_ms(1);
+    }
+}
+
 /* Tells what cannot be read. ERR_NOTFOUND: nothing to walk here. */
 static enum err read_superblock(struct scan *s, int fd, uint64_t number, struct spool_superblock *block_r)
 {
-    char page[SPOOL_SUPERBLOCK];
-    size_t got;
     struct spool_superblock block;
-    enum err e = os_pread(fd, page, sizeof(page), 0, &got);
+    enum err why;
+    enum err e = noted(s, decode_superblock(fd, number, &block, &why));
     if (e != ERR_OK)
         return e;
-    enum err why = spool_superblock_decode(slice_of(page, got), &block);
-    if (why == ERR_OK && block.number != number)
-        why = ERR_CORRUPT;
     if (why == ERR_OK) {
         *block_r = block;
         return ERR_OK;
@@ -192,10 +216,15 @@ static enum err scan_segment(struct scan *s, uint64_t number)
 {
     char name[SPOOL_NAME_SIZE];
     int fd = -1;
-    enum err e = os_open(s->dir_fd, spool_segment_name(name, number), O_RDONLY, 0, &fd);
+    s->unreadable = false;
+    enum err e = noted(s, os_open(s->dir_fd, spool_segment_name(name, number), O_RDONLY, 0, &fd));
     if (e == ERR_OK)
         e = scan_open_segment(s, fd, number);
     os_close(&fd);
+    if (e != ERR_OK && s->unreadable && s->ops->unreadable) {
+        s->ops->unreadable(s->ctx, number);
+        return ERR_OK;
+    }
     return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
@@ -234,4 +263,19 @@ enum err spool_scan_left(int dir_fd, const struct spool_writer_left *left, const
     spool_listing_deinit(&segments);
     free(s.bytes);
     return e;
+}
+
+enum err spool_segment_probe(int dir_fd, uint64_t segment)
+{
+    char name[SPOOL_NAME_SIZE], bytes[16384];
+    size_t got = 0;
+    int fd = -1;
+    enum err e = os_open(dir_fd, spool_segment_name(name, segment), O_RDONLY, 0, &fd);
+    for (uint64_t at = 0; e == ERR_OK; at += got) {
+        e = os_pread(fd, bytes, sizeof bytes, at, &got);
+        if (got < sizeof bytes)
+            break;
+    }
+    os_close(&fd);
+    return e == ERR_NOTFOUND ? ERR_OK : e;
 }

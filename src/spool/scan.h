@@ -18,6 +18,9 @@ struct spool_scan_ops {
     enum err (*segment)(void *ctx, uint64_t segment, uint32_t writer, uint32_t epoch);
     /* A record that cannot be read: logged by the caller, kept on disk, its segment never recycled nor swept. Offset 0: the superblock; segment 0: the checkpoint. */
     void (*damaged)(void *ctx, uint64_t segment, uint32_t offset, slice what);
+    /* The disk does not give the segment's bytes (ERR_IO), or only some: the scan goes on with the next one. Records of it may have been passed before. Nothing may be concluded from what was not seen, and
+     * no checkpoint written. NULL: the scan ends with ERR_IO. */
+    void (*unreadable)(void *ctx, uint64_t segment);
 };
 
 /* A segment that a live process owns is read only below `committed` (its HELLO). Under another epoch than that it was recycled since, and its owner tells of all that is in it: it is left out. */
@@ -53,6 +56,8 @@ must_check enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uin
 /* Unlinks one large-body file whose message is done. */
 must_check enum err spool_large_remove(int dir_fd, uint64_t file);
 must_check enum err spool_segment_remove(int dir_fd, uint64_t segment);
+/* Reads all of it: ERR_OK when the disk gives it (or it is gone), whatever is in it. */
+must_check enum err spool_segment_probe(int dir_fd, uint64_t segment);
 /* Gives a segment with damage a second name, NUMBER.damaged, which no scan reads and no sweep removes, so that its bytes stay when the first name goes. Durable on ERR_OK. */
 must_check enum err spool_segment_keep(int dir_fd, uint64_t segment);
 

@@ -501,6 +501,45 @@ static void sweep_removes_what_is_dead(void **state)
     fixture_close(&f);
 }
 
+static void on_unreadable(void *ctx, uint64_t segment)
+{
+    struct seen *s = ctx;
+    assert_int_equal(segment, s->places[MAILS - 1].segment);
+    s->segments += 100;
+}
+
+/* Whichever of its reads fails: it is named, and the scan ends well; nobody is told of it as damaged. */
+static void segment_that_the_disk_does_not_give_is_named(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_place places[MAILS];
+    struct spool_scan_ops with = ops;
+    with.unreadable = on_unreadable;
+    make_segment(&f, places, false);
+    uint64_t n = 0;
+    size_t named = 0;
+    struct seen s;
+    enum err e;
+    do {
+        s = (struct seen){.places = {[MAILS - 1] = places[0]}};
+        os_file_fault(++n, 1u << OS_CALL_READ, ERR_IO);
+        e = spool_scan(f.dir_fd, NULL, 0, &with, &s);
+        named += s.segments >= 100;
+        /* an error only for the folder itself */
+        assert_int_equal(e, s.segments > 0 ? ERR_OK : ERR_IO);
+        assert_int_equal(s.damaged, 0);
+    } while ((e != ERR_OK || s.segments >= 100) && n < 20);
+    os_file_fault(0, 0, ERR_OK);
+    assert_in_range(named, 2, 19);
+    assert_int_equal(s.messages, MAILS);
+    os_file_fault(1, 1u << OS_CALL_READ, ERR_IO);
+    assert_int_equal(spool_segment_probe(f.dir_fd, places[0].segment), ERR_IO);
+    assert_int_equal(spool_segment_probe(f.dir_fd, places[0].segment), ERR_OK);
+    assert_int_equal(spool_segment_probe(f.dir_fd, places[0].segment + 1), ERR_OK);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +558,7 @@ int main(void)
         cmocka_unit_test(checkpoint_spares_the_reading),
         cmocka_unit_test(damaged_checkpoint_is_not_used),
         cmocka_unit_test(sweep_removes_what_is_dead),
+        cmocka_unit_test(segment_that_the_disk_does_not_give_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

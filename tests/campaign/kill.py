@@ -32,7 +32,7 @@ DRAIN_LIMIT = 180    # seconds in which all must go out when everybody accepts
 BACK_LIMIT = 90      # seconds in which a killed process must be there again (the master waits up to 30 s for one that keeps dying)
 TAKEN_LIMIT = 60     # seconds in which mail must be taken again after an act
 ACTS = (("kill_one", 20), ("kill_kind", 15), ("kill_several", 10), ("kill_all", 10), ("kill_master", 8), ("stop", 15), ("clock", 8),
-        ("full", 6), ("reload", 5), ("end", 5))
+        ("full", 6), ("reload", 15), ("end", 5))
 KINDS = ("receiver", "queue", "sender", "deliver", "lookup", "console")
 JUMPS = (5, 61, 600, 3000, 86400)
 
@@ -97,7 +97,7 @@ class _Campaign:
         self.what = "start"
 
     def all(self, result):
-        self.server.start()
+        self.load.start(self.server)
         acts = [(name, weight) for name, weight in ACTS if name != "full" or self.full_possible]
         for number in range(1, self.options.rounds + 1):
             if not self.clients:
@@ -199,7 +199,7 @@ class _Campaign:
 
     def _kill_all(self):
         self.server.kill()
-        self.server.start()
+        self.load.start(self.server)
 
     def _kill_master(self):
         pids = self.server.pids()
@@ -209,7 +209,7 @@ class _Campaign:
             raise AssertionError(f"{self.what}: children outlive the master by a minute: "
                                  f"{[(p, self.process.kind(p)) for p in pids if self.process.state(p) not in (None, 'Z')]}")
         self.server.process = None
-        self.server.start()
+        self.load.start(self.server)
 
     def _stop(self):
         kind = self.draw.choice((*KINDS, "master"))
@@ -267,4 +267,4 @@ class _Campaign:
 
     def _end(self):
         self.server.stop()
-        self.server.start()
+        self.load.start(self.server)

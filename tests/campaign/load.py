@@ -406,6 +406,18 @@ def servant(binary, folder, config, env=None):
     return thurn.Thurn(binary, folder, config, env=env)
 
 
+def start(server, limit=60.0):
+    """Starts it. A worker that was born while its parent was killed may hold the spool's lock for a moment longer."""
+    end = time.monotonic() + limit
+    while True:
+        try:
+            return server.start()
+        except AssertionError:
+            if server.process is None or server.process.poll() != 75 or time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
 def all_dead(pids, limit=60.0):
     """Waits until none of these runs. True when that is so."""
     end = time.monotonic() + limit

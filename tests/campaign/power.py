@@ -26,7 +26,7 @@ BLOCK = 10         # cuts of one image
 MOMENTS = (("load", 70), ("start", 10), ("end", 10), ("reload", 10))
 FLUSHES = ((disk.FLUSH_NOTHING, 80), (disk.FLUSH_LOG, 10), (disk.FLUSH_ALL, 10))
 # Small images have small segments, which are full and used again soon. xfs and btrfs have a least size.
-SIZES = {"ext4": (48 << 20, 256 << 20), "xfs": (320 << 20, 512 << 20), "btrfs": (256 << 20, 512 << 20)}
+SIZES = {"ext4": (96 << 20, 256 << 20), "xfs": (320 << 20, 512 << 20), "btrfs": (256 << 20, 512 << 20)}
 OPTIONS = {"ext4": ("", "data=writeback", "data=journal", "nodelalloc", "commit=1"), "xfs": ("",), "btrfs": ("", "compress=lzo")}
 DRAIN_LIMIT = 120  # seconds in which all must go out when everybody accepts
 
@@ -89,8 +89,9 @@ class _Campaign:
         start = time.monotonic()
         while cuts > 0:
             block = min(cuts, BLOCK)
+            done = self.result.points
             self._block(name, kind, how, block, False)
-            cuts -= block
+            cuts -= max(1, self.result.points - done)
             print(f"  {name}: {self.result.points - before[0]} cuts, {self.result.acknowledged - before[1]} acknowledged, "
                   f"{self.result.lost - before[2]} lost, {time.monotonic() - start:.0f} s", flush=True)
         for _ in range(3):  # on a busy machine the kernel may happen to have written all of it
@@ -151,8 +152,15 @@ class _Block:
             self._cut(number)
             if self.control:
                 self._control_balance()
-            elif number == cuts or self.draw.random() < 0.3:
+            elif number == cuts or self._nearly_full() or self.draw.random() < 0.3:
                 self._balance()
+                if self._nearly_full():
+                    return
+
+    def _nearly_full(self):
+        """A full disk is `kill`'s business."""
+        room = os.statvfs(self.medium.place)
+        return room.f_bavail < room.f_blocks * 0.6
 
     def _cut(self, number):
         """Starts on what is there, and cuts at some moment."""
@@ -166,7 +174,7 @@ class _Block:
             self._cut_while_starting(flush)
         else:
             if self.server.process is None:
-                self.server.start()
+                self.load.start(self.server)
             if self.control:
                 self.medium.sync()  # what is lost shall be mail, not the folder that it lies in
             clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), pause=self.draw.choice((0.0, 0.02)))
@@ -221,7 +229,7 @@ class _Block:
         cutter = threading.Thread(target=later, daemon=True)
         cutter.start()
         with contextlib.suppress(AssertionError):
-            self.server.start()
+            self.load.start(self.server)
         cutter.join(120)
         if self.begin is None:
             raise AssertionError("the cut did not return")
@@ -245,7 +253,7 @@ class _Block:
         self.medium.mount()
 
     def _balance(self):
-        self.server.start()
+        self.load.start(self.server)
         lost, outcomes = self.load.drain(self.server, self.ledger, self.mailboxes, self.sinks, DRAIN_LIMIT,
                                          f"{self.name}, after cut {self.cuts} of seed {self.ledger.seed}")
         self.lost += lost
@@ -259,7 +267,7 @@ class _Block:
             one.calm = True
         waiting = set()
         try:
-            self.server.start()
+            self.load.start(self.server)
             end = time.monotonic() + 20
             while time.monotonic() < end and self.server.queue():
                 time.sleep(0.2)

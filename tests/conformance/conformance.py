@@ -196,8 +196,8 @@ What the RFCs ask of Thurn, and the tests that show it. Made by `tests/conforman
 when a test named here is not in the tree or this page is older than the tables. A requirement that no test shows is a **hole**;
 what is deliberately different says why. A test is named as `unit ROOM/FILE:FUNCTION` (src/ROOM/FILE_test.c),
 `e2e FILE::FUNCTION` (tests/e2e/test_FILE.py) or `dialog NAME` (tests/dialog/NAME.smtp, played to the engine in memory and to the real
-server). The words are ours, not the RFC's. The tables of RFC 2033, 2852, 4865, 6710 and 9422 were written from memory, without their
-texts at hand: section numbers and levels there may be wrong.
+server). The words are ours, not the RFC's. The table of RFC 2033 was written from memory, without its text at hand: section
+numbers and levels there may be wrong.
 
 | RFC | requirements | shown by tests | different | holes |
 |---|---|---|---|---|"""

@@ -9,7 +9,7 @@
  *   crash_replay make RUN WORK CUT SEED              the state in WORK, and what was promised in it and not served
  *
  * RUN is the folder of a run: record, account, sent, thurn.toml. WORK is an empty folder, in memory at best. Each check is a process of its own, so that none that is lost
- * takes the rest along. */
+ * takes the rest along. SIGTERM: it stops, and tells what it has done. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +57,7 @@ struct check {
 };
 
 static const char *run;
+static volatile sig_atomic_t enough;
 static struct record_file *record;
 static struct account account;
 static struct conf *conf;
@@ -376,6 +377,7 @@ static void check(struct check *c, const struct disk_state *s, const char *work,
     if (child < 0)
         die("fork", work);
     if (child == 0) {
+        signal(SIGTERM, SIG_DFL);
         alarm(CHECK_LIMIT_S);
         check_in_child(c, s, work, nested);
         _exit(0);
@@ -479,6 +481,13 @@ static uint64_t count_promised(uint64_t at)
     return n;
 }
 
+/* The time is up: what was done until then counts. */
+static void on_enough(int number)
+{
+    (void)number;
+    enough = 1;
+}
+
 static int run_checks(char **args, bool control)
 {
     size_t first = 0, last = SIZE_MAX, cuts = strtoul(args[1], NULL, 10), part = 0, parts = 1, nested = 0, index = 0,
@@ -504,7 +513,8 @@ static int run_checks(char **args, bool control)
         die("cannot be made", keep);
     size_t all = count_cuts(&d);
     cuts = cuts < all ? cuts : all;
-    for (const struct disk_moment *m; (m = disk_step(&d));) {
+    signal(SIGTERM, on_enough);
+    for (const struct disk_moment *m; !enough && (m = disk_step(&d));) {
         if (!m->cut)
             continue;
         bool take = index * cuts / all != (index + 1) * cuts / all;

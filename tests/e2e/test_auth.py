@@ -431,7 +431,8 @@ class Introspection:
 def test_e11_server_introspection(office, authority, work, closing):
     tokens = {"good": {"active": True, "email": LOGIN, "exp": int(time.time()) + 600},
               "named": {"active": True, "username": LOGIN}, "over": {"active": True, "email": LOGIN, "exp": 5},
-              "bob": {"active": True, "email": "bob@example.org"}, "garbage": "garbage", "slow": "slow"}
+              "bob": {"active": True, "email": "bob@example.org"}, "garbage": "garbage", "slow": "slow",
+              "foreign": {"active": True, "email": "alice@elsewhere.example"}, "bare": {"active": True, "email": "alice"}}
     endpoint = closing(Introspection(authority, tokens))
     secret = os.path.join(work, "secret")
     with open(secret, "w") as file:
@@ -446,6 +447,9 @@ def test_e11_server_introspection(office, authority, work, closing):
         assert {"OAUTHBEARER", "XOAUTH2"} < set(words)
         for token in ("unknown", "over", "bob"):
             token_is_refused(thurn, context, token)
+        for token, login in (("foreign", "alice@elsewhere.example"), ("bare", "alice")):
+            token_is_refused(thurn, context, token, login)
+        thurn.logged("its login alice@elsewhere.example is in no domain of ours")
         talk.cmd("AUTH OAUTHBEARER " + bearer("garbage"), 454)
         talk.cmd("AUTH OAUTHBEARER " + bearer("slow"), 454)
         reply = talk.cmd("AUTH XOAUTH2 " + b64(f"user={LOGIN}\1auth=Bearer unknown\1\1"), 334)

@@ -45,6 +45,7 @@ def test_e8_lists_and_reports_keep_the_priority(serve, make_sink):
     wait.until(lambda: any("MAIL FROM:<> " in m for m in mails()), thurn.log)
     said = {m.split("<")[1].split(">")[0]: m.rpartition("MT-PRIORITY=")[2].split()[0] for m in mails() if "MT-PRIORITY=" in m}
     assert said["bob@example.org"] == "-5" and said[""] == "-4", mails()
+    assert ": priority=-5" in thurn.log() and ": priority=-4" in thurn.log(), thurn.log()
     wait.until(lambda: any("author@example.com" in c for s in sink.sessions for c in s.commands if c.startswith("RCPT")), thurn.log)
     bounce = [c for s in sink.sessions for c in s.commands if "MAIL FROM:<>" in c or "RCPT TO:<author@example.com>" in c]
     assert not any("RET=" in c or ("NOTIFY=" in c and "NOTIFY=NEVER" not in c) for c in bounce), bounce

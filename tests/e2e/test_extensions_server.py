@@ -334,3 +334,25 @@ def test_e6_server_with_what_protocol(serve, authority, verb, tls, args, name):
         talk.mail("x@example.net", "bob@example.org", args=args)
     [raw] = thurn.landed("bob")
     assert f" with {name} id" in received(raw)
+
+
+def test_e9_server_requiretls_that_can_never_be_kept_is_refused_at_rcpt(serve, authority):
+    """What the configuration says goes out without TLS would come back as a bounce (RFC 8689 section 4.2.1)."""
+    thurn = serve({"tls": authority.config("mail.example.org", "127.0.0.1"),
+                   "domain": {"far.example": {"deliver": "lmtp:192.0.2.9:24", "users": "any"},
+                              "near.example": {"deliver": "lmtp:127.0.0.1:9", "users": "any"}},
+                   "route": {"plain.example": {"via": "smtp://192.0.2.9:25", "tls": "none"}},
+                   "relay": {"network": {"127.0.0.1/32": {"senders": ["*"]}}}})
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.starttls(authority.client_context())
+        assert "REQUIRETLS" in talk.ehlo()
+        talk.cmd("MAIL FROM:<x@example.net> REQUIRETLS", 250)
+        for domain in ("far.example", "plain.example"):
+            assert talk.cmd(f"RCPT TO:<a@{domain}>", 550).enhanced == "5.7.30"
+        for domain in ("near.example", "elsewhere.example"):
+            talk.cmd(f"RCPT TO:<a@{domain}>", 250)
+        talk.cmd("RCPT TO:<bob@example.org>", 250)
+        talk.cmd("RSET", 250)
+        talk.cmd("MAIL FROM:<x@example.net>", 250)
+        talk.cmd("RCPT TO:<a@far.example>", 250)

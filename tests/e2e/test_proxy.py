@@ -249,7 +249,7 @@ def test_e13_server_xclient_login(serve, make_sink):
         talk.ehlo()
         talk.cmd("XCLIENT ADDR=192.0.2.5 LOGIN=alice@example.org", 220)
         talk.ehlo()
-        talk.cmd("MAIL FROM:<bob@example.org>", 553)
+        talk.cmd("MAIL FROM:<bob@example.org>", 550)
         talk.mail("alice@example.org", "bob@example.org", body=b"From: alice@example.org\r\n\r\nhi\r\n")
     [raw] = thurn.landed("bob")
     assert "with ESMTPA id" in received(raw)

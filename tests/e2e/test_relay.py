@@ -109,3 +109,33 @@ def test_g6_open_relay_configuration_refused(serve, name):
     done = thurn.command("check", expect=78)
     assert "error:" in done.stderr and next(iter(OPEN[name])) in done.stderr
     thurn.command("serve", expect=78)
+
+
+def test_s10_server_null_mx_of_the_sender(serve, net, dns):
+    """RFC 7505 section 4.2; a name server that fails, a domain that there is not, and whom we know are no reason to refuse."""
+    server = dns(["null.example. MX 0 .", "example.org. MX 0 .", "good.example. MX 10 mx.good.example.",
+                  "mx.good.example. A 10.77.0.11"], broken=["broken.example."])
+    thurn = serve({"limits": {"refuse_null_mx": True}}, inside=net)
+    with thurn.dial() as talk:
+        talk.ehlo()
+        assert talk.cmd("MAIL FROM:<a@null.example>", 550).enhanced == "5.7.27"
+        for sender in ("a@good.example", "a@nowhere.example", "a@broken.example", "alice@example.org", "", "a@[10.77.0.9]"):
+            talk.cmd(f"MAIL FROM:<{sender}>", 250)
+            talk.cmd("RSET", 250)
+        talk.send("MAIL FROM:<a@null.example>\r\nRCPT TO:<bob@example.org>\r\nMAIL FROM:<a@good.example>\r\n"
+                  "RCPT TO:<bob@example.org>\r\nNOOP\r\n")
+        assert [talk.read().code for _ in range(5)] == [550, 503, 250, 250, 250]
+        talk.data(b"Subject: x\r\n\r\n")
+    thurn.logged(r"reject: MAIL from .*550 5\.7\.27 .*\(\[limits\] refuse_null_mx\); from=<a@null\.example>")
+    assert server.queries("MX", "example.org") == 0
+    thurn.landed("bob")
+
+
+def test_s10_server_null_mx_is_not_asked_for_unless_wanted(serve, net, dns):
+    server = dns(["null.example. MX 0 ."])
+    thurn = serve(inside=net)
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.mail("a@null.example", "bob@example.org")
+    thurn.landed("bob")
+    assert server.queries("MX", "null.example") == 0

@@ -2,6 +2,7 @@
 /* The records of a segment whose every byte may be wrong. The first byte of the input says whether CRCs are put right first, so that what lies behind them
  * is reached as well; the second, what the walk is told about the segment. Nothing that is reported may reach outside of the bytes. */
 #include "spool/walk.h"
+#include "spool_repair.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,22 +40,6 @@ static void on_damaged(void *ctx, uint64_t segment, uint32_t offset, slice what)
         abort();
 }
 
-static void repair(char *bytes, size_t len)
-{
-    for (size_t at = 0; len - at >= SPOOL_FRAME_SIZE;) {
-        struct spool_record r;
-        const struct spool_seal seal = {.mark = MARK, .epoch = 1, .batch = SPOOL_PAGE};
-        if (spool_record_peek(slice_of(bytes + at, len - at), &r) == ERR_CORRUPT || r.length > len - at)
-            return;
-        size_t body = at + SPOOL_FRAME_SIZE + r.head.len;
-        put_u32(bytes + at + 40, hash_crc32c(0, slice_of(bytes + body, r.body.len)));
-        memset(bytes + body + r.body.len, 0, at + r.length - body - r.body.len);
-        spool_record_seal(bytes + at, &seal);
-        /* into a group, else past the record */
-        at += r.kind == SPOOL_RECORD_GROUP ? SPOOL_FRAME_SIZE : r.length;
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct spool_scan_ops ops = {.message = on_message, .outcome = on_outcome, .damaged = on_damaged};
@@ -68,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memcpy(bytes, data + 2, len);
     if (data[0] & 1)
-        repair(bytes, len);
+        spool_repair(bytes, len, &(struct spool_seal){.mark = MARK, .epoch = 1, .batch = SPOOL_PAGE});
     char *exact = malloc(len ? len : 1);
     memcpy(exact, bytes, len);
     free(bytes);

@@ -117,7 +117,10 @@ static const struct option auth[] = {
      .doc = "\"iss\" that a token must have; any when absent."},
     {"jwt_audience", OPTION_STRING, AT(draft_auth, jwt_audience),
      .doc = "\"aud\" that a token must have. Required with jwt_key: a token for another service is none for us."},
-    {"claim", OPTION_STRING, AT(draft_auth, claim), .fallback = "email", .doc = "Claim of a token that is the login."},
+    {"claim", OPTION_STRING, AT(draft_auth, claim), .fallback = "email",
+     .doc =
+         "Claim of a token that is the login. It must be an address of one of our domains, or have a row in [send_as]: "
+         "others are not signed in by a token, whoever has signed it."},
 };
 
 static const struct option domain[] = {
@@ -129,7 +132,8 @@ static const struct option domain[] = {
     {"users", OPTION_STRING_OR_STRINGS, AT(draft_domain, users), .fallback = "accounts",
      .doc = "Who has a mailbox: a list of \"local\" or \"Full Name <local>\", or accounts, system, any."},
     {"catch_all", OPTION_STRING, AT(draft_domain, catch_all), .doc = "Address that gets mail for unknown users."},
-    {"aliases", OPTION_STRING, AT(draft_domain, aliases), .doc = "File of aliases in sendmail's syntax."},
+    {"aliases", OPTION_STRING, AT(draft_domain, aliases),
+     .doc = "File of aliases in sendmail's syntax. Names are without case, and compared in Unicode's normal form C."},
     {"subaddress", OPTION_STRING, AT(draft_domain, subaddress), .fallback = "+",
      .doc = "Signs that begin a subaddress (user+detail); \"\" is none."},
     {"same_as", OPTION_STRING, AT(draft_domain, same_as),
@@ -227,6 +231,10 @@ static const struct option limits[] = {
      .doc = "Bytes a second that content must come with on average, after a minute; 0 is any."},
     {"future_release", OPTION_SECONDS, AT(conf_limits, future_release_s), 0, SECONDS_MAX, "30d",
      .doc = "How far ahead trusted senders may date a message's release (FUTURERELEASE); \"0s\" is not at all."},
+    {"refuse_null_mx", OPTION_BOOL, AT(conf_limits, refuse_null_mx), .fallback = "false",
+     .doc = "Look up the MX of strangers' sender domains at MAIL, and refuse those that say that they take no mail (a "
+            "null "
+            "MX, RFC 7505): nobody could answer them. A name server that does not answer within 5 s refuses nobody."},
     {"etrn", OPTION_WORD, AT(conf_limits, etrn), .fallback = "none", .words = query_words,
      .doc =
          "Who may have a domain's queued mail tried at once with ETRN: none, authenticated (by [relay] networks, or a "

@@ -17,6 +17,7 @@ struct maildir {
     uint64_t inode, device; /* of new/ */
     uint64_t used;
     bool touched; /* by this batch: new/ must be synced */
+    bool failed;  /* a sync did: what these descriptors say of later ones is not believed */
 };
 
 struct entry {
@@ -299,6 +300,7 @@ static void sync_folders(struct maildir_batch *m)
             continue;
         m->dirs[d].touched = false;
         enum err e = os_fsync(m->dirs[d].new_fd);
+        m->dirs[d].failed = e != ERR_OK;
         for (size_t i = 0; e != ERR_OK && i < m->count; i++) {
             if (m->entries[i].dir == &m->dirs[d] && m->entries[i].err == ERR_OK)
                 m->entries[i].err = e;
@@ -326,4 +328,9 @@ void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t
         done(ctx, e->number, &v);
     }
     m->count = 0;
+    for (size_t d = 0; d < DIRS_MAX; d++) {
+        if (m->dirs[d].failed)
+            dir_close(&m->dirs[d]);
+        m->dirs[d].failed = false;
+    }
 }

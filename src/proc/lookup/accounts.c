@@ -16,7 +16,7 @@ enum answer { ANSWER_NO, ANSWER_YES, ANSWER_UNKNOWN };
 
 struct accounts {
     struct lookup *lookup;
-    char path[PATH_MAX_BYTES], log_path[PATH_MAX_BYTES], index_path[PATH_MAX_BYTES]; /* as SQLite names them */
+    char log_path[PATH_MAX_BYTES], index_path[PATH_MAX_BYTES]; /* as SQLite names them */
     struct store *keeper; /* never asked: while it is open nobody removes the log and the index */
     struct reader reader;
     struct worker *users;
@@ -123,20 +123,17 @@ static void keep_open(struct accounts *a)
 
 enum err accounts_open(struct lookup *l, struct accounts **accounts_r)
 {
-    buf path, b;
+    buf b;
     struct accounts *a = calloc(1, sizeof *a);
     if (!a)
         return ERR_NOMEM;
     a->lookup = l;
-    buf_init_fixed(&path, a->path, sizeof a->path);
-    buf_append(&path, l->child.conf->state_dir);
-    buf_append(&path, SLICE("/accounts.db"));
-    a->reader.path = buf_slice(&path);
+    enum err e = reader_init(&a->reader, l->child.conf->state_dir);
     buf_init_fixed(&b, a->log_path, sizeof a->log_path);
     buf_printf(&b, "%.*s-wal%c", SLICE_ARG(a->reader.path), 0);
     buf_init_fixed(&b, a->index_path, sizeof a->index_path);
     buf_printf(&b, "%.*s-shm%c", SLICE_ARG(a->reader.path), 0);
-    if (!buf_ok(&b)) {
+    if (e != ERR_OK || !buf_ok(&b)) {
         accounts_close(&a);
         return ERR_LIMIT;
     }

@@ -7,7 +7,6 @@
 #include "proc/lookup/worker.h"
 
 #define WAITING_MAX 64u
-#define PATH_MAX_BYTES 4096
 #define SECRET_MAX 8192u
 #define KEYS_FILE_MAX (64u * 1024)
 #define WHY_MAX 160
@@ -15,7 +14,6 @@
 /* The thread's own, but for what is set once before it starts. */
 struct checks {
     struct logins *logins;
-    char path[PATH_MAX_BYTES];
     struct reader reader;
     struct store_file *file; /* NULL: the account store */
     struct crypt_keys *keys; /* NULL: no tokens */
@@ -136,17 +134,12 @@ static enum err load_keys(struct checks *s, slice path)
 
 enum err checks_open(struct logins *l, struct checks **c_r)
 {
-    buf path;
     struct checks *s = calloc(1, sizeof *s);
     if (!s)
         return ERR_NOMEM;
     s->logins = l;
-    buf_init_fixed(&path, s->path, sizeof s->path);
-    buf_append(&path, l->lookup->child.conf->state_dir);
-    buf_append(&path, SLICE("/accounts.db"));
-    s->reader.path = buf_slice(&path);
+    enum err e = reader_init(&s->reader, l->lookup->child.conf->state_dir);
     s->reader.hash = l->conf->argon2id ? STORE_HASH_ARGON2ID : STORE_HASH_YESCRYPT;
-    enum err e = buf_ok(&path) ? ERR_OK : ERR_LIMIT;
     if (e == ERR_OK && l->conf->via == CONF_AUTH_FILE)
         e = store_file_open(l->conf->path, &s->file);
     if (e == ERR_OK && l->conf->jwt_key.len > 0)

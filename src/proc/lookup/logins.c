@@ -71,7 +71,8 @@ static void ask(struct exchange *x, const struct sasl_server_event *e)
         return;
     }
     x->waits = true;
-    if (e->kind == SASL_CHECK_TOKEN && l->web)
+    x->by_token = e->kind == SASL_CHECK_TOKEN;
+    if (x->by_token && l->web)
         asked = web_ask(l->web, x, e);
     else if (e->kind == SASL_CHECK_PASSWORD && l->dovecot)
         asked = dovecot_password(l->dovecot, x, e->login, e->secret);
@@ -105,6 +106,34 @@ static void go_on(struct exchange *x, const struct sasl_server_event *e, slice l
     }
 }
 
+/* Whoever signs tokens signs them for others, too: signed in is who belongs here, an address of our domains (as every account is) or somebody whom [send_as] names. */
+static bool belongs_here(const struct exchange *x, slice login)
+{
+    const struct route_tables *t = &x->logins->lookup->child.conf->route;
+    char memory[256];
+    buf name;
+    for (size_t i = 0; i < t->send_as_count; i++)
+        if (slice_equal_nocase(t->send_as[i].login, login))
+            return true;
+    ptrdiff_t at = slice_rfind_char(login, '@');
+    buf_init_fixed(&name, memory, sizeof memory);
+    if (at <= 0 || idna_to_ascii(slice_skip(login, (size_t)at + 1), &name) != ERR_OK)
+        return false;
+    for (size_t i = 0; i < t->domain_count; i++)
+        if (slice_equal_nocase(t->domains[i].name, buf_slice(&name)))
+            return true;
+    return false;
+}
+
+static enum check_answer judge_token(const struct exchange *x, slice login)
+{
+    if (belongs_here(x, login))
+        return CHECK_GOOD;
+    log_line(LOG_INFO, "an OAuth token is refused: its login %.*s is in no domain of ours, and not in [send_as]",
+             SLICE_ARG(login));
+    return CHECK_WRONG;
+}
+
 void exchange_checked(struct exchange *x, enum check_answer answer, slice login)
 {
     struct sasl_server_event e;
@@ -117,6 +146,8 @@ void exchange_checked(struct exchange *x, enum check_answer answer, slice login)
         say_last(x, SASL_ANSWER_TEMPORARY, login);
         return;
     }
+    if (x->by_token && answer == CHECK_GOOD)
+        answer = judge_token(x, login);
     if (!x->server) {
         say_last(x, answer == CHECK_GOOD ? SASL_ANSWER_YES : SASL_ANSWER_NO, login);
         return;

@@ -36,6 +36,7 @@ struct exchange {
     int64_t deadline_ms;
     struct sasl_server *server; /* NULL: Dovecot has the mechanism */
     uint32_t request;           /* Dovecot's number of it; 0: none */
+    bool by_token;              /* what is asked for is a token */
     bool waits;                 /* for a thread or for Dovecot */
     bool gone;                  /* nobody waits for it: it ends when what it waits for is there */
     bool secured;

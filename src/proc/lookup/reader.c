@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/lookup/reader.h"
 
+enum err reader_init(struct reader *r, slice state_dir)
+{
+    buf path;
+    buf_init_fixed(&path, r->memory, sizeof r->memory);
+    buf_append(&path, state_dir);
+    buf_append(&path, SLICE("/accounts.db"));
+    r->path = buf_slice(&path);
+    return buf_ok(&path) ? ERR_OK : ERR_LIMIT;
+}
+
 enum err reader_store(struct reader *r, struct store **store_r)
 {
     char memory[512];

@@ -6,13 +6,18 @@
 
 #include "store/store.h"
 
+#define READER_PATH_MAX 4096
+
 struct reader {
-    slice path;
+    char memory[READER_PATH_MAX];
+    slice path; /* in memory */
     struct store *store;
     enum store_hash hash;
     enum err complained;
 };
 
+/* Where the accounts are, below state_dir. ERR_LIMIT: a longer path than there is. */
+must_check enum err reader_init(struct reader *r, slice state_dir);
 /* ERR_NOTFOUND: no accounts yet. */
 must_check enum err reader_store(struct reader *r, struct store **store_r);
 void reader_close(struct reader *r);

@@ -190,6 +190,15 @@ static void turn(struct master *m)
     log_flush();
 }
 
+static void log_sandbox(void)
+{
+    char memory[128];
+    buf words;
+    buf_init_fixed(&words, memory, sizeof memory);
+    bool whole = sandbox_describe(&words);
+    log_line(whole ? LOG_INFO : LOG_WARNING, "sandbox: %.*s", SLICE_ARG(buf_slice(&words)));
+}
+
 static int open_signals(struct master *m)
 {
     static const int signals[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
@@ -229,6 +238,7 @@ int master_run(const struct master_options *options)
     if (m.exit_status == 0)
         m.exit_status = load_first(&m);
     if (m.exit_status == 0) {
+        log_sandbox();
         master_seats_fill(&m, m.current);
         flush_all(&m);
         while (m.stop == STOP_NOT || !list_empty(&m.children) || (m.reload.job.pid != 0 && !m.reload.job.ended))

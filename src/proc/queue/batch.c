@@ -241,7 +241,7 @@ static void places_take(struct queue *q)
         enum err e = queue_intake_message(q, &place, head, false);
         if (e == ERR_OK)
             continue;
-        q->incomplete = true;
+        queue_incomplete(q);
         log_line(LOG_ERROR, "a message of our own waits for the next start: %s", err_text(e));
     }
 }

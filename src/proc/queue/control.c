@@ -208,6 +208,14 @@ static void item_send(struct queue *q, const struct listing *l, const struct see
     buf_deinit(&to);
 }
 
+static void text_send(struct queue *q, const struct listing *l, buf *text)
+{
+    struct ipc_message m = {.type = IPC_queue_text, .fd = -1, .u.queue_text = {l->token, buf_slice(text)}};
+    if (text->len > 0)
+        ipc_hub_send(q->child.hub, l->peer, &m);
+    buf_deinit(text);
+}
+
 static void show_send(struct queue *q, const struct listing *l, const struct seen *s)
 {
     buf text;
@@ -235,11 +243,7 @@ static void show_send(struct queue *q, const struct listing *l, const struct see
                            SLICE_ARG(sched_part_reason(q->sched, part)));
         }
     }
-    struct ipc_message m = {.type = IPC_queue_text, .fd = -1};
-    m.u.queue_text.token = l->token;
-    m.u.queue_text.text = buf_slice(&text);
-    ipc_hub_send(q->child.hub, l->peer, &m);
-    buf_deinit(&text);
+    text_send(q, l, &text);
 }
 
 static void part_act(struct queue *q, struct listing *l, uint32_t part)
@@ -365,7 +369,13 @@ static bool listing_step(struct queue *q, struct listing *l)
     if (l->verb == QUEUE_VERB_SUMMARY) {
         if (!l->summary)
             l->summary = queue_summary_make(q, &l->count);
-        return l->summary && queue_summary_send(q, l->summary, l->peer, l->token);
+        if (!l->summary || !queue_summary_send(q, l->summary, l->peer, l->token))
+            return false;
+        buf text;
+        buf_init(&text, 64u * 1024);
+        queue_aside_print(q, &text);
+        text_send(q, l, &text);
+        return true;
     }
     l->now_s = os_wall_s();
     if (needs_head(l) && spool_heads_open(q->reader, &l->heads) != ERR_OK)

@@ -194,7 +194,7 @@ void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc
     enum err e = s ? queue_intake_message(q, &place, a->head, false) : ERR_NOMEM;
     if (e != ERR_OK) {
         /* It is on disk and stays there: a restart reads it again. The segment must not be used anew before, nor a checkpoint pass over it. */
-        q->incomplete = true;
+        queue_incomplete(q);
         log_line(LOG_ERROR, "announced message cannot be taken into the index (%s): it waits for the next start",
                  err_text(e));
         if (s)

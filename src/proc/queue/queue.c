@@ -241,6 +241,7 @@ static void tick(void *ctx)
     q->clock_s = now_s;
     int64_t next_s = sched_tick(q->sched, now_s);
     bool more = queue_wish_step(q, now_s);
+    queue_aside_step(q);
     int64_t wait_ms = next_s == INT64_MAX || next_s - now_s > 1 ? 1000 : (next_s - now_s) * 1000;
     loop_timer_start(q->tick, more || wait_ms < 10 ? 10 : wait_ms);
 }
@@ -319,6 +320,7 @@ static void close_all(struct queue *q)
     arena_deinit(&q->turn);
     free(q->limits);
     free(q->dead);
+    free(q->aside);
 }
 
 int queue_main(const struct child_start *start)

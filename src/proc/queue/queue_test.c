@@ -497,7 +497,11 @@ static void disk_damaged(void *ctx, uint64_t number, uint32_t offset, slice what
 /* The queue may write while we read: what looks damaged then is whole at another look. */
 static struct on_disk disk(uint64_t id)
 {
-    static const struct spool_scan_ops ops = {disk_message, disk_outcome, disk_listed, disk_segment, disk_damaged};
+    static const struct spool_scan_ops ops = {.message = disk_message,
+                                              .outcome = disk_outcome,
+                                              .checkpoint = disk_listed,
+                                              .segment = disk_segment,
+                                              .damaged = disk_damaged};
     struct on_disk d;
     int looks = 0;
     do {
@@ -1219,6 +1223,34 @@ static void spares_of_the_living_are_left_alone(void **state)
         assert_int_equal(j.id, id);
         answer(&sender, &j, 250, "ok");
     }
+}
+
+static void a_half_written_segment_of_this_masters_days_is_not_removed(void **state)
+{
+    (void)state;
+    /* A living receiver writes a superblock, and has got halfway, each time that the queue looks: after the death of another, and at its own start. */
+    char name[64], page[4096];
+    memset(page, 0, sizeof page);
+    memcpy(page, "THURNSEG", 8);
+    int n = snprintf(name, sizeof name, "seg/%016llx", (unsigned long long)number_floor + 900);
+    slice path = slice_of(name, (size_t)n);
+    struct os_file_stamp stamp;
+    int fd = -1;
+    assert_int_equal(os_open(dir_fd, path, O_WRONLY | O_CREAT, 0600, &fd), ERR_OK);
+    assert_int_equal(os_pwrite(fd, slice_of(page, sizeof page), 0), ERR_OK);
+    os_close(&fd);
+    (void)mail(&remote);
+    struct ipc_job j = job_from(&sender);
+    receiver_dies();
+    answer(&sender, &j, 250, "ok");
+    queue_drain();
+    assert_int_equal(os_file_stamp(dir_fd, path, false, &stamp), ERR_OK);
+    receiver.process = process_next++;
+    writer_start(0);
+    queue_start();
+    queue_drain();
+    assert_int_equal(os_file_stamp(dir_fd, path, false, &stamp), ERR_OK);
+    queue_start();
 }
 
 static void a_changed_route_moves_waiting_mail_and_keeps_its_schedule(void **state)
@@ -2023,6 +2055,7 @@ int main(void)
         TEST(jobs_outlive_what_is_ordered_of_their_mail),
         TEST(what_a_dead_receiver_never_announced_is_found),
         TEST(spares_of_the_living_are_left_alone),
+        TEST(a_half_written_segment_of_this_masters_days_is_not_removed),
         TEST(a_changed_route_moves_waiting_mail_and_keeps_its_schedule),
         TEST(a_failing_disk_delays_outcomes_and_loses_none),
         TEST(long_waiting_mail_moves_and_its_segment_is_free),

@@ -189,8 +189,13 @@ static enum err scan_checkpoint(void *ctx, const struct spool_place *place, slic
 static void scan_damaged(void *ctx, uint64_t number, uint32_t offset, slice what)
 {
     struct queue *q = ctx;
+    /* Made under this master and told by nobody: it may be a living receiver's, which is just writing its superblock. Without a second name it is never removed; the next
+     * master's queue sees to it, if it is damaged still. */
+    bool stranger = number >= q->child.start->number_floor && !queue_segment_find(q, number);
     struct segment *s = number ? queue_segment_get(q, number) : NULL;
-    if (s)
+    if (s && stranger)
+        s->damaged = true;
+    else if (s)
         segment_damaged(q, s);
     log_line(LOG_ERROR, "spool segment %llu: damaged at %u (%.*s): the segment is kept, see QUEUE.md",
              (unsigned long long)number, offset, SLICE_ARG(what));
@@ -296,12 +301,18 @@ static bool everybody_said_hello(const struct queue *q)
     return true;
 }
 
+static void scan_unreadable(void *ctx, uint64_t number)
+{
+    queue_aside_add(ctx, number);
+}
+
 static const struct spool_scan_ops ops = {
     .message = scan_message,
     .outcome = scan_outcome,
     .checkpoint = scan_checkpoint,
     .segment = scan_segment,
     .damaged = scan_damaged,
+    .unreadable = scan_unreadable,
 };
 
 void queue_recover_when_settled(struct queue *q)

@@ -140,7 +140,10 @@ struct queue {
     size_t batch_bytes;        /* of all batches that are not on the disk yet */
     uint32_t batches_waiting;  /* after a failure */
     int64_t batch_complaint_s; /* when we last said so; 0: all is well */
-    bool incomplete; /* a mail on disk is not in the index: no checkpoint may cover it, the next start reads it */
+    bool incomplete;  /* a mail on disk is not in the index: no checkpoint may cover it, the next start reads it */
+    int64_t again_ms; /* incomplete: when to see whether it is time for that; 0: not decided */
+    uint64_t *aside;  /* segments that cannot be read */
+    size_t aside_count;
     struct spool_checkpoint *checkpoint; /* being written, or NULL */
     struct spool_commit *commit;         /* of one that is written, in its thread, or NULL */
     int commit_fd;                       /* its event */
@@ -278,6 +281,14 @@ void queue_recover_when_settled(struct queue *q);
 void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p);
 /* A receiver is dead: what it had committed and we never heard of is read from its segments. */
 void queue_recover_left(struct queue *q, const struct hub_peer *p);
+/* aside.c */
+/* A mail on disk is not in the index. */
+void queue_incomplete(struct queue *q);
+/* The disk does not give this segment. */
+void queue_aside_add(struct queue *q, uint64_t number);
+/* For people: a line each. */
+void queue_aside_print(const struct queue *q, buf *text);
+void queue_aside_step(struct queue *q);
 /* checkpoint.c: written in slices of the loop's turns; what changes meanwhile is in records behind it */
 must_check enum err queue_checkpoint_open(struct queue *q);
 void queue_checkpoint_step(struct queue *q);

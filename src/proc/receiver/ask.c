@@ -64,6 +64,17 @@ bool ask_user(struct session *s, enum users_kind kind, slice name)
     return true;
 }
 
+bool ask_mx(struct session *s, slice domain)
+{
+    struct receiver *r = s->r;
+    struct hub_peer *lookup = ipc_hub_find(r->child.hub, PROCESS_LOOKUP);
+    if (!lookup || (s->asked = ask_new(s, false)) == 0)
+        return false;
+    struct ipc_message m = {.type = IPC_ask_mx, .fd = -1, .u.ask_mx = {token_of(r, s->asked), domain}};
+    ipc_hub_send(r->child.hub, lookup, &m);
+    return true;
+}
+
 bool ask_sasl(struct session *s, struct ipc_ask_sasl *q)
 {
     struct receiver *r = s->r;
@@ -134,6 +145,8 @@ static uint64_t answer_token(const struct ipc_message *m)
         return m->u.answer_sasl.token;
     case IPC_answer_etrn:
         return m->u.answer_etrn.token;
+    case IPC_answer_mx:
+        return m->u.answer_mx.token;
     default:
         return m->u.answer_name.token;
     }
@@ -158,6 +171,8 @@ void ask_answer(struct receiver *r, const struct ipc_message *m)
         auth_answered(s, &m->u.answer_sasl);
     else if (m->type == IPC_answer_etrn && s->wait == WAIT_ETRN)
         etrn_answered(s, m->u.answer_etrn.status, m->u.answer_etrn.count);
+    else if (m->type == IPC_answer_mx && s->wait == WAIT_SENDER)
+        transaction_mail_answered(s, m->u.answer_mx.status == LOOKUP_NULL_MX);
     session_resume(s);
 }
 
@@ -168,6 +183,8 @@ void ask_failed(struct session *s)
         auth_failed(s);
     else if (s->wait == WAIT_ETRN)
         etrn_answered(s, ETRN_UNABLE, 0);
+    else if (s->wait == WAIT_SENDER)
+        transaction_mail_answered(s, false);
     else
         user_answered(s, RESOLVE_UNKNOWN, SLICE_NONE);
     session_resume(s);

@@ -61,7 +61,7 @@ static void take_reset(struct session *s, const struct smtp_server_event *e)
 {
     (void)e;
     /* what lookup says about a recipient of it interests nobody any more */
-    if (s->wait == WAIT_RESOLVE || s->wait == WAIT_SLOW) {
+    if (s->wait == WAIT_RESOLVE || s->wait == WAIT_SENDER || s->wait == WAIT_SLOW) {
         ask_cancel(s);
         s->wait = WAIT_NONE;
     }

@@ -142,8 +142,12 @@ void listeners_start(struct receiver *r)
     for (size_t i = 0; i < r->listener_count; i++) {
         struct listener *l = &r->listeners[i];
         enum err e = net_listen(r->child.loop, l->fd, accepted, l, &l->net);
-        if (e != ERR_OK)
+        if (e != ERR_OK) {
+            /* one that is deaf would be left alone for ever: the master starts another */
             log_line(LOG_ERROR, "cannot accept connections: %s", err_text(e));
+            child_stop(&r->child, EXIT_TEMPORARY);
+            return;
+        }
     }
 }
 

@@ -57,6 +57,8 @@ void log_rule(buf *b, const struct conf *conf, enum status status)
     else if (status == STATUS_USER_RATE)
         buf_printf(b, " ([limits] user_messages_per_hour = %u, user_recipients_per_hour = %u)",
                    l->user_messages_per_hour, l->user_recipients_per_hour);
+    else if (status == STATUS_NULL_MX_SENDER)
+        buf_printf(b, " ([limits] refuse_null_mx)");
     else if (status == STATUS_TOO_MANY_MESSAGES)
         buf_printf(b, " ([limits] messages_per_session = %u)", l->messages_per_session);
 }
@@ -160,6 +162,8 @@ void log_message(struct session *s, const struct part *p)
         log_line(LOG_INFO, "%.*s: orig_client=%.*s[%.*s], orig_proto=%.*s, orig_helo=<%.*s>", n, id,
                  SLICE_ARG(o.client_name), SLICE_ARG(o.client_ip), SLICE_ARG(o.protocol), SLICE_ARG(o.helo));
     }
+    if (s->transaction->priority != 0) /* RFC 6710 section 4.1 */
+        log_line(LOG_INFO, "%.*s: priority=%d", n, id, s->transaction->priority);
     if (p->list)
         log_line(LOG_INFO, "%.*s: list=<%.*s>", n, id, SLICE_ARG(p->list->address));
     log_line(LOG_INFO, "%.*s: message-id=%.*s", n, id, SLICE_ARG(message_id));

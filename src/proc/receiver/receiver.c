@@ -8,7 +8,6 @@
 #define GRACE_MAX_MS 60000
 #define STOP_MAX_MS 60000 /* a shorter time to drain is the end of the server, not of a generation */
 #define EXIT_CONFIGURATION 78
-#define EXIT_TEMPORARY 75
 
 static void on_peer_up(void *ctx, struct hub_peer *p)
 {
@@ -44,6 +43,7 @@ static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *
     case IPC_answer_sasl:
     case IPC_answer_name:
     case IPC_answer_etrn:
+    case IPC_answer_mx:
         ask_answer(r, m);
         break;
     case IPC_sasl_offer:

@@ -15,6 +15,7 @@
 #include "smtp/smtp.h"
 
 #define RECEIVER_NAME_MAX 256
+#define EXIT_TEMPORARY 75
 #define RECEIVER_ANSWER_MS 10000 /* lookup's time */
 #define RECEIVER_ARENAS_MAX                                                                                            \
     (256u << 20) /* of all sessions: a list of many members at many sessions must not take the machine */
@@ -98,6 +99,7 @@ enum session_wait {
     WAIT_NONE,
     WAIT_HANDSHAKE,
     WAIT_PREGREET,
+    WAIT_SENDER,  /* MAIL */
     WAIT_RESOLVE, /* RCPT */
     WAIT_VERIFY,  /* VRFY, EXPN */
     WAIT_LOGIN,
@@ -321,6 +323,8 @@ void event_take(struct session *s, const struct smtp_server_event *e);
 /* transaction.c */
 void transaction_mail(struct session *s, const struct smtp_server_event *e);
 void transaction_rcpt(struct session *s, const struct smtp_server_event *e);
+/* lookup has answered about the sender's domain, or will not. */
+void transaction_mail_answered(struct session *s, bool null_mx);
 /* lookup has answered about the recipient in hand. */
 /* A recipient that was to wait has waited. */
 void transaction_rcpt_go_on(struct session *s);
@@ -421,6 +425,8 @@ uint64_t numbers_draw(struct receiver *r);
 /* ask.c */
 /* False when lookup cannot be asked now; else the caller waits, for RECEIVER_ANSWER_MS at the most. */
 bool ask_user(struct session *s, enum users_kind kind, slice name);
+/* The same for a domain's MX. */
+bool ask_mx(struct session *s, slice domain);
 /* Its token is filled in. */
 bool ask_sasl(struct session *s, struct ipc_ask_sasl *q);
 /* The same of the queue. */

@@ -18,6 +18,7 @@ static void wait_over(struct session *s)
         s->broken = true;
         session_resume(s);
         break;
+    case WAIT_SENDER:
     case WAIT_RESOLVE:
     case WAIT_VERIFY:
     case WAIT_LOGIN:

@@ -4,6 +4,8 @@
 #include "proc/receiver/development.h"
 
 #define ARENA_MAX (16u << 20)
+#define SENDER_MS 5000 /* for the MX of a sender's domain */
+
 static void refuse(struct session *s, const char *verb, enum status status, slice to)
 {
     char memory[160];
@@ -81,6 +83,16 @@ static enum status admit(struct session *s, const struct smtp_server_event *e)
     return s->transaction->id ? STATUS_OK : STATUS_LOCAL_ERROR;
 }
 
+static bool sender_is_asked_for(const struct session *s)
+{
+    const struct receiver *r = s->r;
+    const struct conf_listener *c = s->listener->conf;
+    slice domain = s->transaction->path.domain;
+    if (!r->conf->limits.refuse_null_mx || !c || c->role != CONF_LISTEN_MX || s->transaction->trusted)
+        return false;
+    return domain.len > 0 && domain.ptr[0] != '[' && !route_domain_find(r->routes, domain);
+}
+
 void transaction_mail(struct session *s, const struct smtp_server_event *e)
 {
     transaction_abort(s);
@@ -93,9 +105,47 @@ void transaction_mail(struct session *s, const struct smtp_server_event *e)
         transaction_abort(s);
         return;
     }
+    if (sender_is_asked_for(s) && ask_mx(s, s->transaction->path.domain))
+        session_wait(s, WAIT_SENDER, SENDER_MS);
+    else
+        transaction_mail_answered(s, false);
+}
+
+/* RFC 7505 section 4.2: nobody can answer such a sender. Without an answer of the DNS everybody is taken. */
+void transaction_mail_answered(struct session *s, bool null_mx)
+{
+    if (null_mx) {
+        refuse(s, "MAIL", STATUS_NULL_MX_SENDER, SLICE_NONE);
+        transaction_abort(s);
+        return;
+    }
     s->counts.mail_ok++;
     /* RFC 6710 section 4.1: who does not get the priority asked for is told which one it is */
     session_answer_status(s, s->transaction->priority_lowered ? STATUS_PRIORITY_CHANGED : STATUS_OK);
+}
+
+/* Known now that it will never go over TLS with REQUIRETLS: our LMTP has neither, and on this machine it needs none. What only a session can show is left to the
+ * sender, whose report tells of it (RFC 8689 section 4.2.1). */
+static bool is_never_secured(const struct receiver *r, const struct recipient *recipient)
+{
+    uint8_t ip[16];
+    size_t len;
+    struct next_hop hop = route_next(r->routes, recipient);
+    if (hop.override && hop.override->tls == ROUTE_TLS_NONE)
+        return true;
+    return hop.kind == NEXT_LMTP && hop.unix_path.len == 0 && address_ip_parse(hop.host, ip, &len) == ERR_OK &&
+           !address_ip_is_nowhere(ip, len);
+}
+
+static bool lacks_tls(const struct session *s, const struct resolve_result *result)
+{
+    if (!(s->transaction->flags & ENVELOPE_REQUIRETLS))
+        return false;
+    for (size_t i = 0; i < result->group_count; i++)
+        for (size_t k = 0; k < result->groups[i].count; k++)
+            if (is_never_secured(s->r, &result->groups[i].recipients[k]))
+                return true;
+    return false;
 }
 
 /* Goes on until the recipient is resolved or lookup has to be asked. */
@@ -116,7 +166,9 @@ static void resolve(struct session *s)
         }
         const struct resolve_result *result = route_resolve_result(t->resolve);
         enum status status = result->status;
-        if (step == RESOLVE_DONE)
+        if (step == RESOLVE_DONE && lacks_tls(s, result))
+            status = STATUS_NO_REQUIRETLS;
+        else if (step == RESOLVE_DONE)
             status = parts_add(s->r, t, result) == ERR_OK ? STATUS_OK : STATUS_TOO_MANY_RECIPIENTS;
         t->resolve = NULL;
         count_memory(s->r, t);

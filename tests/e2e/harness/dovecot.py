@@ -8,7 +8,7 @@ import os
 import subprocess
 import time
 
-from . import account, wait
+from . import account, process, wait
 
 KEY = b"a key that only this test and its Dovecot have"
 
@@ -120,9 +120,4 @@ class Dovecot:
         return os.path.join(self.folder, "mail", user)
 
     def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        process.end(self.process)

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from . import account, wait
+from . import account, process, wait
 
 PACKAGES = ("exim4-base", "exim4-daemon-light")
 USER = "Debian-exim"
@@ -131,10 +131,5 @@ class Exim:
         return os.path.join(self.folder, "mail", user)
 
     def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        process.end(self.process)
         self._untrust()

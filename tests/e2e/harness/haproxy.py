@@ -4,7 +4,7 @@
 import os
 import subprocess
 
-from . import wait
+from . import process, wait
 
 CONFIG = """\
 global
@@ -49,9 +49,4 @@ class HAProxy:
             return file.read()
 
     def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        process.end(self.process)

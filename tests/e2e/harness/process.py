@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 
 KINDS = ("master", "receiver", "queue", "sender", "deliver", "lookup", "console")
 
@@ -62,6 +63,16 @@ def peak_kib(pid):
 
 def uid(pid):
     return int(status(pid)["Uid"].split()[1])
+
+
+def end(process, limit=10):
+    """SIGTERM to a process of ours (a Popen), and SIGKILL when that is not enough."""
+    process.terminate()
+    try:
+        process.wait(limit)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(limit)
 
 
 def kill(pid, number=signal.SIGKILL):

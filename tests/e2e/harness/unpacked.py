@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 
-from . import wait
+from . import process, wait
 
 
 class Unpacked:
@@ -63,9 +63,4 @@ class Unpacked:
         return os.path.join(self.folder, "mail", user)
 
     def close(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+        process.end(self.process)

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: ISC */
+/* What each kind of process may do, and what it may not: every deed is tried in a process that has entered the kind's own sandbox, and in one that has entered none, where it must work. Under root both
+ * run as nobody, with the capabilities that the kind keeps. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proc/console/console.h"
+#include "proc/deliver/deliver.h"
+#include "proc/lookup/lookup.h"
+#include "proc/queue/queue.h"
+#include "proc/receiver/receiver.h"
+#include "proc/sender/sender.h"
+
+/* The world around the process. */
+static struct {
+    char dir[64], spool[80], other[80];
+    int spool_fd, listen_fd;
+    struct sockaddr_in tcp;
+    struct sockaddr_un local;
+    pid_t sibling;
+    struct os_user user;
+    struct arena arena;
+    struct conf *plain, *commands;
+    bool root;
+    int landlock; /* ABI */
+} g;
+
+/* --- deeds: 0, or errno --- */
+
+static int open_it(const char *folder, const char *name, int flags)
+{
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, flags, 0600);
+    int error = errno;
+    if (fd < 0)
+        return error;
+    (void)close(fd);
+    return 0;
+}
+
+static int result(long r)
+{
+    return r < 0 ? errno : 0;
+}
+
+static int read_spool(void)
+{
+    return open_it(g.spool, "mail", O_RDONLY);
+}
+
+static int write_spool(void)
+{
+    return open_it(g.spool, "mine", O_WRONLY | O_CREAT);
+}
+
+static int read_other(void)
+{
+    return open_it(g.other, "secret", O_RDONLY);
+}
+
+static int write_other(void)
+{
+    return open_it(g.other, "mine", O_WRONLY | O_CREAT);
+}
+
+static int read_passwd(void)
+{
+    return open_it("/etc", "passwd", O_RDONLY);
+}
+
+static int read_shadow(void)
+{
+    return open_it("/etc", "shadow", O_RDONLY);
+}
+
+static int run_program(void)
+{
+    char *const argv[] = {(char *)(uintptr_t) "true", NULL}, *const environment[] = {NULL};
+    return result(execve("/bin/true", argv, environment));
+}
+
+static int fork_one(void)
+{
+    pid_t pid = _Fork();
+    if (pid == 0)
+        _exit(0);
+    return pid < 0 ? errno : result(waitpid(pid, NULL, 0));
+}
+
+static void *nothing(void *ctx)
+{
+    return ctx;
+}
+
+static int start_thread(void)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, nothing, NULL);
+    return error != 0 ? error : pthread_join(thread, NULL);
+}
+
+static int connect_tcp(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    return fd < 0 ? errno : result(connect(fd, (const struct sockaddr *)&g.tcp, sizeof g.tcp));
+}
+
+static int connect_local(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    return fd < 0 ? errno : result(connect(fd, (const struct sockaddr *)&g.local, sizeof g.local));
+}
+
+static int send_datagram(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    return fd < 0 ? errno : result(sendto(fd, "x", 1, 0, (const struct sockaddr *)&g.tcp, sizeof g.tcp));
+}
+
+static int listen_tcp(void)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&any, sizeof any) != 0)
+        return errno;
+    return result(listen(fd, 1));
+}
+
+/* On a socket of ours, too, that was bound before. */
+static int listen_again(void)
+{
+    return result(listen(g.listen_fd, 2));
+}
+
+static int accept_one(void)
+{
+    int fd = accept4(g.listen_fd, NULL, NULL, SOCK_NONBLOCK);
+    return fd < 0 && errno != EAGAIN ? errno : 0;
+}
+
+static int trace_sibling(void)
+{
+    return result(ptrace(PTRACE_SEIZE, g.sibling, NULL, NULL));
+}
+
+static int read_sibling(void)
+{
+    char here[8];
+    struct iovec to = {here, sizeof here}, from = {g.dir, sizeof here};
+    return result(process_vm_readv(g.sibling, &to, 1, &from, 1, 0));
+}
+
+static int signal_sibling(void)
+{
+    return result(kill(g.sibling, SIGURG));
+}
+
+static int signal_thread(void)
+{
+    return result(syscall(SYS_tgkill, g.sibling, g.sibling, SIGURG));
+}
+
+static int make_namespace(void)
+{
+    return result(unshare(CLONE_NEWUSER));
+}
+
+static int fork_into_namespace(void)
+{
+    long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid == 0)
+        _exit(0);
+    return result(pid);
+}
+
+static int mount_it(void)
+{
+    return result(mount("none", g.other, "tmpfs", 0, NULL));
+}
+
+static int load_bpf(void)
+{
+    char attributes[64] = {0};
+    return result(syscall(SYS_bpf, 5, attributes, sizeof attributes));
+}
+
+static int use_uring(void)
+{
+    char parameters[120] = {0};
+    return result(syscall(SYS_io_uring_setup, 4, parameters));
+}
+
+static int make_memory_file(void)
+{
+    return result(memfd_create("x", 0));
+}
+
+static int write_code(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return page == MAP_FAILED ? errno : result(mprotect(page, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int map_code(void)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
+               ? errno
+               : 0;
+}
+
+static int make_link(void)
+{
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/link", g.spool);
+    (void)unlink(path);
+    return result(symlink("/etc/passwd", path));
+}
+
+static int become_dumpable(void)
+{
+    return result(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+static int become_other(void)
+{
+    return result(setresuid(12345, 12345, 12345));
+}
+
+static int sync_disk(void)
+{
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/mail", g.spool);
+    int fd = open(path, O_RDONLY);
+    return fd < 0 ? errno : result(fdatasync(fd));
+}
+
+/* --- kinds --- */
+
+static void worker(const struct child_start *s, struct sandbox_profile *p)
+{
+    (void)s;
+    deliver_worker_sandbox(p);
+}
+
+static const struct kind {
+    const char *name;
+    void (*profile)(const struct child_start *, struct sandbox_profile *);
+    enum process_caps caps;
+    bool commands; /* in the configuration */
+} kinds[] = {
+    {"none", NULL, PROCESS_NO_CAPS, false},
+    {"receiver", receiver_sandbox, PROCESS_NO_CAPS, false},
+    {"queue", queue_sandbox, PROCESS_NO_CAPS, false},
+    {"sender", sender_sandbox, PROCESS_NO_CAPS, false},
+    {"lookup", lookup_sandbox, PROCESS_NO_CAPS, false},
+    {"console", console_sandbox, PROCESS_NO_CAPS, false},
+    {"deliver", deliver_sandbox, PROCESS_SETUID_CAPS, false},
+    {"a worker", worker, PROCESS_NO_CAPS, false},
+    {"deliver with commands", deliver_sandbox, PROCESS_SETUID_CAPS, true},
+};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+/* A letter a kind, in the order above: + works, - fails, x ends the process, ? depends on the machine. Where Landlock is older than needed, what it would forbid works. */
+static const struct deed {
+    const char *name;
+    int (*run)(void);
+    const char *expected;
+    int landlock; /* the ABI that it takes */
+} deeds[] = {
+    {"read the spool", read_spool, "++++--+++", 1},
+    {"write the spool", write_spool, "+++---+++", 1},
+    {"sync a file of the spool", sync_disk, "+++---+++", 1},
+    {"read another folder", read_other, "+-----+++", 1},
+    {"write into another folder", write_other, "+-----+++", 1},
+    {"read /etc/passwd", read_passwd, "+---+-+++", 1},
+    {"read /etc/shadow", read_shadow, "---------", 0},
+    {"run a program", run_program, "+xxxxxxx+", 0},
+    {"fork", fork_one, "+-----+-+", 0},
+    {"start a thread", start_thread, "+++-+---+", 0},
+    {"connect over TCP", connect_tcp, "+xx++x-x+", 0},
+    {"connect to a local socket", connect_local, "+xx++x+x+", 0},
+    {"send a datagram", send_datagram, "+xx-+x-x+", 0},
+    {"listen", listen_tcp, "+xx--x-x+", 4},
+    {"listen on a socket that is bound", listen_again, "+xxxxxxx+", 0},
+    {"accept a connection", accept_one, "++xxx+xx+", 0},
+    {"trace a sibling", trace_sibling, "+xxxxxxx-", 0},
+    {"read a sibling's memory", read_sibling, "+xxxxxxx-", 0},
+    {"signal a sibling", signal_sibling, "+-------+", 6},
+    {"signal a sibling's thread", signal_thread, "+-------+", 6},
+    {"make a namespace", make_namespace, "?xxxxxxx-", 0},
+    {"fork into a namespace", fork_into_namespace, "?--------", 0},
+    {"mount", mount_it, "-xxxxxxx-", 0},
+    {"load a BPF program", load_bpf, "?xxxxxxx-", 0},
+    {"make an io_uring", use_uring, "?xxxxxxx-", 0},
+    {"make a file in memory", make_memory_file, "+xxxxxxx+", 0},
+    {"make a symbolic link", make_link, "+xxxxxxx+", 0},
+    {"run what it has written to memory", write_code, "+-------+", 0},
+    {"map memory to write and to run", map_code, "+-------+", 0},
+    {"be dumpable again", become_dumpable, "+-------+", 0},
+    {"become another user", become_other, "-xxxxx+x+", 0},
+};
+#define DEEDS (sizeof deeds / sizeof deeds[0])
+
+static void confine(const struct kind *k, enum err *e)
+{
+    struct child_start start = {
+        .spool_fd = g.spool_fd, .conf = k->commands ? g.commands : g.plain, .user = g.user, .root = g.root};
+    struct sandbox_profile p;
+    if (k->profile)
+        k->profile(&start, &p);
+    if (*e == ERR_OK && k->commands)
+        *e = sandbox_enter(&p);
+    if (*e == ERR_OK)
+        *e = process_become(&g.user, k->caps);
+    if (*e == ERR_OK && k->profile && !k->commands)
+        *e = sandbox_enter(&p);
+}
+
+/* What became of the deed: + - x, or ! when it could not be tried. Its words go to out_fd. */
+static char try(const struct kind *k, const struct deed *d, int out_fd)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        enum err e = ERR_OK;
+        (void)dup2(out_fd, 2);
+        confine(k, &e);
+        /* process_become makes everybody undumpable */
+        if (!k->profile)
+            (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+        _exit(e != ERR_OK ? 99 : d->run() != 0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status) == SIGSYS ? 'x' : '!';
+    return WEXITSTATUS(status) == 0 ? '+' : WEXITSTATUS(status) == 1 ? '-' : '!';
+}
+
+static bool as_expected(const struct deed *d, char expected, char got)
+{
+    if (expected == '?')
+        return got != '!';
+    if (expected != '+' && g.landlock < d->landlock)
+        return got != '!';
+    return got == expected;
+}
+
+/* Only root can keep a filter from programs that gain privileges, and become others. */
+static bool applies(const struct kind *k, const struct deed *d)
+{
+    return g.root || (!k->commands && d->run != become_other);
+}
+
+static void each_deed_in_each_kind(void **state)
+{
+    unsigned wrong = 0;
+    int null = open("/dev/null", O_WRONLY);
+    (void)state;
+    for (size_t i = 0; i < DEEDS; i++) {
+        assert_int_equal(strlen(deeds[i].expected), KINDS);
+        for (size_t j = 0; j < KINDS; j++) {
+            char expected = deeds[i].expected[j];
+            char got = applies(&kinds[j], &deeds[i]) ? try(&kinds[j], &deeds[i], null) : expected;
+            if (as_expected(&deeds[i], expected, got))
+                continue;
+            print_error("%s: %s: %c, not %c\n", kinds[j].name, deeds[i].name, got, expected);
+            wrong++;
+        }
+    }
+    (void)close(null);
+    assert_int_equal(wrong, 0);
+}
+
+/* The control of "read /etc/shadow", which an ordinary user cannot do without a sandbox either. */
+static void root_without_a_sandbox_reads_shadow(void **state)
+{
+    (void)state;
+    if (g.root)
+        assert_int_equal(read_shadow(), 0);
+}
+
+static void the_log_names_process_and_call(void **state)
+{
+    int pipe_fds[2];
+    char line[256] = {0};
+    (void)state;
+    assert_int_equal(pipe(pipe_fds), 0);
+    const struct deed *d = deeds;
+    while (d->run != run_program)
+        d++;
+    assert_int_equal(try(&kinds[1], d, pipe_fds[1]), 'x');
+    assert_true(read(pipe_fds[0], line, sizeof line - 1) > 0);
+    assert_non_null(strstr(line, "thurn/smtpd["));
+    assert_non_null(strstr(line, "execve"));
+    (void)close(pipe_fds[0]);
+    (void)close(pipe_fds[1]);
+}
+
+/* --- the world --- */
+
+static struct conf *parse(const char *text)
+{
+    struct conf *conf = NULL;
+    buf messages;
+    buf_init(&messages, 65536);
+    enum err e = conf_parse(SLICE("thurn.toml"), slice_str(text), false, &messages, &conf);
+    if (e != ERR_OK)
+        print_error("%.*s", SLICE_ARG(buf_slice(&messages)));
+    assert_int_equal(e, ERR_OK);
+    buf_deinit(&messages);
+    return conf;
+}
+
+static void make_file(const char *folder, const char *name)
+{
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    if (g.root)
+        assert_int_equal(fchown(fd, g.user.uid, g.user.gid), 0);
+    (void)close(fd);
+}
+
+static void make_folder(const char *path)
+{
+    assert_int_equal(mkdir(path, 0700), 0);
+    if (g.root)
+        assert_int_equal(chown(path, g.user.uid, g.user.gid), 0);
+}
+
+static void start_sibling(void)
+{
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    g.sibling = fork();
+    assert_true(g.sibling >= 0);
+    if (g.sibling == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (g.root &&
+            (setresgid(g.user.gid, g.user.gid, g.user.gid) != 0 || setresuid(g.user.uid, g.user.uid, g.user.uid) != 0))
+            _exit(1);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+        (void)prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+        (void)signal(SIGURG, SIG_IGN);
+        (void)!write(ready[1], "", 1);
+        for (;;)
+            (void)pause();
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+}
+
+static void find_user(void)
+{
+    arena_init(&g.arena, 65536);
+    g.root = getuid() == 0;
+    if (!g.root)
+        g.user = (struct os_user){.uid = getuid(), .gid = getgid(), .name = SLICE("me")};
+    else
+        assert_int_equal(os_user_by_name(SLICE("nobody"), &g.arena, &g.user), ERR_OK);
+}
+
+static void find_landlock(void)
+{
+    char memory[128];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof memory);
+    (void)sandbox_describe(&b);
+    buf_append_char(&b, 0);
+    const char *at = strstr(memory, "Landlock ");
+    g.landlock = at ? (int)strtol(at + 9, NULL, 10) : 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    socklen_t len = sizeof g.tcp;
+    find_user();
+    find_landlock();
+    (void)snprintf(g.dir, sizeof g.dir, "/tmp/thurn-deeds-XXXXXX");
+    assert_non_null(mkdtemp(g.dir));
+    assert_int_equal(chmod(g.dir, 0755), 0);
+    (void)snprintf(g.spool, sizeof g.spool, "%s/spool", g.dir);
+    (void)snprintf(g.other, sizeof g.other, "%s/other", g.dir);
+    make_folder(g.spool);
+    make_folder(g.other);
+    make_file(g.spool, "mail");
+    make_file(g.other, "secret");
+    g.spool_fd = open(g.spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    g.tcp = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(bind(g.listen_fd, (const struct sockaddr *)&g.tcp, len), 0);
+    assert_int_equal(listen(g.listen_fd, 64), 0);
+    assert_int_equal(getsockname(g.listen_fd, (struct sockaddr *)&g.tcp, &len), 0);
+    int local = socket(AF_UNIX, SOCK_STREAM, 0);
+    g.local.sun_family = AF_UNIX;
+    (void)snprintf(g.local.sun_path, sizeof g.local.sun_path, "%s/socket", g.dir);
+    assert_int_equal(bind(local, (const struct sockaddr *)&g.local, sizeof g.local), 0);
+    assert_int_equal(chmod(g.local.sun_path, 0666), 0);
+    assert_int_equal(listen(local, 64), 0);
+    g.plain = parse("hostname = \"mx.test.example\"\npostmaster = \"a@test.example\"\n"
+                    "[domain.\"test.example\"]\ndeliver = \"maildir:/var/mail/{user}\"\nusers = [\"a\"]\n");
+    g.commands = parse("hostname = \"mx.test.example\"\npostmaster = \"a@test.example\"\n"
+                       "[domain.\"test.example\"]\ndeliver = \"pipe:/bin/cat\"\nusers = [\"a\"]\n");
+    start_sibling();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    static const char *const names[] = {
+        "spool/mail", "spool/mine", "spool/link", "other/secret", "other/mine", "socket", "spool", "other", ""};
+    char path[160];
+    (void)state;
+    (void)kill(g.sibling, SIGKILL);
+    (void)waitpid(g.sibling, NULL, 0);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", g.dir, names[i]);
+        if (unlink(path) != 0)
+            (void)rmdir(path);
+    }
+    conf_close(&g.plain);
+    conf_close(&g.commands);
+    arena_deinit(&g.arena);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_deed_in_each_kind),
+        cmocka_unit_test(root_without_a_sandbox_reads_shadow),
+        cmocka_unit_test(the_log_names_process_and_call),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
