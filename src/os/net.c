@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Connections stand on loop_watch and the socket calls themselves instead of libuv's streams: no request is allocated a write, nothing is
+/* Connections stand on loop_watch and the socket calls themselves instead of a library's streams: no request is allocated a write, nothing is
  * read twice to learn that there is no more, and what is thrown away after the last reply is ours to decide. */
 #include "os/net.h"
 
