@@ -59,6 +59,16 @@ struct filter {
     int error;
 };
 
+static struct scmp_arg_cmp masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
+
+static struct scmp_arg_cmp equal(unsigned argument, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
 static const char *name_of(int number)
 {
     for (size_t i = 0; i < FORBIDDEN_COUNT; i++) {
@@ -106,11 +116,11 @@ static void add_memory(struct filter *f)
 {
     static const char *const calls[] = {"mmap", "mprotect"};
     for (size_t i = 0; i < 2; i++) {
-        add_when(f, SCMP_ACT_ALLOW, calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        add_when(f, SCMP_ACT_ALLOW, calls[i], masked(2, PROT_EXEC, 0));
         if (f->calls & SANDBOX_LIBRARIES)
-            add_when(f, SCMP_ACT_ALLOW, calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC));
+            add_when(f, SCMP_ACT_ALLOW, calls[i], masked(2, PROT_EXEC | PROT_WRITE, PROT_EXEC));
         else
-            add_when(f, SCMP_ACT_ERRNO(EACCES), calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+            add_when(f, SCMP_ACT_ERRNO(EACCES), calls[i], masked(2, PROT_EXEC, PROT_EXEC));
     }
 }
 
@@ -122,39 +132,38 @@ static void add_options(struct filter *f)
     static const unsigned long requests[] = {0x5421 /* FIONBIO */, 0x541b /* FIONREAD */, 0x5451 /* FIOCLEX */,
                                              0x5401 /* TCGETS */};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        add_when(f, SCMP_ACT_ALLOW, "prctl", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
+        add_when(f, SCMP_ACT_ALLOW, "prctl", equal(0, (scmp_datum_t)options[i]));
     for (size_t i = 0; f->calls & SANDBOX_FORK && i < sizeof of_parents / sizeof of_parents[0]; i++)
-        add_when(f, SCMP_ACT_ALLOW, "prctl", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)of_parents[i]));
-    const struct scmp_arg_cmp undumpable[] = {SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE), SCMP_A1(SCMP_CMP_EQ, 0)};
+        add_when(f, SCMP_ACT_ALLOW, "prctl", equal(0, (scmp_datum_t)of_parents[i]));
+    const struct scmp_arg_cmp undumpable[] = {equal(0, PR_SET_DUMPABLE), equal(1, 0)};
     add(f, SCMP_ACT_ALLOW, "prctl", undumpable, 2);
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
-        add_when(f, SCMP_ACT_ALLOW, "ioctl", SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]));
-    add_when(f, SCMP_ACT_ALLOW, "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0)); /* only asks */
+        add_when(f, SCMP_ACT_ALLOW, "ioctl", masked(1, UINT32_MAX, requests[i]));
+    add_when(f, SCMP_ACT_ALLOW, "prlimit64", equal(2, 0)); /* only asks */
 }
 
 static void add_processes(struct filter *f)
 {
     if (f->calls & SANDBOX_THREADS)
-        add_when(f, SCMP_ACT_ALLOW, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, CLONE_THREAD));
+        add_when(f, SCMP_ACT_ALLOW, "clone", masked(0, CLONE_THREAD | NAMESPACES, CLONE_THREAD));
     if (f->calls & SANDBOX_FORK) {
-        add_when(f, SCMP_ACT_ALLOW, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | NAMESPACES, 0));
+        add_when(f, SCMP_ACT_ALLOW, "clone", masked(0, CLONE_THREAD | NAMESPACES, 0));
         return;
     }
-    add_when(f, SCMP_ACT_ALLOW, "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-    add_when(f, SCMP_ACT_ALLOW, "kill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    add_when(f, SCMP_ACT_ALLOW, "tgkill", equal(0, (scmp_datum_t)getpid()));
+    add_when(f, SCMP_ACT_ALLOW, "kill", equal(0, (scmp_datum_t)getpid()));
 }
 
 static void add_socket(struct filter *f, int domain, int type)
 {
-    const struct scmp_arg_cmp when[] = {
-        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)domain),
-        SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), (scmp_datum_t)type)};
+    const struct scmp_arg_cmp when[] = {equal(0, (scmp_datum_t)domain),
+                                        masked(1, ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), (scmp_datum_t)type)};
     add(f, SCMP_ACT_ALLOW, "socket", when, 2);
 }
 
 static void add_sockets(struct filter *f)
 {
-    add_when(f, SCMP_ACT_ALLOW, "socketpair", SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    add_when(f, SCMP_ACT_ALLOW, "socketpair", equal(0, AF_UNIX));
     if (f->calls & SANDBOX_CONNECT) {
         add_socket(f, AF_INET, SOCK_STREAM);
         add_socket(f, AF_INET6, SOCK_STREAM);
@@ -184,7 +193,7 @@ static void add_allowed(struct filter *f)
 /* clone3 keeps its flags where a filter cannot read them; who is told that it is not there takes clone. */
 static void add_forbidden_to_commands(struct filter *f)
 {
-    add_when(f, SCMP_ACT_ERRNO(EPERM), "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
+    add_when(f, SCMP_ACT_ERRNO(EPERM), "clone", masked(0, CLONE_NEWUSER, CLONE_NEWUSER));
     add(f, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL, 0);
     for (size_t i = 0; i < FORBIDDEN_COUNT; i++) {
         if (forbidden[i].ever)
