@@ -74,6 +74,9 @@ static enum err resolve(struct queue *q, slice to, struct envelope *envelope)
         step = route_resolve_step(r, &kind, &user);
     }
     const struct resolve_result *result = route_resolve_result(r);
+    /* nobody was asked, so it is memory that failed */
+    if (step == RESOLVE_REFUSED && result->status == STATUS_LOOKUP_UNAVAILABLE)
+        return ERR_NOMEM;
     if (step != RESOLVE_DONE || result->group_count == 0)
         return ERR_NOTFOUND;
     envelope->recipients = result->groups[0].recipients;
@@ -191,7 +194,8 @@ static enum err report(struct queue *q, const struct making *k, uint64_t id)
 {
     buf body;
     buf_init(&body, REPORT_MAX);
-    enum err e = print(q, k, id, &body);
+    /* all at once: what does not fit afterwards never will, while memory comes back */
+    enum err e = buf_reserve(&body, REPORT_MAX) ? print(q, k, id, &body) : ERR_NOMEM;
     if (e == ERR_OK) {
         /* RFC 8689 section 5: what was to be protected on its way there is to be on its way back. RFC 6533 section 4.1: the global forms need SMTPUTF8. RFC 6710: a report is as urgent as what it is about. */
         const struct envelope envelope = {.priority = k->envelope->priority,
