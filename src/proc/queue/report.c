@@ -4,6 +4,7 @@
 #include "proc/queue/state.h"
 
 #define REPORT_MAX (1u * 1024 * 1024)
+#define PIECE_MAX 65536u /* what is appended at once, but for the original */
 #define FULL_MAX 51200u
 #define RET_FULL_MAX (256u * 1024) /* when the sender asked for all of it */
 #define HEADER_MAX 65536u
@@ -158,7 +159,10 @@ static enum err print(struct queue *q, const struct making *k, uint64_t id, buf 
         .international = is_international(k),
     };
     dsn_print(body, &report);
-    return buf_ok(body) ? ERR_OK : ERR_LIMIT;
+    if (buf_ok(body))
+        return ERR_OK;
+    /* what does not fit never will, memory comes back */
+    return body->len + original.len + PIECE_MAX < REPORT_MAX ? ERR_NOMEM : ERR_LIMIT;
 }
 
 static struct body_facts facts_of(slice body)
@@ -194,8 +198,7 @@ static enum err report(struct queue *q, const struct making *k, uint64_t id)
 {
     buf body;
     buf_init(&body, REPORT_MAX);
-    /* all at once: what does not fit afterwards never will, while memory comes back */
-    enum err e = buf_reserve(&body, REPORT_MAX) ? print(q, k, id, &body) : ERR_NOMEM;
+    enum err e = print(q, k, id, &body);
     if (e == ERR_OK) {
         /* RFC 8689 section 5: what was to be protected on its way there is to be on its way back. RFC 6533 section 4.1: the global forms need SMTPUTF8. RFC 6710: a report is as urgent as what it is about. */
         const struct envelope envelope = {.priority = k->envelope->priority,
