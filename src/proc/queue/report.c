@@ -4,6 +4,7 @@
 #include "proc/queue/state.h"
 
 #define REPORT_MAX (1u * 1024 * 1024)
+#define PIECE_MAX 65536u /* what is appended at once, but for the original */
 #define FULL_MAX 51200u
 #define RET_FULL_MAX (256u * 1024) /* when the sender asked for all of it */
 #define HEADER_MAX 65536u
@@ -74,6 +75,9 @@ static enum err resolve(struct queue *q, slice to, struct envelope *envelope)
         step = route_resolve_step(r, &kind, &user);
     }
     const struct resolve_result *result = route_resolve_result(r);
+    /* nobody was asked, so it is memory that failed */
+    if (step == RESOLVE_REFUSED && result->status == STATUS_LOOKUP_UNAVAILABLE)
+        return ERR_NOMEM;
     if (step != RESOLVE_DONE || result->group_count == 0)
         return ERR_NOTFOUND;
     envelope->recipients = result->groups[0].recipients;
@@ -156,7 +160,10 @@ static enum err print(struct queue *q, const struct making *k, uint64_t id, buf 
         .international = is_international(k),
     };
     dsn_print(body, &report);
-    return buf_ok(body) ? ERR_OK : ERR_LIMIT;
+    if (buf_ok(body))
+        return ERR_OK;
+    /* what does not fit never will, memory comes back */
+    return body->len + original.len + PIECE_MAX < REPORT_MAX ? ERR_NOMEM : ERR_LIMIT;
 }
 
 static struct body_facts facts_of(slice body)

@@ -73,26 +73,49 @@ static enum err find_destination(struct sender *s, struct job *j, uint32_t conne
     return r && *d_r ? ERR_OK : ERR_NOTFOUND;
 }
 
+/* Deferred without a word to the host: else it would be leased to us as long as we live. */
+static void defer_all(struct sender *s, const struct ipc_job *job)
+{
+    struct hub_peer *queue = ipc_hub_find(s->child.hub, PROCESS_QUEUE);
+    struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
+    struct ipc_message m = {.type = IPC_result, .fd = -1};
+    m.u.result.job = job->job;
+    CHILD_VERDICT_SET(m.u.result, &v);
+    m.u.result.recipients = job->recipients;
+    struct ipc_message end = {.type = IPC_job_done, .fd = -1, .u.job_done = {job->job}};
+    log_line(LOG_ERROR, "no memory for a job of the queue");
+    if (!queue)
+        return; /* the next one is told of no lease, and gives it out again */
+    ipc_hub_send(s->child.hub, queue, &m);
+    ipc_hub_send(s->child.hub, queue, &end);
+}
+
 void sender_job_take(struct sender *s, const struct ipc_job *m)
 {
     struct job *j = job_new();
-    if (!j)
-        return; /* The queue's lease ends with our death; memory this short will bring it. */
+    if (!j) {
+        defer_all(s, m);
+        return;
+    }
     list_push(&s->jobs, &j->all);
     struct destination *d = NULL;
     enum err e = fill(j, m);
+    if (e != ERR_OK) {
+        job_forget(j);
+        defer_all(s, m);
+        return;
+    }
     if (s->child.draining) {
         /* Given back now it would come again at once: the queue knows nobody else. It has it back when we end. */
         list_remove(&j->all);
         list_push(&s->held, &j->all);
         return;
     }
-    if (e == ERR_OK)
-        e = find_destination(s, j, m->connections, &d);
+    e = find_destination(s, j, m->connections, &d);
     if (e != ERR_OK) {
         struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
         log_line(LOG_ERROR, "job of the queue cannot be read from the spool: %s", err_text(e));
-        for (uint32_t i = 0; j->results && i < j->recipient_count; i++)
+        for (uint32_t i = 0; i < j->recipient_count; i++)
             sender_job_result_set(j, i, &v, false);
         sender_job_report(s, j, NULL);
         return;
