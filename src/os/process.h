@@ -44,6 +44,8 @@ int process_status_code(int status);
 /* Processors that this machine has working now, at least 1. */
 uint32_t process_cores(void);
 /* Ends a forked child at once: nothing of the parent's is flushed or torn down a second time. */
+/* For a process that was just forked: what it starts cannot open the terminal that the server was started from, and so not type into it (TIOCSTI). */
+void process_leave_terminal(void);
 void process_exit(int status) __attribute__((noreturn));
 /* The next child that ended; ERR_AGAIN when none. status as waitpid. */
 must_check enum err process_reap(int *pid_r, int *status_r);

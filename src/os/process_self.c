@@ -25,6 +25,11 @@ uint32_t process_cores(void)
     return n > 0 && n < 100000 ? (uint32_t)n : 1;
 }
 
+void process_leave_terminal(void)
+{
+    (void)setsid();
+}
+
 void process_exit(int status)
 {
     _exit(status);

@@ -99,6 +99,15 @@ def test_g8_commands_keep_their_set_id_programs(serve, root):
     wait.until(lambda: os.path.exists(piped) and b"hello" in open(piped, "rb").read(), lambda: thurn.log())
 
 
+def test_threat_a_command_cannot_type_into_the_terminal(serve):
+    """A session of its own has no terminal: /dev/tty, and TIOCSTI with it, stays with whoever started the server."""
+    thurn = serve({"domain": {"example.org": {"deliver": "pipe:/usr/bin/cut -d' ' -f6 /proc/self/stat >{dir}/mail/session", "users": ["alice"]}}})
+    send(thurn)
+    session = os.path.join(thurn.folder, "mail", "session")
+    wait.until(lambda: os.path.exists(session) and open(session).read().strip(), lambda: thurn.log())
+    assert int(open(session).read()) not in (0, os.getsid(thurn.pids()[0]))
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="knows the registers of x86_64 only")
 def test_threat_a_child_that_is_taken_over_runs_no_program(serve, root):
     """Each child is made to call execve: it is ended, the log names it and the call, and the server goes on."""

@@ -195,6 +195,8 @@ static void worker_become(const struct deliver *d, const struct delivery *x, int
     const struct os_user *user = &x->user;
     process_child_begin("thurn: delivery", (uint32_t)parent_pid, &fd, 1);
     log_open(SLICE("local"), 2, LOG_INFO);
+    if (x->item.kind == ITEM_COMMAND)
+        process_leave_terminal();
     if (d->child.start->root && process_become_recipient(user) != ERR_OK) {
         log_line(LOG_ERROR, "cannot become user %.*s", SLICE_ARG(user->name));
         log_close();
