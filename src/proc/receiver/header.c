@@ -53,7 +53,10 @@ static void add_missing(buf *out, const struct header_added *add, bool date, boo
 /* RFC 5322 section 3.6.4, in its shape: a "<", no white space, an "@", a ">", and around it comments at the most. */
 static bool is_message_id(slice value)
 {
+    ptrdiff_t comment_end;
     value = slice_trim(value);
+    while (slice_starts(value, SLICE("(")) && (comment_end = slice_find_char(value, ')')) > 0)
+        value = slice_trim(slice_skip(value, (size_t)comment_end + 1));
     ptrdiff_t end = slice_find_char(value, '>');
     ptrdiff_t sign = slice_find_char(value, '@');
     if (value.len == 0 || value.ptr[0] != '<' || sign <= 1 || end <= sign + 1)

@@ -102,6 +102,7 @@ static void an_authors_mail_is_mended_further(void **state)
         {OUR_DATE "Message-ID: 1@y\r\nFrom: x@y\r\n\r\n", OUR_DATE "From: x@y\r\n" OUR_ID "\r\n"},
         {OUR_DATE "Message-ID: <1>\r\nFrom: x@y\r\n\r\n", OUR_DATE "From: x@y\r\n" OUR_ID "\r\n"},
         {OUR_DATE "Message-ID: <1 2@y>\r\nFrom: x@y\r\n\r\n", OUR_DATE "From: x@y\r\n" OUR_ID "\r\n"},
+        {OUR_DATE "Message-ID: (c) <1@y>\r\nFrom: x@y\r\n\r\n", OUR_DATE "Message-ID: (c) <1@y>\r\nFrom: x@y\r\n\r\n"},
         {OUR_DATE "Message-ID:\r\n <1@[y]> (c)\r\nFrom: x@y\r\n\r\n",
          OUR_DATE "Message-ID:\r\n <1@[y]> (c)\r\nFrom: x@y\r\n\r\n"},
         /* what is signed stays as it is */
