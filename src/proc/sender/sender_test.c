@@ -1066,6 +1066,44 @@ static void e2_client_converts_a_large_message(void **state)
     assert_in_range(h.servers[FIRST].bytes, 3000000, 3500000);
 }
 
+/* A large message is converted in pieces, between which another session says all that it has to say. */
+static void e2_client_converts_while_others_go_on(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-SIZE 100000000\r\n";
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    unsigned large = mail("s@test.example", "a@one.example", EIGHT_BIT, 60000);
+    h.envelope.flags = 0;
+    unsigned small = mail("s@test.example", "a@unix.example", "Subject: x\r\n\r\nx\r\n", 0);
+    start();
+    uint64_t first = give(large, 1);
+    WAIT(server_heard(&h.servers[FIRST], "EHLO") == 1);
+    uint64_t second = give(small, 2);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(second, 0), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+    WAIT(h.done == 2);
+    assert_int_equal(code_of(first, 0), 250);
+    assert_int_equal(h.servers[FIRST].messages, 1);
+    assert_true(h.servers[FIRST].bytes > 60000000);
+}
+
+/* The host hangs up while its message is converted: the message waits like any other whose session was lost. */
+static void e2_client_a_host_that_hangs_up_in_a_conversion(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){.on = "EHLO", .reply = "250 mx.far.example\r\n421 4.3.2 bye\r\n"};
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    unsigned m = mail("s@test.example", "a@one.example", EIGHT_BIT, 20000);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done + h.returned + h.down >= 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "DATA"), 0);
+    if (h.done)
+        assert_in_range(code_of(job, 0), 400, 499);
+    assert_in_range(h.servers[FIRST].connections, 1, 12);
+}
+
 static void e5_client_binary_content_becomes_base64_for_others(void **state)
 {
     (void)state;
@@ -1503,6 +1541,8 @@ int main(int argc, char **argv)
         TEST(e2_client_long_lines_that_are_signed_go_as_they_are),
         TEST(e2_client_long_lines_that_are_signed_are_bounced_by_choice),
         TEST(e2_client_converts_a_large_message),
+        TEST(e2_client_converts_while_others_go_on),
+        TEST(e2_client_a_host_that_hangs_up_in_a_conversion),
         TEST(e5_client_binary_content_becomes_base64_for_others),
         TEST(e7_client_tells_that_dsn_was_passed_on),
         TEST(e7_client_tells_that_the_next_hop_has_no_dsn),
