@@ -1201,6 +1201,49 @@ static void e9_client_requiretls_needs_the_right_name(void **state)
     requiretls_refused("250-STARTTLS\r\n250-REQUIRETLS\r\n");
 }
 
+#define ANYHOW "TLS-Required: No\r\nSubject: x\r\n\r\nx\r\n"
+
+static unsigned send_anyhow(const char *to)
+{
+    unsigned m = mail("s@test.example", to, ANYHOW, 0);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done + h.returned + h.down >= 1);
+    return h.done ? code_of(job, 0) : 0;
+}
+
+/* RFC 8689 section 4.2.2: without a policy of ours it goes to a host without TLS, and to one of another name, like any mail; and the field goes on. */
+static void e9_client_tls_required_no_is_passed_on(void **state)
+{
+    (void)state;
+    certificate("evil.test");
+    assert_int_equal(send_anyhow("a@one.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "TLS-Required: No\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "REQUIRETLS"), 0);
+}
+
+/* What the admin says of a route is no policy of the recipient's domain. */
+static void e9_client_tls_required_no_lifts_no_route(void **state)
+{
+    (void)state;
+    certificate("evil.test");
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n";
+    assert_int_not_equal(send_anyhow("a@sure.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+    assert_int_equal(server_heard(&h.servers[FIRST], "TLS-Required"), 0);
+}
+
+/* RFC 8689 section 4.1 */
+static void e9_client_tls_required_no_is_nothing_beside_requiretls(void **state)
+{
+    (void)state;
+    h.envelope.flags = ENVELOPE_REQUIRETLS;
+    h.servers[FIRST].ehlo = "250-REQUIRETLS\r\n";
+    assert_int_equal(send_anyhow("a@one.example"), 550);
+    assert_string_equal(h.results[0].text, "The next host does not promise REQUIRETLS");
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+}
+
 static void e10_client_obeys_rcptmax_and_mailmax(void **state)
 {
     (void)state;
@@ -1551,6 +1594,9 @@ int main(int argc, char **argv)
         TEST(e9_client_requiretls_never_in_the_clear),
         TEST(e9_client_requiretls_needs_the_right_name),
         TEST(e9_client_requiretls_is_delivered_on_this_machine),
+        TEST(e9_client_tls_required_no_is_passed_on),
+        TEST(e9_client_tls_required_no_lifts_no_route),
+        TEST(e9_client_tls_required_no_is_nothing_beside_requiretls),
         TEST(e10_client_obeys_rcptmax_and_mailmax),
         TEST(e10_client_obeys_rcptdomainmax),
         TEST(e11_client_a_token_goes_as_oauthbearer),
