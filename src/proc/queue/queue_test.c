@@ -626,8 +626,8 @@ static void read_job(const struct ipc_job *j, struct content *c)
 
 static void remove_folder(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf -- '%s'", folder);
+    char command[160];
+    snprintf(command, sizeof command, "rm -rf -- '%s' '%s.mark'", folder, folder);
     assert_int_equal(system(command), 0);
 }
 
@@ -2084,6 +2084,20 @@ static void plan_set(uint64_t nth, uint64_t last)
     atomic_store(&plan->armed, 1);
 }
 
+/* Anew, with small segments. */
+static void begin_small(void)
+{
+    char command[128];
+    spool_writer_close(&writer);
+    receiver.process = process_next++;
+    queue_kill();
+    snprintf(command, sizeof command, "rm -f -- '%s'/seg/*", folder);
+    assert_int_equal(system(command), 0);
+    small_disk = true;
+    queue_start();
+    writer_start(512 << 10);
+}
+
 /* The queue is ready, and its nth allocation from then on fails, most of them while it reads the spool. It is up then, or has ended by itself. */
 static void start_in_need(uint64_t nth)
 {
@@ -2129,12 +2143,7 @@ static void no_allocation_that_fails_at_a_start_harms_mail(void **state)
                                 .tag = "job 7",
                                 .priority = 3,
                                 .deliver_in_s = HOUR};
-    spool_writer_close(&writer);
-    receiver.process = process_next++;
-    queue_kill();
-    small_disk = true;
-    queue_start();
-    writer_start(512 << 10);
+    begin_small();
     /* A part of it is in the checkpoint, a part behind it: mails, and outcomes of both. */
     uint64_t kept[4];
     for (int i = 0; i < 2; i++) {
@@ -2157,9 +2166,15 @@ static void no_allocation_that_fails_at_a_start_harms_mail(void **state)
     }
     (void)mail_commit(&local, false, &places[0]);
     queue_kill();
-    uint64_t nth = getenv("N") ? (uint64_t)strtol(getenv("N"), NULL, 10) : 1;
+    /* Each queue makes segments of its own, into which nothing comes here: they go again. */
+    char mark[160], clean[256];
+    snprintf(mark, sizeof mark, "touch '%s.mark'", folder);
+    snprintf(clean, sizeof clean, "find '%s/seg' -newer '%s.mark' -type f -delete", folder, folder);
+    assert_int_equal(system(mark), 0);
+    uint64_t nth = 1;
     do {
         start_in_need(nth++);
+        assert_int_equal(system(clean), 0);
     } while (atomic_load(&plan->hits) > 0 && nth < 5000);
     assert_int_equal(atomic_load(&plan->hits), 0);
     queue_start();
@@ -2176,12 +2191,7 @@ static void no_allocation_that_fails_at_a_start_harms_mail(void **state)
 static void no_allocation_that_fails_drops_a_bounce(void **state)
 {
     (void)state;
-    spool_writer_close(&writer);
-    receiver.process = process_next++;
-    queue_kill();
-    small_disk = true;
-    queue_start();
-    writer_start(512 << 10);
+    begin_small();
     static const struct mail ours = {.from = "alice@example.org", .to = {"dave@far.example"}};
     uint64_t nth = 1, hits;
     do {
