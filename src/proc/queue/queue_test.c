@@ -2069,6 +2069,30 @@ static void g7_server_alarm_holds_and_tells(void **state)
     assert_int_equal(job_from(&sender).id, id);
 }
 
+static void a_record_that_cannot_be_read_is_told_to_who_lists(void **state)
+{
+    (void)state;
+    uint64_t id = mail(&remote);
+    struct spool_place bad = places[0];
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(id, SPOOL_DEFERRED, 1);
+    (void)mail(&local);
+    (void)job_from(&deliver);
+    char name[64];
+    int n = snprintf(name, sizeof name, "seg/%016llx", (unsigned long long)bad.segment), fd = -1;
+    assert_int_equal(os_open(dir_fd, slice_of(name, (size_t)n), O_WRONLY, 0, &fd), ERR_OK);
+    assert_int_equal(os_pwrite(fd, SLICE("damage"), bad.offset + 56), ERR_OK);
+    os_close(&fd);
+    struct ipc_message m = {.type = IPC_queue_request};
+    m.u.queue_request = (struct ipc_queue_request){.token = 9, .verb = QUEUE_VERB_LIST, .filter = QUEUE_FILTER_ALL};
+    send_to(&console, m);
+    (void)next(&console, IPC_queue_item);
+    const struct ipc_queue_end *end = &next(&console, IPC_queue_end)->u.queue_end;
+    assert_int_equal(end->count, 1);
+    assert_int_equal(end->exit, 1);
+}
+
 /* Sanitizers stand where faults are made. */
 #ifdef FAULTS
 static void plan_set(uint64_t nth, uint64_t last)
@@ -2309,6 +2333,7 @@ int main(void)
         TEST(an_order_is_answered_when_it_is_on_disk),
         TEST(e15_server_etrn_starts_what_waits),
         TEST(g7_server_alarm_holds_and_tells),
+        TEST(a_record_that_cannot_be_read_is_told_to_who_lists),
 #ifdef FAULTS
         TEST(no_allocation_that_fails_at_a_start_harms_mail),
         TEST(no_allocation_that_fails_drops_a_bounce),
