@@ -2123,7 +2123,7 @@ static void begin_small(void)
 }
 
 /* The queue is ready, and its nth allocation from then on fails, most of them while it reads the spool. It is up then, or has ended by itself. */
-static void start_in_need(uint64_t nth)
+static void start_in_need(uint64_t nth, uint32_t mails)
 {
     int status = 0;
     struct ipc_message ask = {.type = IPC_queue_request};
@@ -2141,6 +2141,13 @@ static void start_in_need(uint64_t nth)
         /* Or a channel has broken: whoever was at its other end goes, which is not tried here. */
         if (console.count > 0 || receiver.closed || sender.closed || deliver.closed || console.closed) {
             atomic_store(&plan->armed, 0);
+            bool whole = !receiver.closed && !sender.closed && !deliver.closed && !console.closed;
+            /* Who is up knows all of it. */
+            if (whole)
+                (void)next(&console, IPC_queue_end);
+            uint32_t known = whole ? listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, "") : mails;
+            if (known != mails)
+                fail_msg("allocation %llu: it is up and knows %u mails", (unsigned long long)nth, known);
             queue_kill();
             return;
         }
@@ -2197,7 +2204,7 @@ static void no_allocation_that_fails_at_a_start_harms_mail(void **state)
     assert_int_equal(system(mark), 0);
     uint64_t nth = 1;
     do {
-        start_in_need(nth++);
+        start_in_need(nth++, 7);
         assert_int_equal(system(clean), 0);
     } while (atomic_load(&plan->hits) > 0 && nth < 5000);
     assert_int_equal(atomic_load(&plan->hits), 0);
