@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
-#include "fault.h"
+#include "fault/fault.h"
 
 /* Of the queue's allocations, from its start on. */
 static struct fault_plan *plan;
