@@ -20,8 +20,6 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
-#include "fault/fault.h"
-
 /* Of the queue's allocations, from its start on. */
 static struct fault_plan *plan;
 /* The queue's own segments are small, as on a small disk: there is less to read at each start. */
