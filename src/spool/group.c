@@ -26,12 +26,14 @@ enum err spool_group_begin(struct spool_writer *w, void *cookie, struct spool_gr
     return ERR_OK;
 }
 
-/* A record that did not fit leaves the group as it was. */
-static enum err take_back(struct spool_group *g, size_t len)
+/* A record that was not added leaves the group as it was. ERR_LIMIT only when it is sure that it does not fit: a caller may give up then what memory would let it write a moment later. */
+static enum err take_back(struct spool_group *g, size_t at, const buf *head, slice body)
 {
-    g->commit.head.len = len;
-    g->commit.head.failed = false;
-    return ERR_LIMIT;
+    buf *b = &g->commit.head;
+    b->len = at;
+    b->failed = false;
+    uint32_t length = buf_ok(head) ? spool_record_length(head->len, body.len) : 0;
+    return buf_ok(head) && (length == 0 || length > b->max - at) ? ERR_LIMIT : ERR_NOMEM;
 }
 
 /* The frame is written last, when the head's length is known. */
@@ -78,7 +80,14 @@ enum err spool_group_outcome(struct spool_group *g, const struct spool_outcome *
         spool_outcome_encode(b, o);
         e = end_record(g, at, &r, SLICE_NONE);
     }
-    return e == ERR_OK ? ERR_OK : take_back(g, at);
+    if (e == ERR_OK)
+        return ERR_OK;
+    buf head;
+    buf_init(&head, SPOOL_RECORD_MAX);
+    spool_outcome_encode(&head, o);
+    e = take_back(g, at, &head, SLICE_NONE);
+    buf_deinit(&head);
+    return e;
 }
 
 static struct group_item *next_item(struct spool_commit *c)
@@ -92,6 +101,16 @@ static struct group_item *next_item(struct spool_commit *c)
         c->item_cap = cap;
     }
     return &c->items[c->item_count];
+}
+
+static enum err message_refused(struct spool_group *g, size_t at, const struct spool_head *head, slice body)
+{
+    buf alone;
+    buf_init(&alone, SPOOL_RECORD_MAX);
+    spool_head_encode(&alone, head);
+    enum err e = take_back(g, at, &alone, body);
+    buf_deinit(&alone);
+    return e;
 }
 
 static enum err add_message(struct spool_group *g, const struct spool_head *head, slice body)
@@ -108,7 +127,7 @@ static enum err add_message(struct spool_group *g, const struct spool_head *head
         e = end_record(g, at, &r, body);
     }
     if (e != ERR_OK)
-        return take_back(g, at);
+        return message_refused(g, at, head, body);
     *item = (struct group_item){.id = head->id,
                                 .offset = (uint32_t)at,
                                 .length = r.length,

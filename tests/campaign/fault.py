@@ -15,7 +15,7 @@ from .fault_plan import KINDS, SHORT, Point
 from .result import Result, Unavailable
 
 ABOUT = "a call fails in a process of the server: no acknowledged mail is lost, and it goes on. A round is one fault."
-ROUNDS = 6000
+ROUNDS = 2000
 A_BATCH = 40     # faults between two balances
 SHOWN = 40
 SLOW = 5.0       # a fault that takes longer is named

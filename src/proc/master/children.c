@@ -253,17 +253,29 @@ static void on_message(void *ctx, const struct ipc_message *message)
     }
 }
 
+/* It sees the end of its control channel and ends; if not, it is ended. */
+static void channel_cut(struct master_child *c)
+{
+    ipc_channel_close(&c->channel);
+    int64_t soon = os_now_ms() + 5000;
+    if (c->kill_at_ms > soon)
+        c->kill_at_ms = soon;
+}
+
 void master_child_read(struct master *m, struct master_child *c)
 {
     struct reader r = {m, c};
     enum err e = ipc_channel_read(c->channel, on_message, &r);
     if (e == ERR_OK || e == ERR_AGAIN)
         return;
-    /* It sees the end of its control channel and ends; if not, it is ended. */
-    ipc_channel_close(&c->channel);
-    int64_t soon = os_now_ms() + 5000;
-    if (c->kill_at_ms > soon)
-        c->kill_at_ms = soon;
+    channel_cut(c);
+}
+
+void master_child_broken(struct master *m, struct master_child *c)
+{
+    master_child_read(m, c);
+    if (c->channel)
+        channel_cut(c);
 }
 
 static void log_end(const struct master_child *c, int status)

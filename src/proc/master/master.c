@@ -150,11 +150,10 @@ static void flush_all(struct master *m)
 {
     LIST_FOREACH(at, &m->children) {
         struct master_child *c = LIST_ENTRY(at, struct master_child, link);
-        if (!c->channel || ipc_channel_pending(c->channel) == 0)
-            continue;
-        enum err e = ipc_channel_flush(c->channel);
+        /* Also when nothing waits: what there was no memory for is lost, and the child would wait for it for ever. */
+        enum err e = c->channel ? ipc_channel_flush(c->channel) : ERR_OK;
         if (e != ERR_OK && e != ERR_AGAIN)
-            master_child_read(m, c);
+            master_child_broken(m, c);
     }
 }
 

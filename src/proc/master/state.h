@@ -150,6 +150,8 @@ struct master_child *master_child_find(struct master *m, uint32_t process);
 size_t master_children_of(const struct master *m, const struct master_generation *g, unsigned kinds);
 /* Frames from the child. */
 void master_child_read(struct master *m, struct master_child *c);
+/* Nothing reaches it any more: it is to end, and another takes its place. */
+void master_child_broken(struct master *m, struct master_child *c);
 void master_numbers_lease(struct master *m, struct master_child *c, uint32_t count);
 
 /* seats.c: who should live, and when. */

@@ -13,16 +13,27 @@ void queue_incomplete(struct queue *q)
         q->again_ms = loop_now_ms(q->child.loop) + (q->aside_count > 0 ? DISK_MS : MEMORY_MS);
 }
 
+void queue_break(struct queue *q, const char *what)
+{
+    if (!q->broken)
+        log_line(LOG_ERROR, "out of memory (%s): starting again", what);
+    q->broken = true;
+    child_stop(&q->child, 1);
+}
+
 void queue_aside_add(struct queue *q, uint64_t number)
 {
     struct segment *s = queue_segment_get(q, number);
     uint64_t *aside = realloc(q->aside, (q->aside_count + 1) * sizeof *aside);
-    if (s)
-        s->damaged = true;
-    if (aside) {
+    if (aside)
         q->aside = aside;
-        q->aside[q->aside_count++] = number;
+    /* The sweep would take it for nobody's. */
+    if (!s || !aside) {
+        queue_break(q, "a segment that cannot be read");
+        return;
     }
+    s->damaged = true;
+    q->aside[q->aside_count++] = number;
     queue_incomplete(q);
     log_line(LOG_ERROR, "spool segment %016llx cannot be read: its mail waits until it can, the rest goes on",
              (unsigned long long)number);

@@ -273,12 +273,15 @@ void queue_batch_committed(struct queue *q, const struct spool_done *done)
         log_line(LOG_INFO, "outcomes are recorded again");
     q->batch_complaint_s = 0;
     struct segment *s = queue_segment_get(q, done->segment);
-    if (s) {
-        queue_segment_epoch(s, done->epoch);
-        s->mine = true;
-        if (done->committed > s->committed)
-            s->committed = done->committed;
+    /* Not known to be ours it would be removed while we write to it. */
+    if (!s) {
+        queue_break(q, "a segment of our own");
+        return;
     }
+    queue_segment_epoch(s, done->epoch);
+    s->mine = true;
+    if (done->committed > s->committed)
+        s->committed = done->committed;
     places_take(q);
     b->durable = true;
     finish_durable(q);

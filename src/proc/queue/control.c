@@ -5,8 +5,10 @@
 
 #define SLICE_MESSAGES 2000
 #define PENDING_MAX (1u * 1024 * 1024)
-#define WAIT_MS 20   /* for a slow console, or the disk */
-#define ETRN_MAX 16u /* at the same time */
+#define WAIT_MS 20       /* for a slow console, or the disk */
+#define ETRN_MAX 16u     /* at the same time */
+#define MEMORY_TRIES 100 /* WAIT_MS apart, after which a listing ends with an error */
+#define NO_MEMORY SLICE("the queue is out of memory: try again later")
 
 /* Beside those of the console, enum queue_filter. */
 enum { FILTER_ETRN = 100, FILTER_LOGIN };
@@ -27,6 +29,8 @@ struct listing {
     uint32_t at;               /* cursor over messages (or destinations: SUMMARY) */
     uint32_t count;            /* matched */
     uint32_t busy;             /* matched, but in delivery at this moment */
+    uint32_t unread;           /* perhaps matched: the head cannot be read */
+    uint32_t tries;            /* in a row, without memory */
     int64_t now_s;             /* of this step */
     struct spool_heads *heads; /* for this step, or NULL */
     struct summary *summary;   /* SUMMARY: what is to be sent of it */
@@ -282,6 +286,14 @@ static void message_act(struct queue *q, struct listing *l, uint32_t message)
     }
 }
 
+static void head_unreadable(struct listing *l, uint64_t id, enum err e)
+{
+    char text[QUEUE_ID_TEXT_MAX];
+    size_t n = queue_id_write(text, id);
+    l->unread++;
+    log_line(LOG_ERROR, "%.*s: its record cannot be read: %s", (int)n, text, err_text(e));
+}
+
 static void message_visit(struct queue *q, struct listing *l, uint32_t message)
 {
     struct seen s = {0};
@@ -293,8 +305,11 @@ static void message_visit(struct queue *q, struct listing *l, uint32_t message)
     if (l->heads) {
         const struct sched_message *m = s.message;
         struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
-        if (spool_heads_read(l->heads, &place, &s.head) != ERR_OK)
+        enum err e = spool_heads_read(l->heads, &place, &s.head);
+        if (e != ERR_OK) {
+            head_unreadable(l, m->id, e);
             return;
+        }
     }
     if (filters_head(l) && !head_matches(l, s.head))
         return;
@@ -313,9 +328,17 @@ static void etrn_answer(struct queue *q, struct hub_peer *p, uint64_t token, enu
     ipc_hub_send(q->child.hub, p, &m);
 }
 
+static bool has_failed(const struct listing *l)
+{
+    return l->tries >= MEMORY_TRIES;
+}
+
 static void end_send(struct queue *q, const struct listing *l)
 {
     struct ipc_message m = {.type = IPC_queue_end, .fd = -1};
+    char text[128];
+    if (l->filter == FILTER_LOGIN && has_failed(l))
+        log_line(LOG_ERROR, "out of memory: queued mail of %.*s is not held", SLICE_ARG(l->value));
     if (l->filter == FILTER_ETRN)
         etrn_answer(q, l->peer, l->token, l->count ? ETRN_STARTED : ETRN_NOTHING_WAITS, l->count);
     if (l->filter == FILTER_ETRN || l->filter == FILTER_LOGIN)
@@ -324,6 +347,15 @@ static void end_send(struct queue *q, const struct listing *l)
     m.u.queue_end.count = l->count;
     if (l->busy > 0)
         m.u.queue_end.text = SLICE("some are being delivered at this moment and were left alone");
+    if (l->unread > 0) {
+        int n = snprintf(text, sizeof text, "left out: %u of which the record cannot be read, see the log", l->unread);
+        m.u.queue_end.text = slice_of(text, (size_t)n);
+        m.u.queue_end.exit = 1;
+    }
+    if (has_failed(l)) {
+        m.u.queue_end.text = NO_MEMORY;
+        m.u.queue_end.exit = 1;
+    }
     ipc_hub_send(q->child.hub, l->peer, &m);
 }
 
@@ -363,13 +395,22 @@ static bool messages_visit(struct queue *q, struct listing *l)
     return false;
 }
 
-/* The same. Without memory it is tried again. */
+/* It is tried again, but not for ever: whoever asked waits. True when it is over. */
+static bool memory_lacks(struct listing *l)
+{
+    l->tries++;
+    return has_failed(l);
+}
+
+/* The same. */
 static bool listing_step(struct queue *q, struct listing *l)
 {
     if (l->verb == QUEUE_VERB_SUMMARY) {
         if (!l->summary)
             l->summary = queue_summary_make(q, &l->count);
-        if (!l->summary || !queue_summary_send(q, l->summary, l->peer, l->token))
+        if (!l->summary)
+            return memory_lacks(l);
+        if (!queue_summary_send(q, l->summary, l->peer, l->token))
             return false;
         buf text;
         buf_init(&text, 64u * 1024);
@@ -379,7 +420,8 @@ static bool listing_step(struct queue *q, struct listing *l)
     }
     l->now_s = os_wall_s();
     if (needs_head(l) && spool_heads_open(q->reader, &l->heads) != ERR_OK)
-        return false;
+        return memory_lacks(l);
+    l->tries = 0;
     bool all = messages_visit(q, l);
     spool_heads_close(&l->heads);
     return all;
@@ -410,7 +452,8 @@ void queue_control_step(struct queue *q)
     for (struct listing *l = q->listings, *next; l; l = next) {
         next = l->next;
         if (!listing_finished(q, l)) {
-            waits = waits && (l->visited || (l->peer && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX));
+            waits = waits &&
+                    (l->visited || l->tries > 0 || (l->peer && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX));
             continue;
         }
         end_send(q, l);
@@ -454,8 +497,12 @@ void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc
         return;
     }
     struct listing *l = listing_new(q, r->value, SLICE_NONE);
-    if (!l)
+    if (!l) {
+        struct ipc_message m = {.type = IPC_queue_end, .fd = -1};
+        m.u.queue_end = (struct ipc_queue_end){.token = r->token, .exit = 1, .text = NO_MEMORY};
+        ipc_hub_send(q->child.hub, p, &m);
         return;
+    }
     l->peer = p;
     l->token = r->token;
     l->verb = r->verb;

@@ -49,11 +49,9 @@ static void peer_up(void *ctx, struct hub_peer *p)
     if (p->kind != PROCESS_RECEIVER && p->kind != PROCESS_SENDER && p->kind != PROCESS_DELIVER)
         return;
     p->user = calloc(1, sizeof(struct peer_state));
-    if (!p->user) {
-        /* Without it we would not wait for its HELLO, and read what it has not committed. */
-        log_line(LOG_ERROR, "out of memory");
-        child_stop(&q->child, 1);
-    }
+    /* Without it we would not wait for its HELLO, and read what it has not committed. */
+    if (!p->user)
+        queue_break(q, "another process");
 }
 
 static void peer_down(void *ctx, struct hub_peer *p, bool dead)
@@ -215,6 +213,8 @@ static bool jobs_are_back(const struct queue *q)
 static void turn_end(void *ctx)
 {
     struct queue *q = ctx;
+    if (q->broken)
+        return;
     queue_dispatch(q);
     queue_outcome_sweep(q);
     queue_alarm_step(q);

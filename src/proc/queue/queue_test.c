@@ -14,6 +14,29 @@
 
 #include <cmocka.h>
 
+#ifdef FAULTS
+#include <errno.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+/* Of the queue's allocations, from its start on. */
+static struct fault_plan *plan;
+/* The queue's own segments are small, as on a small disk: there is less to read at each start. */
+static bool small_disk;
+
+int fstatvfs64(int fd, struct statvfs64 *s)
+{
+    struct statfs there;
+    if (syscall(SYS_fstatfs, fd, &there) != 0)
+        return -1;
+    *s = (struct statvfs64){.f_bsize = (unsigned long)there.f_bsize, .f_frsize = (unsigned long)there.f_bsize};
+    s->f_bavail = s->f_bfree = small_disk ? (8u << 20) / s->f_frsize : there.f_bavail;
+    s->f_blocks = small_disk ? s->f_bavail * 2 : there.f_blocks;
+    return 0;
+}
+#endif
+
 #define WAIT_MS 20000
 #define FRAMES 512
 #define HOUR 3600
@@ -193,11 +216,13 @@ static void queue_run(const struct child_start *start)
     pthread_t thread;
     if (atomic_load(fault) >= 0 && pthread_create(&thread, NULL, fault_run, NULL) != 0)
         process_exit(3);
+#ifdef FAULTS
+    fault_plan = plan;
+#endif
     process_exit(queue_main(start));
 }
 
-/* Forks the queue; the peers are introduced, and say nothing yet. */
-static void queue_fork(void)
+static void queue_fork_begin(void)
 {
     int pair[2], pid;
     assert_int_equal(socket_pair(pair), ERR_OK);
@@ -221,12 +246,23 @@ static void queue_fork(void)
     master.first = master.count = 0;
     master.closed = false;
     assert_int_equal(ipc_channel_open(pair[0], PROCESS_MASTER, PROCESS_QUEUE, &master.channel), ERR_OK);
-    assert_int_equal(next(&master, IPC_ready)->type, IPC_ready);
+}
+
+static void queue_peers(void)
+{
     introduce(&receiver, PROCESS_RECEIVER);
     introduce(&sender, PROCESS_SENDER);
     introduce(&deliver, PROCESS_DELIVER);
     introduce(&console, PROCESS_CONSOLE);
     send_to(&master, (struct ipc_message){.type = IPC_peers_settled});
+}
+
+/* Forks the queue; the peers are introduced, and say nothing yet. */
+static void queue_fork(void)
+{
+    queue_fork_begin();
+    assert_int_equal(next(&master, IPC_ready)->type, IPC_ready);
+    queue_peers();
 }
 
 /* As the receiver does it. */
@@ -250,6 +286,13 @@ static void queue_start(void)
     settle();
 }
 
+static void queue_gone(void)
+{
+    for (size_t i = 0; i < ENDS; i++)
+        end_close(ends[i]);
+    queue_pid = 0;
+}
+
 static int queue_wait(void)
 {
     int status = -1;
@@ -258,9 +301,7 @@ static int queue_wait(void)
             break;
         pump(5);
     }
-    for (size_t i = 0; i < ENDS; i++)
-        end_close(ends[i]);
-    queue_pid = 0;
+    queue_gone();
     return status;
 }
 
@@ -583,8 +624,8 @@ static void read_job(const struct ipc_job *j, struct content *c)
 
 static void remove_folder(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf -- '%s'", folder);
+    char command[160];
+    snprintf(command, sizeof command, "rm -rf -- '%s' '%s.mark'", folder, folder);
     assert_int_equal(system(command), 0);
 }
 
@@ -626,6 +667,9 @@ static int begin(void **state)
 static int finish(void **state)
 {
     (void)state;
+#ifdef FAULTS
+    small_disk = false;
+#endif
     if (queue_pid > 1)
         queue_kill();
     spool_writer_close(&writer);
@@ -2023,6 +2067,215 @@ static void g7_server_alarm_holds_and_tells(void **state)
     assert_int_equal(job_from(&sender).id, id);
 }
 
+static void a_record_that_cannot_be_read_is_told_to_who_lists(void **state)
+{
+    (void)state;
+    uint64_t id = mail(&remote);
+    struct spool_place bad = places[0];
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(id, SPOOL_DEFERRED, 1);
+    (void)mail(&local);
+    (void)job_from(&deliver);
+    char name[64];
+    int n = snprintf(name, sizeof name, "seg/%016llx", (unsigned long long)bad.segment), fd = -1;
+    assert_int_equal(os_open(dir_fd, slice_of(name, (size_t)n), O_WRONLY, 0, &fd), ERR_OK);
+    assert_int_equal(os_pwrite(fd, SLICE("damage"), bad.offset + 56), ERR_OK);
+    os_close(&fd);
+    struct ipc_message m = {.type = IPC_queue_request};
+    m.u.queue_request = (struct ipc_queue_request){.token = 9, .verb = QUEUE_VERB_LIST, .filter = QUEUE_FILTER_ALL};
+    send_to(&console, m);
+    (void)next(&console, IPC_queue_item);
+    const struct ipc_queue_end *end = &next(&console, IPC_queue_end)->u.queue_end;
+    assert_int_equal(end->count, 1);
+    assert_int_equal(end->exit, 1);
+}
+
+/* Sanitizers stand where faults are made. */
+#ifdef FAULTS
+static void plan_set(uint64_t nth, uint64_t last)
+{
+    atomic_store(&plan->armed, 0);
+    plan->kinds = UINT32_MAX;
+    plan->calls = 1u << FAULT_MALLOC;
+    plan->error = ENOMEM;
+    plan->first = nth;
+    plan->last = last;
+    atomic_store(&plan->seen, 0);
+    atomic_store(&plan->hits, 0);
+    atomic_store(&plan->armed, 1);
+}
+
+/* Anew, with small segments. */
+static void begin_small(void)
+{
+    char command[128];
+    spool_writer_close(&writer);
+    receiver.process = process_next++;
+    queue_kill();
+    snprintf(command, sizeof command, "rm -f -- '%s'/seg/*", folder);
+    assert_int_equal(system(command), 0);
+    small_disk = true;
+    queue_start();
+    writer_start(512 << 10);
+}
+
+/* The queue is ready, and its nth allocation from then on fails, most of them while it reads the spool. It is up then, or has ended by itself. */
+static void start_in_need(uint64_t nth, uint32_t mails)
+{
+    int status = 0;
+    struct ipc_message ask = {.type = IPC_queue_request};
+    ask.u.queue_request = (struct ipc_queue_request){.token = 78, .verb = QUEUE_VERB_SHOW, .filter = QUEUE_FILTER_ID};
+    queue_fork_begin();
+    assert_int_equal(next(&master, IPC_ready)->type, IPC_ready);
+    plan_set(nth, nth);
+    queue_peers();
+    receiver_hello();
+    hello_end(&sender);
+    hello_end(&deliver);
+    send_to(&console, ask);
+    int64_t until = os_now_ms() + WAIT_MS;
+    while (waitpid(queue_pid, &status, WNOHANG) == 0) {
+        /* Or a channel has broken: whoever was at its other end goes, which is not tried here. */
+        if (console.count > 0 || receiver.closed || sender.closed || deliver.closed || console.closed) {
+            atomic_store(&plan->armed, 0);
+            bool whole = !receiver.closed && !sender.closed && !deliver.closed && !console.closed;
+            /* Who is up knows all of it. */
+            if (whole)
+                (void)next(&console, IPC_queue_end);
+            uint32_t known = whole ? listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, "") : mails;
+            if (known != mails)
+                fail_msg("allocation %llu: it is up and knows %u mails", (unsigned long long)nth, known);
+            queue_kill();
+            return;
+        }
+        if (os_now_ms() > until)
+            fail_msg("allocation %llu: neither up nor ended", (unsigned long long)nth);
+        pump(1);
+    }
+    atomic_store(&plan->armed, 0);
+    queue_gone();
+    if (!WIFEXITED(status) || WEXITSTATUS(status) == 0)
+        fail_msg("allocation %llu: it ended with status %x", (unsigned long long)nth, status);
+}
+
+static void no_allocation_that_fails_at_a_start_harms_mail(void **state)
+{
+    (void)state;
+    const struct mail many = {.from = "carol@example.net",
+                              .to = {"dave@far.example", "erin@near.example", "bob@example.org"}},
+                      large = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 250000},
+                      asking = {.from = "bob@example.org",
+                                .to = {"dave@far.example"},
+                                .login = "bob@example.org",
+                                .flags = ENVELOPE_TRUSTED,
+                                .tag = "job 7",
+                                .priority = 3,
+                                .deliver_in_s = HOUR};
+    begin_small();
+    /* A part of it is in the checkpoint, a part behind it: mails, and outcomes of both. */
+    uint64_t kept[4];
+    for (int i = 0; i < 2; i++) {
+        (void)mail(&many);
+        struct ipc_job a = job_from(&sender), b = job_from(&sender), c = job_from(&deliver);
+        answer(&sender, &a, 451, i ? "later" : "not now");
+        answer(&sender, &b, 250, "ok");
+        answer(&deliver, &c, 250, "ok");
+        kept[i] = mail(&large);
+        a = job_from(&sender);
+        answer(&sender, &a, 452, "full");
+        kept[2 + i] = mail(&asking);
+        a = job_from(&sender);
+        answer(&sender, &a, 451, i ? "busy" : "very busy");
+        disk_has(kept[2 + i], SPOOL_DEFERRED, 1);
+        if (i == 0) {
+            queue_drain();
+            queue_start();
+        }
+    }
+    (void)mail_commit(&local, false, &places[0]);
+    queue_kill();
+    /* Each queue makes segments of its own, into which nothing comes here: they go again. */
+    char mark[160], clean[256];
+    snprintf(mark, sizeof mark, "touch '%s.mark'", folder);
+    snprintf(clean, sizeof clean, "find '%s/seg' -newer '%s.mark' -type f -delete", folder, folder);
+    assert_int_equal(system(mark), 0);
+    uint64_t nth = 1;
+    do {
+        start_in_need(nth++, 7);
+        assert_int_equal(system(clean), 0);
+    } while (atomic_load(&plan->hits) > 0 && nth < 5000);
+    assert_int_equal(atomic_load(&plan->hits), 0);
+    queue_start();
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 7);
+    for (int i = 0; i < 4; i++) {
+        struct ipc_queue_item it = item(kept[i]);
+        assert_int_equal(it.state, QUEUE_ITEM_DEFERRED);
+        assert_int_equal(it.tries, 1);
+    }
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_FROM, "carol@example.net"), 5);
+}
+
+/* In need a report waits; it is never dropped as if it were too large. */
+static void no_allocation_that_fails_drops_a_bounce(void **state)
+{
+    (void)state;
+    begin_small();
+    static const struct mail ours = {.from = "alice@example.org", .to = {"dave@far.example"}};
+    uint64_t nth = 1, hits;
+    do {
+        uint64_t id = mail(&ours);
+        struct ipc_job j = job_from(&sender);
+        plan_set(nth, nth);
+        nth++;
+        answer(&sender, &j, 550, "no");
+        int64_t until = os_now_ms() + WAIT_MS;
+        struct on_disk d = disk(id);
+        while (deliver.count == 0 && !d.outcomes[SPOOL_DEFERRED] && !d.outcomes[SPOOL_FAILED] && !sender.closed &&
+               !master.closed && os_now_ms() < until) {
+            pump(5);
+            d = disk(id);
+        }
+        hits = atomic_load(&plan->hits);
+        atomic_store(&plan->armed, 0);
+        queue_kill();
+        queue_start();
+        /* Whatever has become of the process: the failure is on the disk together with its report, or not at all. */
+        if (disk(id).outcomes[SPOOL_FAILED]) {
+            j = job_from(&deliver);
+            answer(&deliver, &j, 250, "ok");
+        } else if (!disk(id).outcomes[SPOOL_DEFERRED]) {
+            j = job_from(&sender);
+            assert_int_equal(j.id, id);
+            answer(&sender, &j, 250, "ok");
+        }
+        settle();
+    } while (hits > 0 && nth < 1000);
+    assert_int_equal(hits, 0);
+}
+
+static void a_listing_without_memory_ends_with_an_error(void **state)
+{
+    (void)state;
+    (void)mail(&remote);
+    (void)job_from(&sender);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 1); /* channels have their memory */
+    static const enum queue_verb verbs[] = {QUEUE_VERB_LIST, QUEUE_VERB_SUMMARY};
+    for (size_t i = 0; i < 2; i++) {
+        struct ipc_message m = {.type = IPC_queue_request};
+        m.u.queue_request =
+            (struct ipc_queue_request){.token = 79, .verb = (uint8_t)verbs[i], .filter = QUEUE_FILTER_ALL};
+        /* Not the first, which is the request itself; then as many as it tries. */
+        plan_set(2, 101);
+        send_to(&console, m);
+        const struct ipc_queue_end *end = &next(&console, IPC_queue_end)->u.queue_end;
+        atomic_store(&plan->armed, 0);
+        assert_int_equal(end->exit, 1);
+    }
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 1);
+}
+#endif
+
 int main(void)
 {
     /* What the queue does it does as an ordinary user. */
@@ -2031,6 +2284,11 @@ int main(void)
     fault = mmap(NULL, sizeof *fault, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (fault == MAP_FAILED)
         return 1;
+#ifdef FAULTS
+    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (plan == MAP_FAILED)
+        return 1;
+#endif
     signal(SIGPIPE, SIG_IGN);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
     const struct CMUnitTest tests[] = {
@@ -2080,6 +2338,13 @@ int main(void)
         TEST(an_order_is_answered_when_it_is_on_disk),
         TEST(e15_server_etrn_starts_what_waits),
         TEST(g7_server_alarm_holds_and_tells),
+        TEST(a_record_that_cannot_be_read_is_told_to_who_lists),
+#ifdef FAULTS
+        TEST(no_allocation_that_fails_at_a_start_harms_mail),
+        TEST(no_allocation_that_fails_drops_a_bounce),
+        TEST(a_listing_without_memory_ends_with_an_error),
+#endif
     };
+    cmocka_set_test_filter(getenv("T"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

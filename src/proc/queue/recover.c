@@ -12,8 +12,10 @@ struct pending_outcome {
 void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment *h, struct hub_peer *p)
 {
     struct segment *s = queue_segment_get(q, h->segment);
-    if (!s)
+    if (!s) {
+        queue_break(q, "a receiver's segment");
         return;
+    }
     queue_segment_epoch(s, h->epoch);
     s->owner = p;
     s->writer = p->process;
@@ -24,8 +26,7 @@ void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment 
         return;
     struct spool_scan_limit *limits = realloc(q->limits, (q->limits_count + 1) * sizeof *limits);
     if (!limits) {
-        log_line(LOG_ERROR, "out of memory");
-        child_stop(&q->child, 1);
+        queue_break(q, "a receiver's segment");
         return;
     }
     q->limits = limits;
@@ -197,6 +198,8 @@ static void scan_damaged(void *ctx, uint64_t number, uint32_t offset, slice what
         s->damaged = true;
     else if (s)
         segment_damaged(q, s);
+    else if (number)
+        queue_break(q, "a damaged segment");
     log_line(LOG_ERROR, "spool segment %llu: damaged at %u (%.*s): the segment is kept, see QUEUE.md",
              (unsigned long long)number, offset, SLICE_ARG(what));
 }
@@ -317,18 +320,20 @@ static const struct spool_scan_ops ops = {
 
 void queue_recover_when_settled(struct queue *q)
 {
-    if (q->recovered || !q->settled || !everybody_said_hello(q))
+    if (q->recovered || q->broken || !q->settled || !everybody_said_hello(q))
         return;
     int64_t begin = os_now_ms();
     enum err e = spool_scan(q->child.start->spool_fd, q->limits, q->limits_count, &ops, q);
     if (e == ERR_OK)
         e = pending_apply(q);
     if (e != ERR_OK) {
-        /* To go on would be to forget mail: the master starts us again, and the admin sees why. */
+        /* To go on, or to read it again over what was read so far, would be to forget mail: the master starts us again, and the admin sees why. */
         log_line(LOG_ERROR, "the spool cannot be read: %s", err_text(e));
+        q->broken = true;
         child_stop(&q->child, 1);
-        return;
     }
+    if (q->broken)
+        return;
     finished_remove(q);
     q->recovered = true;
     q->clock_s = INT64_MAX;
@@ -386,8 +391,7 @@ static bool dead_note(struct queue *q, uint32_t process)
 void queue_recover_left(struct queue *q, const struct hub_peer *p)
 {
     if (!dead_note(q, p->process)) {
-        log_line(LOG_ERROR, "out of memory: starting again to see what a dead receiver has left");
-        child_stop(&q->child, 1);
+        queue_break(q, "what a dead receiver has left");
         return;
     }
     struct peer_state *state = p->user;
@@ -404,6 +408,7 @@ void queue_recover_left(struct queue *q, const struct hub_peer *p)
     free(known);
     if (e != ERR_OK) {
         log_line(LOG_ERROR, "what a dead receiver has left cannot be read: %s", err_text(e));
+        q->broken = true;
         child_stop(&q->child, 1);
         return;
     }

@@ -69,7 +69,7 @@ static void remove_file(struct queue *q, struct segment *s)
 void queue_segment_release(struct queue *q, struct segment *s)
 {
     bool lives = s->mine || s->owner;
-    if (s->live > 0 || !q->recovered)
+    if (s->live > 0 || !q->recovered || q->broken)
         return;
     if (s->freed > FREED_CHECKPOINTS)
         forget(q, s);
@@ -88,6 +88,8 @@ void queue_segment_live_add(struct queue *q, uint64_t number)
     struct segment *s = queue_segment_get(q, number);
     if (s)
         s->live++;
+    else
+        queue_break(q, "mail in a segment");
 }
 
 void queue_segment_live_drop(struct queue *q, uint64_t number)

@@ -140,6 +140,7 @@ struct queue {
     size_t batch_bytes;        /* of all batches that are not on the disk yet */
     uint32_t batches_waiting;  /* after a failure */
     int64_t batch_complaint_s; /* when we last said so; 0: all is well */
+    bool broken;      /* no memory for what must not be forgotten: the process ends, and frees nothing any more */
     bool incomplete;  /* a mail on disk is not in the index: no checkpoint may cover it, the next start reads it */
     int64_t again_ms; /* incomplete: when to see whether it is time for that; 0: not decided */
     uint64_t *aside;  /* segments that cannot be read */
@@ -158,6 +159,8 @@ struct queue {
     struct alarm *alarms; /* to be told */
 };
 
+/* No memory to keep account of what is on the disk: the process ends, and the master starts another one, which reads everything. Until then nothing is freed. */
+void queue_break(struct queue *q, const char *what);
 /* segments.c */
 struct segment *queue_segment_find(struct queue *q, uint64_t number);
 /* NULL without memory. */
