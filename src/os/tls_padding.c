@@ -2,6 +2,7 @@
 #include "os/tls_openssl.h"
 
 #define PKCS1_FILL_MIN 8
+#define DIGEST_INFO_MIN (15 + 20) /* SHA-1's */
 #define DIGEST_INFO_MAX (19 + 64) /* SHA-512's */
 
 static bool pkcs1_signs(slice block)
@@ -15,7 +16,7 @@ static bool pkcs1_signs(slice block)
     if (at < 2 + PKCS1_FILL_MIN || at + 3 > block.len || p[at] != 0)
         return false;
     size_t rest = block.len - at - 1;
-    return rest <= DIGEST_INFO_MAX && p[at + 1] == 0x30 && p[at + 2] == rest - 2;
+    return rest >= DIGEST_INFO_MIN && rest <= DIGEST_INFO_MAX && p[at + 1] == 0x30 && p[at + 2] == rest - 2;
 }
 
 static bool unmask(const EVP_MD *md, slice seed, unsigned char *db, size_t size)
