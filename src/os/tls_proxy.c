@@ -9,6 +9,7 @@
 #include <openssl/rsa.h>
 #include <pthread.h>
 
+/* Lives as long as its key. */
 struct proxy {
     const struct tls_signer *signer;
     unsigned char id[TLS_KEY_ID_SIZE];
@@ -18,14 +19,18 @@ static RSA_METHOD *rsa_method;
 static EC_KEY_METHOD *ec_method;
 static int rsa_index = -1, ec_index = -1;
 
-static void release_proxy(void *parent, void *proxy, CRYPTO_EX_DATA *data, int index, long number, void *pointer)
+static int rsa_finish(RSA *rsa)
 {
-    (void)parent;
-    (void)data;
-    (void)index;
-    (void)number;
-    (void)pointer;
-    free(proxy);
+    int (*finish)(RSA *) = RSA_meth_get_finish(RSA_get_default_method());
+    free(RSA_get_ex_data(rsa, rsa_index));
+    RSA_set_ex_data(rsa, rsa_index, NULL);
+    return finish ? finish(rsa) : 1;
+}
+
+static void ec_finish(EC_KEY *key)
+{
+    free(EC_KEY_get_ex_data(key, ec_index));
+    EC_KEY_set_ex_data(key, ec_index, NULL);
 }
 
 static bool ask(const struct proxy *p, enum tls_sign algorithm, slice bytes, buf *signature)
@@ -70,36 +75,43 @@ static int rsa_private_decrypt(int size, const unsigned char *from, unsigned cha
     return -1;
 }
 
-static int ec_sign(int type, const unsigned char *digest, int size, unsigned char *out, unsigned int *size_r,
-                   const BIGNUM *inverse, const BIGNUM *r, EC_KEY *key)
+static ECDSA_SIG *ec_sign(const unsigned char *digest, int size, const BIGNUM *inverse, const BIGNUM *r, EC_KEY *key)
 {
     const struct proxy *p = EC_KEY_get_ex_data(key, ec_index);
     char memory[TLS_SIGNATURE_MAX];
     buf signature;
-    (void)type;
     (void)inverse;
     (void)r;
     buf_init_fixed(&signature, memory, sizeof(memory));
-    if (!p || !ask(p, TLS_SIGN_ECDSA, slice_of((const char *)digest, (size_t)size), &signature) || signature.len == 0 ||
-        signature.len > (size_t)ECDSA_size(key))
-        return 0;
-    memcpy(out, signature.ptr, signature.len);
-    *size_r = (unsigned int)signature.len;
-    return 1;
+    if (!p || !ask(p, TLS_SIGN_ECDSA, slice_of((const char *)digest, (size_t)size), &signature))
+        return NULL;
+    const unsigned char *at = (const unsigned char *)signature.ptr;
+    return d2i_ECDSA_SIG(NULL, &at, (long)signature.len);
+}
+
+/* Only the last step is ours: from a digest to the two numbers. */
+static void set_ec_method(EC_KEY_METHOD *m)
+{
+    int (*sign)(int, const unsigned char *, int, unsigned char *, unsigned int *, const BIGNUM *, const BIGNUM *,
+                EC_KEY *) = NULL;
+    int (*setup)(EC_KEY *, BN_CTX *, BIGNUM **, BIGNUM **) = NULL;
+    EC_KEY_METHOD_get_sign(m, &sign, &setup, NULL);
+    EC_KEY_METHOD_set_sign(m, sign, setup, ec_sign);
+    EC_KEY_METHOD_set_init(m, NULL, ec_finish, NULL, NULL, NULL, NULL);
 }
 
 static void make_methods(void)
 {
-    rsa_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, release_proxy);
-    ec_index = EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, release_proxy);
+    rsa_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    ec_index = EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     rsa_method = RSA_meth_dup(RSA_get_default_method());
     ec_method = EC_KEY_METHOD_new(EC_KEY_get_default_method());
     if (rsa_index < 0 || ec_index < 0 || !rsa_method || !ec_method ||
         RSA_meth_set_flags(rsa_method, RSA_meth_get_flags(rsa_method) | RSA_FLAG_EXT_PKEY) != 1 ||
         RSA_meth_set_priv_enc(rsa_method, rsa_private_encrypt) != 1 ||
-        RSA_meth_set_priv_dec(rsa_method, rsa_private_decrypt) != 1)
+        RSA_meth_set_priv_dec(rsa_method, rsa_private_decrypt) != 1 || RSA_meth_set_finish(rsa_method, rsa_finish) != 1)
         abort();
-    EC_KEY_METHOD_set_sign(ec_method, ec_sign, NULL, NULL);
+    set_ec_method(ec_method);
 }
 
 static bool set_rsa(EVP_PKEY *key, EVP_PKEY *public_half, struct proxy *p)
