@@ -67,27 +67,17 @@ enum err batch_checkpoint_folder(slice dir, const struct os_user *owner)
 
 static void begin(struct batch_checkpoint *c, slice dir)
 {
-    struct batch_progress *p = &c->progress;
     *c = (struct batch_checkpoint){.dir_fd = -1, .fd = -1, .dir = dir};
     buf_init(&c->group, GROUP_MAX);
-    buf_init(&p->user, TEXT_MAX);
-    buf_init(&p->path, TEXT_MAX);
-    buf_init(&p->reply_path, TEXT_MAX);
-    buf_init(&p->helo, TEXT_MAX);
-    buf_init(&p->why, TEXT_MAX);
+    batch_progress_init(&c->progress);
 }
 
 void batch_checkpoint_close(struct batch_checkpoint *c)
 {
-    struct batch_progress *p = &c->progress;
     os_close(&c->fd);
     os_close(&c->dir_fd);
     buf_deinit(&c->group);
-    buf_deinit(&p->user);
-    buf_deinit(&p->path);
-    buf_deinit(&p->reply_path);
-    buf_deinit(&p->helo);
-    buf_deinit(&p->why);
+    batch_progress_deinit(&c->progress);
 }
 
 static enum err open_folder(struct batch_checkpoint *c)

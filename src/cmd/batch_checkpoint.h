@@ -31,13 +31,16 @@ struct batch_progress {
     uint64_t offset, lines, replies;       /* where to go on */
     uint32_t crc;
     bool verbose;
-    uint64_t held;    /* id of the last mail when it may not have been let go yet, or 0 */
-    uint64_t reports; /* handed over so far */
-    uint64_t report;  /* id of this run's, or 0 */
+    struct batch_doubt held; /* the last mail; id 0: it was let go */
+    uint64_t reports;        /* handed over so far */
+    uint64_t report;         /* id of this run's, or 0 */
     struct batch_doubt pending;
     bool is_pending;
     struct batch_doubt doubts[BATCH_DOUBTS_MAX];
     size_t doubt_count;
+    struct batch_doubt unsure[BATCH_DOUBTS_MAX]; /* let go when the queue did not know of them, or any more */
+    size_t unsure_count;
+    uint64_t server;                               /* of batch_late.h only: which run of it */
     uint64_t kept_lost, kept_refused, kept_errors; /* as of the last mail */
     buf user, path, reply_path, helo, why;         /* decoded; why is of the state */
 };
@@ -83,5 +86,7 @@ bool batch_job_id_valid(slice text);
 
 /* What a record means; its texts decoded or plain, as said. */
 void batch_progress_take(struct batch_progress *p, const struct batch_record *r, bool encoded);
+void batch_progress_init(struct batch_progress *p);
+void batch_progress_deinit(struct batch_progress *p);
 
 #endif

@@ -392,6 +392,13 @@ static int run_watched(struct direct *d)
     return status;
 }
 
+static void late_look(const struct batch_place *place)
+{
+    enum err e = batch_run_late(place);
+    if (e != ERR_OK)
+        command_say("what ended jobs left in doubt is looked at another time: %s", err_text(e));
+}
+
 int batch_direct(const struct batch_place *place, const struct batch_order *order)
 {
     struct direct d = {.place = place, .order = order};
@@ -406,8 +413,10 @@ int batch_direct(const struct batch_place *place, const struct batch_order *orde
         command_say("%s", d.submitter.refusal);
         status = EX_NOPERM;
     }
-    if (status == 0)
+    if (status == 0) {
+        late_look(place);
         status = order->resume ? resume_job(&d) : pick_job(&d);
+    }
     if (status == 0)
         status = is_watched(&d) ? run_watched(&d) : run(&d);
     if (d.open)

@@ -2,6 +2,7 @@
 #include "cmd/batch_folder.h"
 
 #include "cmd/batch_input.h"
+#include "cmd/batch_late.h"
 
 #define SETTLED_NS ((int64_t)2 * 1000000000)
 #define NAME_MAX_BYTES 255u
@@ -70,7 +71,8 @@ static bool names_job(const struct batch_folder *f, slice name, uint32_t uid)
     enum err e = os_open(AT_FDCWD, f->place->dir, O_RDONLY | O_DIRECTORY, 0, &dir);
     bool fresh = e == ERR_OK && is_missing(dir, buf_slice(&b));
     os_close(&dir);
-    return fresh && is_missing(f->work, name) && is_missing(f->done, name) && is_missing(f->held, name);
+    return fresh && !batch_late_has(f->place->dir, job_of(name)) && is_missing(f->work, name) &&
+           is_missing(f->done, name) && is_missing(f->held, name);
 }
 
 enum err batch_folder_take(struct batch_folder *f, slice name, buf *work_name)
@@ -144,6 +146,8 @@ static enum err open_checkpoint(struct folder_job *j)
         return rename_job(j);
     if (e != ERR_NOTFOUND)
         return e;
+    if (batch_late_has(place->dir, job_of(j->name)))
+        return rename_job(j);
     struct batch_submission s = {.job = job_of(j->name),
                                  .uid = j->submitter.user.uid,
                                  .user = j->submitter.user.name,

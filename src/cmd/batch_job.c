@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "cmd/batch_tag.h"
+
 #define TO_MAX (64u << 20)
 #define REPLIES_MAX (1u << 20)
 #define REPLIES_BATCH (64u * 1024)
@@ -31,7 +33,7 @@ static enum err on_begin(void *ctx, uint64_t line, slice tag)
     struct batch_record r = {.kind = BATCH_RECORD_BEGIN, .number = {line}};
     (void)tag;
     buf_clear(&j->to);
-    enum err e = j->checking ? batch_job_purge(j, line, 0, 0) : ERR_OK;
+    enum err e = j->checking ? batch_job_purge(j, &(struct batch_doubt){.line = line}) : ERR_OK;
     if (e != ERR_OK)
         return e;
     batch_checkpoint_add(j->checkpoint, &r);
@@ -174,43 +176,26 @@ static enum err read_lines(struct batch_job *j, uint64_t at)
 
 /* --- the queue --- */
 
-static void print_tag(const struct batch_job *j, uint64_t line, uint64_t report, buf *tag)
+enum err batch_job_purge(struct batch_job *j, const struct batch_doubt *d)
 {
-    buf_printf(tag, "%.*s/%llu", BATCH_JOB_ID, j->checkpoint->progress.job, (unsigned long long)line);
-    if (report > 0)
-        buf_printf(tag, ".%llu", (unsigned long long)report);
-}
-
-enum err batch_job_purge(struct batch_job *j, uint64_t line, uint64_t report, uint64_t keep)
-{
-    char memory[80];
-    uint64_t ids[BATCH_SERVER_IDS_MAX];
-    size_t count = 0;
-    buf tag;
-    buf_init_fixed(&tag, memory, sizeof memory);
-    print_tag(j, line, report, &tag);
-    enum err e = j->server->find(j->server->ctx, buf_slice(&tag), ids, &count);
-    for (size_t i = 0; e == ERR_OK && i < count; i++) {
-        if (ids[i] != keep)
-            e = j->server->remove(j->server->ctx, ids[i]);
-        if (e == ERR_NOTFOUND)
-            e = ERR_OK;
-    }
-    return e;
+    return batch_tag_purge(j->server, slice_of(j->checkpoint->progress.job, BATCH_JOB_ID), d);
 }
 
 enum err batch_job_release(struct batch_job *j, bool fresh)
 {
-    struct batch_record r = {.kind = BATCH_RECORD_RELEASED, .number = {j->checkpoint->progress.held}};
-    if (r.number[0] == 0)
+    struct batch_doubt held = j->checkpoint->progress.held;
+    struct batch_record r = {.kind = BATCH_RECORD_RELEASED, .number = {held.id}};
+    if (held.id == 0)
         return ERR_OK;
     /* Not there: it was let go, and has been delivered since; or the queue is very slow to hear of it. */
-    enum err e = j->server->release(j->server->ctx, r.number[0], fresh);
+    enum err e = j->server->release(j->server->ctx, held.id, fresh);
     if (e != ERR_OK && e != ERR_NOTFOUND)
         return e;
-    if (e == ERR_NOTFOUND && j->unsure_count < BATCH_DOUBTS_MAX)
-        j->unsure[j->unsure_count++] = r.number[0];
     record(j, &r);
+    if (e == ERR_NOTFOUND) {
+        r = (struct batch_record){.kind = BATCH_RECORD_UNSURE, .number = {held.line, held.report, held.id}};
+        record(j, &r);
+    }
     return ERR_OK;
 }
 
@@ -237,7 +222,7 @@ static enum err take_up(struct batch_job *j)
     batch_checkpoint_add(j->checkpoint, &r);
     e = batch_checkpoint_commit(j->checkpoint);
     for (size_t i = 0; e == ERR_OK && i < p->doubt_count; i++)
-        e = batch_job_purge(j, p->doubts[i].line, p->doubts[i].report, p->doubts[i].id);
+        e = batch_job_purge(j, &p->doubts[i]);
     if (e == ERR_OK)
         e = batch_session_restore(&j->session, buf_slice(&p->helo), p->verbose);
     return e;

@@ -8,7 +8,8 @@
  *   4. The queue lets that id go.
  *
  * A job that goes on lets the last id go again (4 is idempotent), and removes from the queue what has a tag of its own but no record: that was never
- * let go, so nobody has seen it; it is handed over anew. What arrives in the queue later than that is removed at the job's end. */
+ * let go, so nobody has seen it; it is handed over anew. What arrives in the queue later than that is removed at the job's end, and what arrives later still by
+ * batch_late.h. */
 #ifndef CMD_BATCH_JOB_H
 #define CMD_BATCH_JOB_H
 
@@ -32,9 +33,6 @@ struct batch_job {
     struct batch_lines *lines;
     buf to, replies;
     uint64_t reply_length;
-    uint64_t unsure
-        [BATCH_DOUBTS_MAX]; /* ids that the queue did not know when they were to be let go: asked once more at the end */
-    size_t unsure_count;
     bool checking; /* what the queue may have under the next tags is not known */
     enum err failed;
 };
@@ -42,8 +40,8 @@ struct batch_job {
 /* The job's state must be BATCH_RUNNING. Up to the end of the file or a bad end, all of it in the checkpoint. ERR_AGAIN and other errors: the server is away or something here
  * failed; run it again later. */
 must_check enum err batch_job_run(struct batch_job *j);
-/* Removes from the queue what has the tag of this doubt, but for keep. */
-must_check enum err batch_job_purge(struct batch_job *j, uint64_t line, uint64_t report, uint64_t keep);
+/* Removes from the queue what has the tag of this doubt, but for its id. */
+must_check enum err batch_job_purge(struct batch_job *j, const struct batch_doubt *d);
 /* Lets the last id go if it may not have been. */
 must_check enum err batch_job_release(struct batch_job *j, bool fresh);
 /* After batch_job_run: removes late doubles; then the job's state is on disk. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Whole jobs against a server in memory that dies at any call, before or after what it was asked to do, and a disk that fails at any write: each mail comes to be exactly once. */
 #include "cmd/batch_job.h"
+#include "cmd/batch_late.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +39,8 @@ static struct {
     int late_after; /* calls that come before the late one arrives */
 } server;
 
+static uint64_t server_run;
+static bool keeps; /* what was let go is not delivered, and waits in the queue */
 static char folder[64], dir[80], job_path[80], reply_path[80];
 
 static void keep(char *to, size_t size, slice s)
@@ -184,7 +187,7 @@ static enum err fake_release(void *ctx, uint64_t id, bool fresh)
     server.slow -= server.slow > 0;
     if (e && e->held) {
         e->held = false;
-        e->gone = true;
+        e->gone = !keeps;
         e->delivered++;
     }
     enum err died = answered();
@@ -205,13 +208,21 @@ static enum err fake_remove(void *ctx, uint64_t id)
     return died != ERR_OK ? died : e ? ERR_OK : ERR_NOTFOUND;
 }
 
+static enum err fake_run(void *ctx, uint64_t *run_r)
+{
+    (void)ctx;
+    *run_r = server_run;
+    return ERR_OK;
+}
+
 static const struct batch_server calls = {.command = fake_command,
                                           .content = fake_content,
                                           .end = fake_end,
                                           .abandon = fake_abandon,
                                           .find = fake_find,
                                           .release = fake_release,
-                                          .remove = fake_remove};
+                                          .remove = fake_remove,
+                                          .run = fake_run};
 
 /* --- running jobs --- */
 
@@ -258,7 +269,7 @@ static enum err to_the_end(struct batch_job *j, bool report)
     }
     if (e == ERR_OK && report)
         e = batch_job_report(j, administrators, 1, SLICE("Subject: report\r\n\r\nall well\r\n"));
-    return e;
+    return e == ERR_OK && j->checkpoint->progress.state != BATCH_HELD ? batch_late_keep(j->checkpoint, j->server) : e;
 }
 
 /* As one process would: opens the job (or makes it), runs it, ends. */
@@ -446,6 +457,20 @@ static void expect_each_once(bool report)
     assert_int_equal(delivered("Subject: report"), report);
 }
 
+/* As `thurn batch` does at its start and the watcher now and then. */
+static void look_late(void)
+{
+    assert_int_equal(batch_late_sweep(slice_str(dir), &calls), ERR_OK);
+}
+
+/* The server is started anew, after which nothing of before can turn up. */
+static void start_anew(void)
+{
+    server_run++;
+    look_late();
+    assert_false(batch_late_any(slice_str(dir)));
+}
+
 /* Runs until nothing dies any more. */
 static struct outcome again_and_again(slice job)
 {
@@ -477,8 +502,11 @@ static void b3_once_whenever_the_server_dies(void **state)
             expect_each_once(true);
             if (server.dies_at == n)
                 break; /* it lived to the end */
-            /* what came when the job was over is held for ever, delivered never */
+            /* what came when the job was over is held, delivered never, until somebody looks */
             assert_true(left() <= (dies == DIES_AND_COMMITS_LATE ? 1 : 0));
+            look_late();
+            assert_int_equal(left(), 0);
+            expect_each_once(true);
         }
         assert_true(n > 30);
     }
@@ -537,6 +565,103 @@ static void b3_nothing_stays_held_when_the_queue_is_slow_to_know(void **state)
         expect_each_once(true);
         assert_int_equal(left(), 0);
     }
+}
+
+/* A job of which call n dies; true when that leaves a copy that nobody has heard of when the job is over. */
+static bool leave_copy(uint32_t n, slice job)
+{
+    reset(JOB4);
+    start_anew();
+    server.calls = 0;
+    server.dies_at = n;
+    server.dies = DIES_AND_COMMITS_LATE;
+    server.late_after = 100000;
+    (void)again_and_again(job);
+    return server.late_is_there;
+}
+
+/* The copy turns up when the job is over and forgotten: it is removed, and nothing else is. */
+static void b3_a_copy_that_comes_after_the_end_is_removed(void **state)
+{
+    (void)state;
+    char memory[BATCH_JOB_ID];
+    unsigned copies = 0;
+    for (uint32_t n = 1; n < 80; n++) {
+        keeps = true;
+        bool copy = leave_copy(n, new_job(memory));
+        keeps = false;
+        look_late(); /* too early */
+        assert_int_equal(left(), 5);
+        if (!copy)
+            continue;
+        copies++;
+        assert_true(batch_late_any(slice_str(dir)));
+        server.late_after = 0;
+        look_late();
+        look_late();
+        assert_int_equal(server.count, 6);
+        assert_int_equal(left(), 5);
+        expect_each_once(true);
+        assert_true(batch_late_any(slice_str(dir))); /* there may be another one, for all that is known */
+        start_anew();
+        assert_int_equal(left(), 5);
+    }
+    assert_true(copies >= 4);
+}
+
+/* One look dies at any of its calls; the next one does the rest. */
+static void b3_looking_for_late_copies_may_die(void **state)
+{
+    (void)state;
+    char memory[BATCH_JOB_ID];
+    for (uint32_t m = 1; m < 8; m++) {
+        for (int dies = DIES_BEFORE; dies <= DIES_AFTER; dies++) {
+            uint32_t n = 1;
+            while (!leave_copy(n, new_job(memory)))
+                assert_true(++n < 100);
+            server.late_after = 0;
+            server.calls = 0;
+            server.dies_at = m;
+            server.dies = dies;
+            (void)!batch_late_sweep(slice_str(dir), &calls);
+            server.dead = false;
+            server.dies_at = NEVER;
+            look_late();
+            assert_int_equal(left(), 0);
+            expect_each_once(true);
+        }
+    }
+}
+
+/* The mail itself, not a copy: the queue hears of it when the job is over. */
+static void b3_a_mail_that_the_queue_hears_of_after_the_end_is_let_go(void **state)
+{
+    (void)state;
+    char memory[BATCH_JOB_ID];
+    reset(JOB4);
+    start_anew();
+    server.slow = 1000;
+    slice job = new_job(memory);
+    assert_int_equal(process(job, true).error, ERR_OK);
+    assert_int_equal(left(), 5);
+    assert_int_equal(delivered("Subject: 1"), 0);
+    server.slow = 0;
+    look_late();
+    expect_each_once(true);
+    assert_int_equal(left(), 0);
+    assert_true(batch_late_has(slice_str(dir), job) == batch_late_any(slice_str(dir)));
+    start_anew();
+    expect_each_once(true);
+}
+
+static void b3_a_job_without_doubt_leaves_nothing(void **state)
+{
+    (void)state;
+    char memory[BATCH_JOB_ID];
+    reset(JOB4);
+    start_anew();
+    (void)again_and_again(new_job(memory));
+    assert_false(batch_late_any(slice_str(dir)));
 }
 
 /* The reply file of a job that was interrupted is that of one that was not, but for the queue ids. */
@@ -720,6 +845,10 @@ int main(void)
         cmocka_unit_test(b3_once_when_it_dies_twice),
         cmocka_unit_test(b3_once_whichever_write_fails),
         cmocka_unit_test(b3_nothing_stays_held_when_the_queue_is_slow_to_know),
+        cmocka_unit_test(b3_a_copy_that_comes_after_the_end_is_removed),
+        cmocka_unit_test(b3_looking_for_late_copies_may_die),
+        cmocka_unit_test(b3_a_mail_that_the_queue_hears_of_after_the_end_is_let_go),
+        cmocka_unit_test(b3_a_job_without_doubt_leaves_nothing),
         cmocka_unit_test(b3_replies_are_neither_lost_nor_twice),
         cmocka_unit_test(b3_a_torn_checkpoint),
         cmocka_unit_test(b3_later_stops_the_job_and_nothing_is_lost),

@@ -215,15 +215,28 @@ static enum err link_remove(void *ctx, uint64_t id)
     return e == ERR_OK ? batch_queue_act(l, QUEUE_VERB_REMOVE, id) : e;
 }
 
+/* The control socket is made anew at each start. */
+static enum err link_run(void *ctx, uint64_t *run_r)
+{
+    struct batch_link *l = ctx;
+    struct os_file_stamp stamp;
+    enum err e = os_file_stamp(AT_FDCWD, slice_str(l->control), false, &stamp);
+    if (e == ERR_OK)
+        *run_r = (uint64_t)stamp.mtime_ns;
+    return e;
+}
+
 enum err batch_link_init(struct batch_link *l, const struct command *command, const struct conf *conf)
 {
-    buf path;
+    buf path, control;
     *l = (struct batch_link){.command = command, .hostname = conf->route.hostname, .fd = -1};
     buf_init(&l->in, IN_MAX);
     buf_init(&l->out, OUT_MAX);
     buf_init(&l->reply, REPLY_MAX);
     buf_init_fixed(&path, l->smtp.path, sizeof l->smtp.path - 1);
-    return child_local_socket_path(conf, &path);
+    buf_init_fixed(&control, l->control, sizeof l->control - 1);
+    enum err e = child_control_socket_path(conf, &control);
+    return e == ERR_OK ? child_local_socket_path(conf, &path) : e;
 }
 
 void batch_link_deinit(struct batch_link *l)
@@ -248,5 +261,6 @@ struct batch_server batch_link_server(struct batch_link *l)
                                  .find = link_find,
                                  .release = link_release,
                                  .remove = link_remove,
+                                 .run = link_run,
                                  .ctx = l};
 }

@@ -11,6 +11,7 @@ struct batch_link {
     const struct command *command;
     slice hostname;
     struct socket_address smtp;
+    char control[sizeof((struct socket_address *)0)->path]; /* the control socket's */
     struct queue_line queue;
     int fd;        /* -1: not connected */
     bool asked;    /* the queue line is open */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/batch_checkpoint.h"
 
+#define TEXT_MAX 8192u
+
 static void keep(buf *b, slice text, bool encoded)
 {
     buf_clear(b);
@@ -21,17 +23,58 @@ static void take_job(struct batch_progress *p, const struct batch_record *r, boo
     keep(&p->reply_path, r->text[3], encoded);
 }
 
-static void add_doubt(struct batch_progress *p, struct batch_doubt d)
+void batch_progress_init(struct batch_progress *p)
 {
-    for (size_t i = 0; i < p->doubt_count; i++) {
-        if (p->doubts[i].line == d.line && p->doubts[i].report == d.report)
+    *p = (struct batch_progress){.state = BATCH_RUNNING};
+    buf_init(&p->user, TEXT_MAX);
+    buf_init(&p->path, TEXT_MAX);
+    buf_init(&p->reply_path, TEXT_MAX);
+    buf_init(&p->helo, TEXT_MAX);
+    buf_init(&p->why, TEXT_MAX);
+}
+
+void batch_progress_deinit(struct batch_progress *p)
+{
+    buf_deinit(&p->user);
+    buf_deinit(&p->path);
+    buf_deinit(&p->reply_path);
+    buf_deinit(&p->helo);
+    buf_deinit(&p->why);
+}
+
+static void add(struct batch_doubt list[BATCH_DOUBTS_MAX], size_t *count, struct batch_doubt d)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (list[i].line == d.line && list[i].report == d.report)
             return;
     }
-    if (p->doubt_count == BATCH_DOUBTS_MAX) {
-        memmove(p->doubts, p->doubts + 1, sizeof p->doubts - sizeof p->doubts[0]);
-        p->doubt_count--;
+    if (*count == BATCH_DOUBTS_MAX) {
+        memmove(list, list + 1, (BATCH_DOUBTS_MAX - 1) * sizeof *list);
+        --*count;
     }
-    p->doubts[p->doubt_count++] = d;
+    list[(*count)++] = d;
+}
+
+static void add_doubt(struct batch_progress *p, struct batch_doubt d)
+{
+    add(p->doubts, &p->doubt_count, d);
+}
+
+static struct batch_doubt take_doubt(const struct batch_record *r)
+{
+    return (struct batch_doubt){.line = r->number[0], .report = r->number[1], .id = r->number[2]};
+}
+
+static void take_released(struct batch_progress *p, uint64_t id)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < p->unsure_count; i++) {
+        if (p->unsure[i].id != id)
+            p->unsure[kept++] = p->unsure[i];
+    }
+    p->unsure_count = kept;
+    if (p->held.id == id)
+        p->held.id = 0;
 }
 
 static void take_begin(struct batch_progress *p, const struct batch_record *r)
@@ -50,7 +93,8 @@ static void settle(struct batch_progress *p, uint64_t id)
             p->doubts[i].id = id;
     }
     p->is_pending = false;
-    p->held = id;
+    p->held = p->pending;
+    p->held.id = id;
 }
 
 static void take_mail(struct batch_progress *p, const struct batch_record *r, bool encoded)
@@ -116,7 +160,7 @@ void batch_progress_take(struct batch_progress *p, const struct batch_record *r,
             p->is_pending = false;
         break;
     case BATCH_RECORD_RELEASED:
-        p->held = p->held == r->number[0] ? 0 : p->held;
+        take_released(p, r->number[0]);
         break;
     case BATCH_RECORD_REPORT:
         settle(p, r->number[0]);
@@ -129,6 +173,15 @@ void batch_progress_take(struct batch_progress *p, const struct batch_record *r,
     case BATCH_RECORD_STATE:
         take_state(p, r->text[0]);
         keep(&p->why, r->text[1], encoded);
+        break;
+    case BATCH_RECORD_DOUBT:
+        add_doubt(p, take_doubt(r));
+        break;
+    case BATCH_RECORD_UNSURE:
+        add(p->unsure, &p->unsure_count, take_doubt(r));
+        break;
+    case BATCH_RECORD_SERVER:
+        p->server = r->number[0];
         break;
     case BATCH_RECORD_TO:
     case BATCH_RECORD_KINDS:

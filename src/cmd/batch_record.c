@@ -10,7 +10,8 @@ static const struct {
     [BATCH_RECORD_REFUSED] = {{"refused", 7}, 1, 2}, [BATCH_RECORD_ERROR] = {{"error", 5}, 1, 2},
     [BATCH_RECORD_LOST] = {{"lost", 4}, 1, 0},       [BATCH_RECORD_RELEASED] = {{"released", 8}, 1, 0},
     [BATCH_RECORD_REPORT] = {{"report", 6}, 1, 0},   [BATCH_RECORD_RESUMED] = {{"resumed", 7}, 1, 0},
-    [BATCH_RECORD_STATE] = {{"state", 5}, 1, 2},
+    [BATCH_RECORD_STATE] = {{"state", 5}, 1, 2},     [BATCH_RECORD_DOUBT] = {{"doubt", 5}, 3, 0},
+    [BATCH_RECORD_UNSURE] = {{"unsure", 6}, 3, 0},   [BATCH_RECORD_SERVER] = {{"server", 6}, 1, 0},
 };
 
 static void print_text(buf *b, slice text)

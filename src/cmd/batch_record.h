@@ -19,6 +19,9 @@ enum batch_record_kind {
     BATCH_RECORD_REPORT,   /* number of the queue id: the report is in the queue */
     BATCH_RECORD_RESUMED, /* unix time: what was told of lines behind the last mail is forgotten, they are read again */
     BATCH_RECORD_STATE,   /* unix time; texts: "done", "held", "deleted", "dead"; why */
+    BATCH_RECORD_DOUBT, /* line, report, queue id's number or 0: what else has this tag is to be removed (batch_late.h) */
+    BATCH_RECORD_UNSURE, /* line, report, queue id's number: it was to be let go, and the queue did not know it */
+    BATCH_RECORD_SERVER, /* number of the server's run: what was in doubt before is known to the next one */
     BATCH_RECORD_KINDS
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/batch_job.h"
+#include "cmd/batch_late.h"
 #include "cmd/batch_link.h"
 
 #define ARENA_MAX (1u << 20)
@@ -111,9 +112,24 @@ enum err batch_run(struct batch_run *r)
         e = run_to_state(r, &j);
     if (e == ERR_OK && conf->batch.administrator_count > 0)
         e = send_report(r, &j);
+    if (e == ERR_OK && r->checkpoint->progress.state != BATCH_HELD)
+        e = batch_late_keep(r->checkpoint, &server);
     memcpy(r->reason, j.reason, sizeof r->reason);
     if (e != ERR_OK && r->reason[0] == 0)
         memcpy(r->reason, err_text(e), strlen(err_text(e)) + 1);
+    batch_link_deinit(&link);
+    return e;
+}
+
+enum err batch_run_late(const struct batch_place *p)
+{
+    struct batch_link link;
+    if (!batch_late_any(p->dir))
+        return ERR_OK;
+    enum err e = batch_link_init(&link, p->command, p->conf);
+    struct batch_server server = batch_link_server(&link);
+    if (e == ERR_OK)
+        e = batch_late_sweep(p->dir, &server);
     batch_link_deinit(&link);
     return e;
 }

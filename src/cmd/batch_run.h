@@ -33,6 +33,8 @@ void batch_place_close(struct batch_place *p);
 
 /* Until the job is over and reported: the checkpoint's state says how. Any error: later, from where it is. */
 must_check enum err batch_run(struct batch_run *r);
+/* Looks again at what ended jobs left in doubt (batch_late.h). Any error: another time. */
+must_check enum err batch_run_late(const struct batch_place *p);
 /* What became of it, from the checkpoint; to be deinited. */
 must_check enum err batch_run_report(const struct batch_run *r, struct batch_report *report_r);
 /* The exit status of a job that is over: 65 with errors of syntax or a bad end, 69 with refusals. */

@@ -24,6 +24,8 @@ struct batch_server {
      * reached the queue. */
     enum err (*release)(void *ctx, uint64_t id, bool fresh);
     enum err (*remove)(void *ctx, uint64_t id);
+    /* A number that another run of the server does not have: what any earlier run left on the disk is found from the moment at which this one answers. */
+    enum err (*run)(void *ctx, uint64_t *run_r);
     void *ctx;
 };
 

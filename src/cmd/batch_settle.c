@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/batch_job.h"
 
+#include <string.h>
+
 #include "cmd/command.h"
 
 #define LINE_MAX_BYTES 1024
@@ -69,7 +71,7 @@ static enum err purge_doubts(struct batch_job *j)
     const struct batch_progress *p = &j->checkpoint->progress;
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < p->doubt_count; i++)
-        e = batch_job_purge(j, p->doubts[i].line, p->doubts[i].report, p->doubts[i].id);
+        e = batch_job_purge(j, &p->doubts[i]);
     return e;
 }
 
@@ -81,7 +83,7 @@ enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t c
     buf mail;
     if (p->report > 0)
         return batch_job_release(j, false);
-    enum err e = batch_job_purge(j, 0, number, 0);
+    enum err e = batch_job_purge(j, &(struct batch_doubt){.report = number});
     struct batch_record begin = {.kind = BATCH_RECORD_BEGIN, .number = {0, number}};
     if (e != ERR_OK)
         return e;
@@ -103,14 +105,28 @@ enum err batch_job_report(struct batch_job *j, const slice *recipients, size_t c
     return e == ERR_OK ? purge_doubts(j) : e;
 }
 
+static enum err release_unsure(struct batch_job *j)
+{
+    struct batch_doubt unsure[BATCH_DOUBTS_MAX];
+    size_t count = j->checkpoint->progress.unsure_count;
+    enum err e = ERR_OK;
+    memcpy(unsure, j->checkpoint->progress.unsure, count * sizeof *unsure);
+    for (size_t i = 0; e == ERR_OK && i < count; i++) {
+        struct batch_record r = {.kind = BATCH_RECORD_RELEASED, .number = {unsure[i].id}};
+        e = j->server->release(j->server->ctx, unsure[i].id, false);
+        if (e == ERR_OK)
+            batch_checkpoint_add(j->checkpoint, &r);
+        e = e == ERR_NOTFOUND ? ERR_OK : e;
+    }
+    return e;
+}
+
 enum err batch_job_settle(struct batch_job *j, slice state, slice why)
 {
     struct batch_record r = {.kind = BATCH_RECORD_STATE, .number = {(uint64_t)os_wall_s()}, .text = {state, why}};
     enum err e = batch_job_release(j, false);
-    for (size_t i = 0; e == ERR_OK && i < j->unsure_count; i++) {
-        e = j->server->release(j->server->ctx, j->unsure[i], false);
-        e = e == ERR_NOTFOUND ? ERR_OK : e;
-    }
+    if (e == ERR_OK)
+        e = release_unsure(j);
     if (e == ERR_OK)
         e = purge_doubts(j);
     if (e != ERR_OK)

@@ -82,12 +82,23 @@ static enum err run_new(struct watch *w, bool *later_r)
     return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+static void look_late(const struct watch *w)
+{
+    enum err e = batch_run_late(w->folder.place);
+    if (e != ERR_OK)
+        command_say("what ended jobs left in doubt is looked at later: %s", err_text(e));
+}
+
 static int watch(struct watch *w, bool once)
 {
-    int64_t again_ms = 0;
+    int64_t again_ms = 0, late_ms = 0;
     for (;;) {
         bool later = false;
         enum err e = ERR_OK;
+        if (os_now_ms() >= late_ms) {
+            look_late(w);
+            late_ms = os_now_ms() + AGAIN_MS;
+        }
         if (once || again_ms == 0 || (w->waits && os_now_ms() >= again_ms)) {
             e = run_begun(w);
             again_ms = os_now_ms() + AGAIN_MS;

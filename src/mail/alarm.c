@@ -3,24 +3,27 @@
 
 #include "mail/clean.h"
 #include "mail/date.h"
-#include "mail/queue_id.h"
+#include "mail/notice.h"
+
+/* 255 bytes, each of which may become a code of ten signs. */
+#define LOGIN_MAX 2550
 
 static void print_header(buf *b, const struct alarm_facts *f)
 {
-    buf_append(b, SLICE("From: Mail Delivery System <MAILER-DAEMON@"));
-    clean_append_word(b, f->hostname);
-    buf_append(b, SLICE(">\r\nTo: <"));
-    clean_append_ascii(b, clean_shorten(f->postmaster));
-    buf_append(b, SLICE(">\r\nSubject: Mail of "));
-    clean_append_ascii(b, clean_shorten(f->login));
-    buf_append(b, SLICE(" is held: too much in one hour\r\nDate: "));
-    date_print_rfc5322(b, f->now_s, 0);
-    buf_append(b, SLICE("\r\nMessage-ID: <"));
-    queue_id_print(b, f->id);
-    buf_append_char(b, '@');
-    clean_append_word(b, f->hostname);
-    buf_append(b, SLICE(">\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-                        "Content-Type: text/plain; charset=us-ascii\r\n\r\n"));
+    char memory[LOGIN_MAX + 64];
+    buf subject;
+    buf_init_fixed(&subject, memory, sizeof memory);
+    buf_append(&subject, SLICE("Mail of "));
+    clean_append_ascii(&subject, clean_shorten(f->login));
+    buf_append(&subject, SLICE(" is held: too much in one hour"));
+    notice_print(b, &(struct notice){.hostname = f->hostname,
+                                     .to = f->postmaster,
+                                     .subject = buf_slice(&subject),
+                                     .automatic = SLICE("auto-generated"),
+                                     .now_s = f->now_s,
+                                     .id = f->id,
+                                     .ascii = true});
+    buf_append(b, SLICE("Content-Type: text/plain; charset=us-ascii\r\n\r\n"));
 }
 
 void alarm_print(buf *b, const struct alarm_facts *f)

@@ -226,21 +226,41 @@ bool convert_next(struct convert *c, buf *out)
     return buf_ok(out);
 }
 
-enum err convert_measure(slice content, enum convert_target target, struct body_facts *facts_r)
+void convert_gauge_init(struct convert_gauge *g, slice content, enum convert_target target)
+{
+    convert_init(&g->convert, content, target);
+    body_scan_init(&g->scan);
+}
+
+bool convert_gauge_next(struct convert_gauge *g, size_t max)
 {
     char memory[CONVERT_ROOM];
     buf out;
     buf_init_fixed(&out, memory, sizeof memory);
-    struct convert c;
-    convert_init(&c, content, target);
-    struct body_scan scan;
-    body_scan_init(&scan);
-    while (!c.failed && convert_next(&c, &out)) {
-        body_scan_feed(&scan, buf_slice(&out));
+    for (size_t done = 0; done < max; done += out.len) {
         buf_clear(&out);
+        if (g->convert.failed || !convert_next(&g->convert, &out)) {
+            g->convert.failed = g->convert.failed || !buf_ok(&out);
+            return false;
+        }
+        body_scan_feed(&g->scan, buf_slice(&out));
     }
-    if (c.failed || !buf_ok(&out))
+    return true;
+}
+
+enum err convert_gauge_end(struct convert_gauge *g, struct body_facts *facts_r)
+{
+    if (g->convert.failed)
         return ERR_UNSUPPORTED;
-    *facts_r = body_scan_end(&scan);
+    *facts_r = body_scan_end(&g->scan);
     return ERR_OK;
+}
+
+enum err convert_measure(slice content, enum convert_target target, struct body_facts *facts_r)
+{
+    struct convert_gauge g;
+    convert_gauge_init(&g, content, target);
+    while (convert_gauge_next(&g, SIZE_MAX))
+        continue;
+    return convert_gauge_end(&g, facts_r);
 }

@@ -44,6 +44,15 @@ bool convert_next(struct convert *c, buf *out);
  * message/partial or message/external-body, or multiparts deeper than MIME_DEPTH, or what is behind MIME_ENTITIES parts; or a line is too long that cannot be folded: of a
  * Content-Type without white space, or a delimiter. */
 must_check enum err convert_measure(slice content, enum convert_target target, struct body_facts *facts_r);
+/* The same in steps, for content that would keep others waiting: init, next until it is false, end. What is in it is private to convert.c; nothing to free. */
+struct convert_gauge {
+    struct convert convert;
+    struct body_scan scan;
+};
+void convert_gauge_init(struct convert_gauge *g, slice content, enum convert_target target);
+/* About max bytes of what will come out, and what of the content must be looked at for them: a body that is one leaf is looked at whole before its first byte. False at the end. */
+bool convert_gauge_next(struct convert_gauge *g, size_t max);
+must_check enum err convert_gauge_end(struct convert_gauge *g, struct body_facts *facts_r);
 /* Whether conversion could break a signature: there is a DKIM-Signature or ARC-Seal field, a multipart/signed or application/pkcs7-mime at any
  * depth, or a text signed inline by PGP (RFC 4880 section 7). */
 bool convert_is_signed(slice content);

@@ -2,9 +2,8 @@
 #include "mail/dsn.h"
 
 #include "mail/body.h"
-#include "mail/clean.h"
-#include "mail/date.h"
 #include "mail/dsn_part.h"
+#include "mail/notice.h"
 #include "mail/queue_id.h"
 
 #define CRLF SLICE("\r\n")
@@ -56,20 +55,13 @@ static slice subject(const struct dsn_report *r)
 
 static void print_header(buf *b, const struct dsn_report *r, slice boundary, bool eight_bit)
 {
-    buf_append(b, SLICE("From: Mail Delivery System <MAILER-DAEMON@"));
-    clean_append_word(b, r->hostname);
-    buf_append(b, SLICE(">\r\nTo: <"));
-    clean_append_text(b, clean_shorten(r->to));
-    buf_append(b, SLICE(">\r\nSubject: "));
-    buf_append(b, subject(r));
-    buf_append(b, SLICE("\r\nDate: "));
-    date_print_rfc5322(b, r->now_s, 0);
-    buf_append(b, SLICE("\r\nMessage-ID: <"));
-    queue_id_print(b, r->report_id);
-    buf_append_char(b, '@');
-    clean_append_word(b, r->hostname);
-    buf_append(b, SLICE(">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-                        "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\""));
+    notice_print(b, &(struct notice){.hostname = r->hostname,
+                                     .to = r->to,
+                                     .subject = subject(r),
+                                     .automatic = SLICE("auto-replied"),
+                                     .now_s = r->now_s,
+                                     .id = r->report_id});
+    buf_append(b, SLICE("Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\""));
     buf_append(b, boundary);
     buf_append(b, SLICE("\"\r\n"));
     if (eight_bit)

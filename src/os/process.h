@@ -19,6 +19,8 @@ must_check enum err os_user_in_group(const struct os_user *user, slice group, bo
 bool os_group_exists(slice group);
 /* Is this the user's own group: named like the user, with nobody else in it? */
 must_check enum err os_group_is_private(const struct os_user *user, uint32_t gid, bool *private_r);
+/* Loads the name service's modules for users and their groups, for a process that cannot open them later. ERR_IO: it does not answer; what could be loaded is. */
+must_check enum err os_names_load(void);
 uint32_t os_uid(void);
 
 enum process_caps { PROCESS_NO_CAPS, PROCESS_SETUID_CAPS /* CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN not */ };

@@ -2,6 +2,7 @@
 #include "os/process.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -45,6 +46,18 @@ enum err os_user_by_uid(uint32_t uid, struct arena *arena, struct os_user *user_
     struct passwd p, *found = NULL;
     int error = getpwuid_r(uid, &p, entry, sizeof(entry), &found);
     return found ? user_from(found, arena, user_r) : lookup_failed(error);
+}
+
+/* Nobody has the name, so every module is asked, and loaded for it. */
+enum err os_names_load(void)
+{
+    char entry[ENTRY_MAX];
+    struct passwd p, *found = NULL;
+    gid_t groups[1];
+    int count = 1;
+    int error = getpwnam_r("-", &p, entry, sizeof(entry), &found);
+    (void)getgrouplist("-", 0, groups, &count);
+    return found || lookup_failed(error) == ERR_NOTFOUND ? ERR_OK : ERR_IO;
 }
 
 uint32_t os_uid(void)

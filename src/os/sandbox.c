@@ -27,9 +27,15 @@ void sandbox_add_folder(struct sandbox_profile *p, int fd, unsigned rights)
 /* Links lead from one to the other. */
 void sandbox_add_authorities(struct sandbox_profile *p)
 {
-    static const char *const folders[] = {
-        "/etc/ssl",       "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/pki", "/usr/lib/ssl",
-        "/usr/share/pki", "/var/lib/ca-certificates"};
+    static const char *const folders[] = {"/etc/ssl",
+                                          "/usr/share/ca-certificates",
+                                          "/usr/local/share/ca-certificates",
+                                          "/etc/pki",
+                                          "/usr/lib/ssl",
+                                          "/usr/share/pki",
+                                          "/var/lib/ca-certificates",
+                                          "/etc/ca-certificates",
+                                          "/usr/local/ssl"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         sandbox_add(p, slice_str(folders[i]), SANDBOX_READ);
     const char *of_environment = getenv("SSL_CERT_DIR");
@@ -39,7 +45,14 @@ void sandbox_add_authorities(struct sandbox_profile *p)
 
 void sandbox_add_names(struct sandbox_profile *p)
 {
-    static const char *const places[] = {"/etc", "/run/systemd/resolve", "/var/lib/sss/mc", "/usr/share/libc-bin"};
+    static const char *const places[] = {
+        "/etc", "/usr/share/libc-bin",
+        /* what /etc/resolv.conf may be a link to: folders of those who write it, and what it is now */
+        "/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf", "/run/connman", "/etc/resolv.conf",
+        "/etc/hosts",
+        /* modules: sss, systemd, extrausers, db. A folder that one cannot read makes every unknown user a failure. */
+        "/var/lib/sss/mc", "/run/systemd/userdb", "/run/userdb", "/run/host/userdb", "/usr/lib/userdb",
+        "/usr/local/lib/userdb", "/var/lib/extrausers", "/var/db"};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         sandbox_add(p, slice_str(places[i]), SANDBOX_READ);
 }

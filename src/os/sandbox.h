@@ -2,7 +2,7 @@
 /* What the kernel lets a process do for the rest of its life: a seccomp filter over system calls and a Landlock ruleset over files and TCP. A profile says what is needed and nothing else is left; it is
  * data, and each kind of process has its own. A call in tables/sandbox_forbidden.h that the profile does not allow ends the process with SIGSYS, after a line in the log that names process and
  * call; any other that it does not allow fails with ENOSYS, so that a newer C library finds its way without it. Files outside the profile's places fail with EACCES.
- * To be entered with one thread (Landlock binds only the caller), after everything has been loaded that lies elsewhere. What is in force depends on the kernel: without Landlock (before 5.13), or with an
+ * To be entered with one thread (Landlock binds only the caller), after everything has been loaded that lies elsewhere. What is in force depends on the kernel: without Landlock (before 5.19), or with an
  * older one, the rest holds; sandbox_describe says it. Under valgrind, which writes code while it runs, nothing is. */
 #ifndef OS_SANDBOX_H
 #define OS_SANDBOX_H
@@ -33,7 +33,7 @@ struct sandbox_place {
     unsigned rights;
 };
 
-#define SANDBOX_PLACES_MAX 24u
+#define SANDBOX_PLACES_MAX 64u
 
 struct sandbox_profile {
     const char *name; /* for the log */

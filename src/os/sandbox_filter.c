@@ -2,6 +2,7 @@
 #include "os/sandbox_filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -124,6 +125,15 @@ static void add_memory(struct filter *f)
     }
 }
 
+/* An owner and a signal of a descriptor's own make the kernel send that signal, to whomever. */
+static void add_descriptors(struct filter *f)
+{
+    static const int commands[] = {F_DUPFD, F_GETFD,  F_SETFD,     F_GETFL,     F_SETFL,      F_GETLK,
+                                   F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC};
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        add_when(f, SCMP_ACT_ALLOW, "fcntl", masked(1, UINT32_MAX, (scmp_datum_t)commands[i]));
+}
+
 static void add_options(struct filter *f)
 {
     static const int options[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, 0x53564d41 /* PR_SET_VMA */};
@@ -140,6 +150,11 @@ static void add_options(struct filter *f)
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
         add_when(f, SCMP_ACT_ALLOW, "ioctl", masked(1, UINT32_MAX, requests[i]));
     add_when(f, SCMP_ACT_ALLOW, "prlimit64", equal(2, 0)); /* only asks */
+    /* A name server whose address is bound to an interface (fe80::1%eth0). */
+    if (f->calls & SANDBOX_RESOLVE) {
+        add_when(f, SCMP_ACT_ALLOW, "ioctl", masked(1, UINT32_MAX, 0x8910 /* SIOCGIFNAME */));
+        add_when(f, SCMP_ACT_ALLOW, "ioctl", masked(1, UINT32_MAX, 0x8933 /* SIOCGIFINDEX */));
+    }
 }
 
 static void add_processes(struct filter *f)
@@ -154,16 +169,27 @@ static void add_processes(struct filter *f)
     add_when(f, SCMP_ACT_ALLOW, "kill", equal(0, (scmp_datum_t)getpid()));
 }
 
-static void add_socket(struct filter *f, int domain, int type)
+static void add_made(struct filter *f, const char *call, int domain, int type)
 {
     const struct scmp_arg_cmp when[] = {equal(0, (scmp_datum_t)domain),
                                         masked(1, ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), (scmp_datum_t)type)};
-    add(f, SCMP_ACT_ALLOW, "socket", when, 2);
+    add(f, SCMP_ACT_ALLOW, call, when, 2);
+}
+
+static void add_socket(struct filter *f, int domain, int type)
+{
+    add_made(f, "socket", domain, type);
 }
 
 static void add_sockets(struct filter *f)
 {
-    add_when(f, SCMP_ACT_ALLOW, "socketpair", equal(0, AF_UNIX));
+    /* One end of a pair for datagrams could send to any socket that has a name: the journal's, say. */
+    add_made(f, "socketpair", AF_UNIX, SOCK_STREAM);
+    /* Shut for reading, a listening socket listens no more, in no process, and a sendto with MSG_FASTOPEN connects it. */
+    if (f->calls & SANDBOX_CONNECT)
+        add(f, SCMP_ACT_ALLOW, "shutdown", NULL, 0);
+    else
+        add_when(f, SCMP_ACT_ALLOW, "shutdown", equal(1, SHUT_WR));
     if (f->calls & SANDBOX_CONNECT) {
         add_socket(f, AF_INET, SOCK_STREAM);
         add_socket(f, AF_INET6, SOCK_STREAM);
@@ -185,6 +211,7 @@ static void add_allowed(struct filter *f)
             add(f, SCMP_ACT_ALLOW, allowed[i].name, NULL, 0);
     }
     add_memory(f);
+    add_descriptors(f);
     add_options(f);
     add_processes(f);
     add_sockets(f);
@@ -193,6 +220,12 @@ static void add_allowed(struct filter *f)
 /* clone3 keeps its flags where a filter cannot read them; who is told that it is not there takes clone. */
 static void add_forbidden_to_commands(struct filter *f)
 {
+    /* Other people's programs may be old ones of 32 bits, which a filter of this architecture alone would end. */
+#if defined(__x86_64__)
+    (void)seccomp_arch_add(f->ctx, SCMP_ARCH_X86);
+#elif defined(__aarch64__)
+    (void)seccomp_arch_add(f->ctx, SCMP_ARCH_ARM);
+#endif
     add_when(f, SCMP_ACT_ERRNO(EPERM), "clone", masked(0, CLONE_NEWUSER, CLONE_NEWUSER));
     add(f, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL, 0);
     for (size_t i = 0; i < FORBIDDEN_COUNT; i++) {

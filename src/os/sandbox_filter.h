@@ -8,7 +8,7 @@
 bool sandbox_filter_available(void);
 must_check enum err sandbox_filter_enter(const struct sandbox_profile *p);
 
-/* The kernel's Landlock ABI, 0 without. */
+/* The kernel's Landlock ABI, 0 without, or with the first, which is of no use here. */
 int sandbox_places_abi(void);
 must_check enum err sandbox_places_enter(const struct sandbox_profile *p);
 

@@ -13,6 +13,8 @@
 
 #define RULE_PATH_BENEATH 1
 #define CREATE_VERSION 1u
+#define ABI_MIN                                                                                                        \
+    2 /* before it whoever is confined may not move or link a file from one folder to another: no mail would be delivered */
 
 enum {
     FS_EXECUTE = 1 << 0,
@@ -28,7 +30,7 @@ enum {
     FS_MAKE_FIFO = 1 << 10,
     FS_MAKE_BLOCK = 1 << 11,
     FS_MAKE_SYM = 1 << 12,
-    FS_REFER = 1 << 13,    /* 2 */
+    FS_REFER = 1 << 13,
     FS_TRUNCATE = 1 << 14, /* 3 */
     FS_IOCTL_DEV = 1 << 15 /* 5 */
 };
@@ -52,14 +54,12 @@ struct path_beneath {
 int sandbox_places_abi(void)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
-    return abi > 0 ? (int)abi : 0;
+    return abi >= ABI_MIN ? (int)abi : 0;
 }
 
 static struct ruleset handled(int abi, unsigned calls)
 {
-    struct ruleset r = {.fs = (FS_MAKE_SYM << 1) - 1};
-    if (abi >= 2)
-        r.fs |= FS_REFER;
+    struct ruleset r = {.fs = (FS_REFER << 1) - 1};
     if (abi >= 3)
         r.fs |= FS_TRUNCATE;
     if (abi >= 4)

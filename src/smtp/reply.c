@@ -23,7 +23,7 @@ static void append_enhanced(buf *out, const struct verdict *v)
 /* Length of a character beyond ASCII that may stand in a reply, or 0. C1 controls are controls. */
 static size_t wide_char_len(slice text, bool utf8)
 {
-    size_t len = utf8 && text.ptr[0] < 0 ? slice_utf8_len(text) : 0;
+    size_t len = utf8 && (unsigned char)text.ptr[0] >= 0x80 ? slice_utf8_len(text) : 0;
     return len == 2 && (unsigned char)text.ptr[0] == 0xc2 && (unsigned char)text.ptr[1] < 0xa0 ? 0 : len;
 }
 

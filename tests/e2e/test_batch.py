@@ -12,6 +12,7 @@ import time
 import pytest
 
 from harness import account, mailbox, wait
+from harness.dialogue import Dialogue
 
 ROOT_ONLY = pytest.mark.skipif(not account.is_root(), reason="needs other users' files")
 STRACE = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
@@ -424,6 +425,44 @@ def test_b2_whose_file_it_is(serve, work):
     assert os.stat(os.path.join(jobs, "done", replies[0])).st_uid == service.pw_uid
 
 
+def test_b2_whose_call_it_is(serve):
+    """Who runs a job himself is known to the kernel at both sockets, and is matched to the same list as the owner of a file."""
+    name = account.service().pw_name
+    server = serve({"batch": {"allow": ["nobody"], "folder": "{dir}/jobs"}})
+    jobs = folder(server)
+    refused = f"{name} is not in [batch] allow"
+    assert refused in server.command("batch", server.file("job", job("called")), expect=77).stderr
+    drop(jobs, "dropped", job("dropped"))
+    watch_once(server)
+    [report] = below(jobs, "held", ".json")
+    assert json.load(open(os.path.join(jobs, "held", report)))["reason"] == refused
+    assert subjects(server) == [] and server.queue() == []
+
+
+@ROOT_ONLY
+def test_b2_threat_an_ordinary_user_reaches_no_mail_of_jobs(serve, binary):
+    """Even one who may submit: no tag over the local socket, no word at the control socket, no checkpoints."""
+    user = account.ensure("thurnuser")
+    server = serve({"batch": {"allow": ["thurnuser"], "folder": "{dir}/jobs"}}, root=True)
+    folder(server)
+    as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--inh-caps=-all", "--"]
+    told = {}
+    for words in (("batch", "--resume", "0" * 13), ("batch", "--watch", "--once"), ("queue", "remove", "0" * 13)):
+        done = subprocess.run([*as_user, binary, *words, "-c", server.path], capture_output=True, text=True, timeout=60, cwd="/")
+        told[words] = done.returncode
+    assert set(told.values()) == {77}, told
+    speak = ("import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); f = s.makefile('rw', newline='')\n"
+             "for line in ('EHLO c', 'MAIL FROM:<a@example.org> XTAG=JOB/1'):\n"
+             "    while f.readline()[3:4] == '-': pass\n"
+             "    f.write(line + '\\r\\n'); f.flush()\n"
+             "while (got := f.readline())[3:4] == '-': pass\n"
+             "print(got)")
+    done = subprocess.run([*as_user, "/usr/bin/python3", "-c", speak, server.state + "/run/smtp.sock"], capture_output=True,
+                          text=True, timeout=60, cwd="/")
+    print(done.stdout, done.stderr)
+    assert done.stdout.startswith("5"), (done.stdout, done.stderr)
+
+
 @ROOT_ONLY
 def test_b2_an_ordinary_user_uses_the_drop_box(serve, binary):
     user = account.ensure("thurnuser")
@@ -504,6 +543,60 @@ def test_b4_a_held_job_of_the_folder_is_put_right(serve):
     server.command("batch", "--resume", name[:13], expect=0)
     expect_each_once(server, ["one", "two"])
     assert below(jobs, "held") == [] and len(below(jobs, "done")) == 4 and states(server) == []
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def leave_late(server, ident, line):
+    """As a job does that was interrupted in this mail and has ended: the run of the server is that of its control socket."""
+    place = os.path.join(server.state, "batch", ident + ".late")
+    run = os.stat(os.path.join(server.state, "run", "control.sock")).st_mtime_ns
+    group = f"job 1 0 1 ={ident} =x =/x =\nserver {run}\ndoubt {line} 0 0\n".encode()
+    with open(place, "wb") as file:
+        file.write(group + f"commit {crc32c(group):08x}\n".encode())
+    account.give(place)
+    return place
+
+
+@pytest.mark.parametrize("watch", [False, True], ids=["direct", "watch"])
+def test_b3_a_copy_that_comes_after_the_end_is_removed(serve, watch):
+    """The queue hears of it when the job is over: it is removed by whoever runs jobs next, and the file stays until the server is another one."""
+    server = serve(allowed({"folder": "{dir}/jobs"}))
+    folder(server)
+    server.command("batch", server.file("first", job("first")))
+    ident, other = "0" * 12 + "1", "0" * 12 + "2"
+    place = leave_late(server, ident, 2)
+
+    def run(name):
+        if watch:
+            watch_once(server, expect=0)
+        else:
+            server.command("batch", server.file(name, job(name)))
+
+    run("second")
+    with Dialogue(None, None, unix=server.state + "/run/smtp.sock") as talk:
+        talk.ehlo()
+        late = talk.mail("alice@example.org", "bob@example.org", args=f" XTAG={ident}/2")
+        stays = [talk.mail("alice@example.org", "bob@example.org", args=f" XTAG={tag}")
+                 for tag in (f"{ident}/3", f"{other}/2")]
+    wait.until(lambda: {late, *stays} <= {m["id"] for m in server.queue()}, server.log)
+    run("third")
+    wait.until(lambda: {m["id"] for m in server.queue()} == set(stays), server.log)
+    assert os.path.exists(place)
+    server.stop()
+    server.start()
+    run("fourth")
+    assert not os.path.exists(place)
+    wait.until(lambda: {m["id"] for m in server.queue()} == set(stays), server.log)
+    names = ["first"] if watch else ["first", "fourth", "second", "third"]
+    wait.until(lambda: subjects(server) == names, lambda: f"{subjects(server)}\n{server.log()}")
 
 
 @STRACE

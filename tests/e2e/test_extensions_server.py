@@ -340,7 +340,9 @@ def test_e9_server_requiretls_that_can_never_be_kept_is_refused_at_rcpt(serve, a
     """What the configuration says goes out without TLS would come back as a bounce (RFC 8689 section 4.2.1)."""
     thurn = serve({"tls": authority.config("mail.example.org", "127.0.0.1"),
                    "domain": {"far.example": {"deliver": "lmtp:192.0.2.9:24", "users": "any"},
-                              "near.example": {"deliver": "lmtp:127.0.0.1:9", "users": "any"}},
+                              "named.example": {"deliver": "lmtp:store.example.net:24", "users": "any"},
+                              "near.example": {"deliver": "lmtp:127.0.0.1:9", "users": "any"},
+                              "local.example": {"deliver": "lmtp:localhost:9", "users": "any"}},
                    "route": {"plain.example": {"via": "smtp://192.0.2.9:25", "tls": "none"}},
                    "relay": {"network": {"127.0.0.1/32": {"senders": ["*"]}}}})
     with thurn.dial() as talk:
@@ -348,9 +350,9 @@ def test_e9_server_requiretls_that_can_never_be_kept_is_refused_at_rcpt(serve, a
         talk.starttls(authority.client_context())
         assert "REQUIRETLS" in talk.ehlo()
         talk.cmd("MAIL FROM:<x@example.net> REQUIRETLS", 250)
-        for domain in ("far.example", "plain.example"):
+        for domain in ("far.example", "named.example", "plain.example"):
             assert talk.cmd(f"RCPT TO:<a@{domain}>", 550).enhanced == "5.7.30"
-        for domain in ("near.example", "elsewhere.example"):
+        for domain in ("near.example", "local.example", "elsewhere.example"):
             talk.cmd(f"RCPT TO:<a@{domain}>", 250)
         talk.cmd("RCPT TO:<bob@example.org>", 250)
         talk.cmd("RSET", 250)

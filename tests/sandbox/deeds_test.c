@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* What each kind of process may do, and what it may not: every deed is tried in a process that has entered the kind's own sandbox, and in one that has entered none, where it must work. Under root both
  * run as nobody, with the capabilities that the kind keeps. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
+#include <linux/filter.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -10,6 +14,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -25,8 +30,8 @@
 #include <cmocka.h>
 
 #include "proc/console/console.h"
-#include "proc/keys/keys.h"
 #include "proc/deliver/deliver.h"
+#include "proc/keys/keys.h"
 #include "proc/lookup/lookup.h"
 #include "proc/queue/queue.h"
 #include "proc/receiver/receiver.h"
@@ -35,10 +40,10 @@
 /* The world around the process. */
 static struct {
     char dir[64], spool[80], other[80];
-    int spool_fd, listen_fd;
+    int spool_fd, listen_fd, spare_fd, lock_fd;
     struct sockaddr_in tcp;
-    struct sockaddr_un local;
-    pid_t sibling;
+    struct sockaddr_un local, datagrams;
+    pid_t sibling, *old_kernel; /* the latter in shared memory */
     struct os_user user;
     struct arena arena;
     struct conf *plain, *commands;
@@ -182,6 +187,50 @@ static int signal_thread(void)
     return result(syscall(SYS_tgkill, g.sibling, g.sibling, SIGURG));
 }
 
+/* By the kernel, in our name. */
+static int signal_by_descriptor(void)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        return errno;
+    if (fcntl(pair[0], F_SETOWN, g.sibling) != 0 || fcntl(pair[0], F_SETSIG, SIGURG) != 0)
+        return errno;
+    return 0;
+}
+
+static int send_named_datagram(void)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0)
+        return errno;
+    return result(sendto(pair[0], "x", 1, 0, (const struct sockaddr *)&g.datagrams, sizeof g.datagrams));
+}
+
+/* On a listening socket of our own that is inherited; its siblings' would be the same. */
+static int stop_listening(void)
+{
+    return result(shutdown(g.spare_fd, SHUT_RDWR));
+}
+
+static int end_a_stream(void)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        return errno;
+    return result(shutdown(pair[0], SHUT_WR));
+}
+
+static int lock_a_file(void)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return result(fcntl(g.lock_fd, F_OFD_SETLK, &lock));
+}
+
+static int number_of_interface(void)
+{
+    return if_nametoindex("lo") == 0 ? errno : 0;
+}
+
 static int make_namespace(void)
 {
     return result(unshare(CLONE_NEWUSER));
@@ -310,6 +359,12 @@ static const struct deed {
     {"read a sibling's memory", read_sibling, "+xxxxxxxx-", 0},
     {"signal a sibling", signal_sibling, "+--------+", 6},
     {"signal a sibling's thread", signal_thread, "+--------+", 6},
+    {"signal a sibling by a descriptor", signal_by_descriptor, "+--------+", 0},
+    {"send to a socket that has a name", send_named_datagram, "+--------+", 0},
+    {"stop the others' listening", stop_listening, "+--++----+", 0},
+    {"end a stream", end_a_stream, "++++++++++", 0},
+    {"lock a file", lock_a_file, "++++++++++", 0},
+    {"find an interface's number", number_of_interface, "+xx-+xx-x+", 0},
     {"make a namespace", make_namespace, "?xxxxxxxx-", 0},
     {"fork into a namespace", fork_into_namespace, "?---------", 0},
     {"mount", mount_it, "-xxxxxxxx-", 0},
@@ -347,6 +402,9 @@ static char try(const struct kind *k, const struct deed *d, int out_fd)
     if (pid == 0) {
         enum err e = ERR_OK;
         (void)dup2(out_fd, 2);
+        g.spare_fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (g.spare_fd < 0 || listen(g.spare_fd, 1) != 0)
+            _exit(99);
         confine(k, &e);
         /* process_become makes everybody undumpable */
         if (!k->profile)
@@ -420,21 +478,6 @@ static void the_log_names_process_and_call(void **state)
     (void)close(pipe_fds[1]);
 }
 
-/* --- the world --- */
-
-static struct conf *parse(const char *text)
-{
-    struct conf *conf = NULL;
-    buf messages;
-    buf_init(&messages, 65536);
-    enum err e = conf_parse(SLICE("thurn.toml"), slice_str(text), false, &messages, &conf);
-    if (e != ERR_OK)
-        print_error("%.*s", SLICE_ARG(buf_slice(&messages)));
-    assert_int_equal(e, ERR_OK);
-    buf_deinit(&messages);
-    return conf;
-}
-
 static void make_file(const char *folder, const char *name)
 {
     char path[160];
@@ -451,6 +494,197 @@ static void make_folder(const char *path)
     assert_int_equal(mkdir(path, 0700), 0);
     if (g.root)
         assert_int_equal(chown(path, g.user.uid, g.user.gid), 0);
+}
+
+/* What a child of ours that has done `run` ends with; 0 is good. */
+static int outcome_of(int (*run)(void))
+{
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(run());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+}
+
+static int enter(const struct kind *k)
+{
+    enum err e = ERR_OK;
+    confine(k, &e);
+    return e != ERR_OK;
+}
+
+static const struct kind *kind_of(const char *name)
+{
+    size_t i = 0;
+    while (strcmp(kinds[i].name, name) != 0)
+        i++;
+    return &kinds[i];
+}
+
+/* Folders of the name service that this machine may lack, in a namespace of our own. */
+static int reads_what_names_need(void)
+{
+    static const char *const folders[] = {"/run/systemd", "/run/systemd/userdb", "/run/NetworkManager", "/run/other"};
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "/run", "tmpfs", 0, "mode=755") != 0)
+        return 77;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        if (mkdir(folders[i], 0755) != 0)
+            return 1;
+    }
+    int made = open("/run/other/resolv.conf", O_WRONLY | O_CREAT, 0644);
+    if (made < 0 || open("/run/NetworkManager/resolv.conf", O_WRONLY | O_CREAT, 0644) < 0)
+        return 2;
+    if (enter(kind_of("lookup")) != 0)
+        return 3;
+    if (open_it("/run/systemd", "userdb", O_RDONLY | O_DIRECTORY) != 0)
+        return 4;
+    if (open_it("/run/NetworkManager", "resolv.conf", O_RDONLY) != 0)
+        return 5;
+    return g.landlock > 0 && open_it("/run/other", "resolv.conf", O_RDONLY) != EACCES ? 6 : 0;
+}
+
+static void lookup_reads_the_name_services_folders(void **state)
+{
+    (void)state;
+    int outcome = g.root ? outcome_of(reads_what_names_need) : 77;
+    if (outcome == 77)
+        skip();
+    assert_int_equal(outcome, 0);
+}
+
+/* "compat" is a module that every C library of GNU has and nothing else needs. */
+static int loads_modules(void)
+{
+    static const char text[] = "passwd: files compat\ngroup: files\n";
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/nsswitch", g.dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (fd < 0 || write(fd, text, sizeof text - 1) < 0 || fchmod(fd, 0644) != 0)
+        return 1;
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(path, "/etc/nsswitch.conf", NULL, MS_BIND, NULL) != 0)
+        return 77;
+    if (dlopen("libnss_compat.so.2", RTLD_NOW | RTLD_NOLOAD))
+        return 77;
+    if (os_names_load() != ERR_OK || enter(kind_of("deliver")) != 0)
+        return 2;
+    return dlopen("libnss_compat.so.2", RTLD_NOW | RTLD_NOLOAD) ? 0 : 3;
+}
+
+static void modules_of_the_name_service_are_loaded_before(void **state)
+{
+    (void)state;
+    int outcome = g.root ? outcome_of(loads_modules) : 77;
+    if (outcome == 77)
+        skip();
+    assert_int_equal(outcome, 0);
+}
+
+/* Answers for the kernel: this is Landlock 1. Until it is killed: it has the filter, too, so the kernel never tells of its end. */
+static _Noreturn void be_an_old_kernel(int fd)
+{
+    (void)alarm(60);
+    for (;;) {
+        struct seccomp_notif asked;
+        memset(&asked, 0, sizeof asked);
+        if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0)
+            _exit(0);
+        struct seccomp_notif_resp answer = {.id = asked.id};
+        if (asked.data.args[2] == 1)
+            answer.val = 1;
+        else
+            answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+        (void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+    }
+}
+
+static int moves_a_file(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    char from[160], to[160];
+    (void)snprintf(from, sizeof from, "%s/tmp/new", g.spool);
+    (void)snprintf(to, sizeof to, "%s/moved", g.spool);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    if (fd < 0)
+        return 77;
+    pid_t pid = fork();
+    if (pid == 0)
+        be_an_old_kernel(fd);
+    *g.old_kernel = pid;
+    (void)close(fd);
+    if (enter(kind_of("receiver")) != 0)
+        return 1;
+    return rename(from, to) == 0 ? 0 : 2;
+}
+
+static void mail_moves_between_folders_under_the_first_landlock(void **state)
+{
+    char tmp[160];
+    (void)state;
+    (void)snprintf(tmp, sizeof tmp, "%s/tmp", g.spool);
+    make_folder(tmp);
+    make_file(tmp, "new");
+    g.old_kernel = mmap(NULL, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(g.old_kernel != MAP_FAILED);
+    int outcome = outcome_of(moves_a_file);
+    if (*g.old_kernel > 0)
+        (void)kill(*g.old_kernel, SIGKILL);
+    (void)munmap(g.old_kernel, sizeof(pid_t));
+    if (outcome == 77)
+        skip();
+    assert_int_equal(outcome, 0);
+}
+
+/* A system call as a program of 32 bits makes it. */
+static int call_as_32_bits(void)
+{
+#if defined(__x86_64__)
+    long r;
+    __asm__ volatile("int $0x80" : "=a"(r) : "a"(20L) : "memory", "r8", "r9", "r10", "r11");
+    return r > 0 ? 0 : 1;
+#else
+    return 1;
+#endif
+}
+
+static void commands_may_be_of_32_bits(void **state)
+{
+    struct deed d = {"", call_as_32_bits, "", 0};
+    int null = open("/dev/null", O_WRONLY);
+    (void)state;
+    bool known = try(kind_of("none"), &d, null) == '+';
+    if (known && g.root)
+        assert_int_equal(try(kind_of("deliver with commands"), &d, null), '+');
+    if (known)
+        assert_int_equal(try(kind_of("receiver"), &d, null), 'x');
+    (void)close(null);
+    if (!known)
+        skip();
+}
+
+/* --- the world --- */
+
+static struct conf *parse(const char *text)
+{
+    struct conf *conf = NULL;
+    buf messages;
+    buf_init(&messages, 65536);
+    enum err e = conf_parse(SLICE("thurn.toml"), slice_str(text), false, &messages, &conf);
+    if (e != ERR_OK)
+        print_error("%.*s", SLICE_ARG(buf_slice(&messages)));
+    assert_int_equal(e, ERR_OK);
+    buf_deinit(&messages);
+    return conf;
 }
 
 static void start_sibling(void)
@@ -526,6 +760,14 @@ static int set_up(void **state)
     assert_int_equal(bind(local, (const struct sockaddr *)&g.local, sizeof g.local), 0);
     assert_int_equal(chmod(g.local.sun_path, 0666), 0);
     assert_int_equal(listen(local, 64), 0);
+    int datagrams = socket(AF_UNIX, SOCK_DGRAM, 0);
+    g.datagrams.sun_family = AF_UNIX;
+    (void)snprintf(g.datagrams.sun_path, sizeof g.datagrams.sun_path, "%s/datagrams", g.dir);
+    assert_int_equal(bind(datagrams, (const struct sockaddr *)&g.datagrams, sizeof g.datagrams), 0);
+    assert_int_equal(chmod(g.datagrams.sun_path, 0666), 0);
+    assert_int_equal(fcntl(datagrams, F_SETFL, O_NONBLOCK), 0);
+    g.lock_fd = open(g.dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(g.lock_fd >= 0);
     g.plain = parse("hostname = \"mx.test.example\"\npostmaster = \"a@test.example\"\n"
                     "[domain.\"test.example\"]\ndeliver = \"maildir:/var/mail/{user}\"\nusers = [\"a\"]\n");
     g.commands = parse("hostname = \"mx.test.example\"\npostmaster = \"a@test.example\"\n"
@@ -537,7 +779,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     static const char *const names[] = {
-        "spool/mail", "spool/mine", "spool/link", "other/secret", "other/mine", "socket", "spool", "other", ""};
+        "nsswitch",     "spool/tmp/new", "spool/tmp", "spool/moved", "spool/mail", "spool/mine", "spool/link",
+        "other/secret", "other/mine",    "socket",    "datagrams",   "spool",      "other",      ""};
     char path[160];
     (void)state;
     (void)kill(g.sibling, SIGKILL);
@@ -559,6 +802,10 @@ int main(void)
         cmocka_unit_test(each_deed_in_each_kind),
         cmocka_unit_test(root_without_a_sandbox_reads_shadow),
         cmocka_unit_test(the_log_names_process_and_call),
+        cmocka_unit_test(lookup_reads_the_name_services_folders),
+        cmocka_unit_test(modules_of_the_name_service_are_loaded_before),
+        cmocka_unit_test(mail_moves_between_folders_under_the_first_landlock),
+        cmocka_unit_test(commands_may_be_of_32_bits),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

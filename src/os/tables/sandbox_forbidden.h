@@ -14,5 +14,5 @@ EVER(bpf) EVER(perf_event_open) EVER(userfaultfd) EVER(io_uring_setup) EVER(io_u
 EVER(init_module) EVER(finit_module) EVER(delete_module) EVER(kexec_load) EVER(kexec_file_load) EVER(reboot)
 EVER(swapon) EVER(swapoff) EVER(acct) EVER(quotactl) EVER(quotactl_fd) EVER(settimeofday) EVER(clock_settime) EVER(clock_adjtime)
 EVER(adjtimex) EVER(sethostname) EVER(setdomainname) EVER(syslog) EVER(vhangup) EVER(nfsservctl) EVER(lookup_dcookie)
-EVER(keyctl) EVER(add_key) EVER(request_key) EVER(open_by_handle_at) EVER(name_to_handle_at) EVER(fanotify_init)
+EVER(keyctl) EVER(add_key) EVER(request_key) EVER(open_by_handle_at) EVER(fanotify_init)
 EVER(modify_ldt) EVER(iopl) EVER(ioperm) EVER(move_pages) EVER(migrate_pages) EVER(mbind) EVER(set_mempolicy)

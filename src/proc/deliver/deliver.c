@@ -70,6 +70,8 @@ static enum err start(struct deliver *d, const struct child_start *start_with)
     enum err e = self_init(d, start_with);
     struct sandbox_profile sandbox;
     deliver_sandbox(start_with, &sandbox);
+    if (e == ERR_OK && os_names_load() != ERR_OK)
+        log_line(LOG_WARNING, "the name service does not answer");
     /* A filter that lets programs gain privileges can be put on by root only, any other by everybody. */
     bool by_root = sandbox.calls & SANDBOX_COMMANDS;
     if (e == ERR_OK && by_root && sandbox_enter(&sandbox) != ERR_OK)

@@ -51,22 +51,11 @@ static void on_peer_down(void *ctx, struct hub_peer *p, bool dead)
 static const struct ipc_hub_ops hub_ops = {
     .peer_up = on_peer_up, .peer_down = on_peer_down, .message = on_message, .drain = on_drain};
 
-/* Modules of the name service are loaded by the first question, and they lie elsewhere. */
-static void load_name_service(void)
-{
-    struct arena arena;
-    struct os_user user;
-    arena_init(&arena, 65536);
-    enum err e = os_user_by_name(SLICE("-"), &arena, &user);
-    if (e == ERR_IO)
-        log_line(LOG_WARNING, "the name service does not answer");
-    arena_deinit(&arena);
-}
-
 static enum err confine(struct lookup *l)
 {
     struct sandbox_profile sandbox;
-    load_name_service();
+    if (os_names_load() != ERR_OK)
+        log_line(LOG_WARNING, "the name service does not answer");
     lookup_sandbox(l->child.start, &sandbox);
     accounts_places(l->accounts, &sandbox);
     return child_confine(&sandbox);

@@ -124,17 +124,27 @@ void transaction_mail_answered(struct session *s, bool null_mx)
     session_answer_status(s, s->transaction->priority_lowered ? STATUS_PRIORITY_CHANGED : STATUS_OK);
 }
 
+/* Whether the configuration alone says that the host is this machine. A name of which only a resolver would say so counts as another machine's. */
+static bool is_this_machine(const struct receiver *r, const struct next_hop *hop)
+{
+    uint8_t ip[16];
+    size_t len;
+    if (hop->unix_path.len > 0)
+        return true;
+    if (address_ip_parse(hop->host, ip, &len) == ERR_OK)
+        return address_ip_is_nowhere(ip, len);
+    return slice_equal_nocase(hop->host, SLICE("localhost")) || slice_ends_nocase(hop->host, SLICE(".localhost")) ||
+           slice_equal_nocase(hop->host, r->conf->route.hostname);
+}
+
 /* Known now that it will never go over TLS with REQUIRETLS: our LMTP has neither, and on this machine it needs none. What only a session can show is left to the
  * sender, whose report tells of it (RFC 8689 section 4.2.1). */
 static bool is_never_secured(const struct receiver *r, const struct recipient *recipient)
 {
-    uint8_t ip[16];
-    size_t len;
     struct next_hop hop = route_next(r->routes, recipient);
     if (hop.override && hop.override->tls == ROUTE_TLS_NONE)
         return true;
-    return hop.kind == NEXT_LMTP && hop.unix_path.len == 0 && address_ip_parse(hop.host, ip, &len) == ERR_OK &&
-           !address_ip_is_nowhere(ip, len);
+    return hop.kind == NEXT_LMTP && !is_this_machine(r, &hop);
 }
 
 static bool lacks_tls(const struct session *s, const struct resolve_result *result)

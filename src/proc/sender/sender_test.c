@@ -1066,6 +1066,44 @@ static void e2_client_converts_a_large_message(void **state)
     assert_in_range(h.servers[FIRST].bytes, 3000000, 3500000);
 }
 
+/* A large message is converted in pieces, between which another session says all that it has to say. */
+static void e2_client_converts_while_others_go_on(void **state)
+{
+    (void)state;
+    h.servers[FIRST].ehlo = "250-SIZE 100000000\r\n";
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    unsigned large = mail("s@test.example", "a@one.example", EIGHT_BIT, 60000);
+    h.envelope.flags = 0;
+    unsigned small = mail("s@test.example", "a@unix.example", "Subject: x\r\n\r\nx\r\n", 0);
+    start();
+    uint64_t first = give(large, 1);
+    WAIT(server_heard(&h.servers[FIRST], "EHLO") == 1);
+    uint64_t second = give(small, 2);
+    WAIT(h.done == 1);
+    assert_int_equal(code_of(second, 0), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+    WAIT(h.done == 2);
+    assert_int_equal(code_of(first, 0), 250);
+    assert_int_equal(h.servers[FIRST].messages, 1);
+    assert_true(h.servers[FIRST].bytes > 60000000);
+}
+
+/* The host hangs up while its message is converted: the message waits like any other whose session was lost. */
+static void e2_client_a_host_that_hangs_up_in_a_conversion(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){.on = "EHLO", .reply = "250 mx.far.example\r\n421 4.3.2 bye\r\n"};
+    h.envelope.flags = ENVELOPE_BODY_8BIT;
+    unsigned m = mail("s@test.example", "a@one.example", EIGHT_BIT, 20000);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done + h.returned + h.down >= 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "DATA"), 0);
+    if (h.done)
+        assert_in_range(code_of(job, 0), 400, 499);
+    assert_in_range(h.servers[FIRST].connections, 1, 12);
+}
+
 static void e5_client_binary_content_becomes_base64_for_others(void **state)
 {
     (void)state;
@@ -1161,6 +1199,49 @@ static void e9_client_requiretls_needs_the_right_name(void **state)
     h.servers[SECOND].tls = server_tls("one.test", h.dir);
     certificate("one.test");
     requiretls_refused("250-STARTTLS\r\n250-REQUIRETLS\r\n");
+}
+
+#define ANYHOW "TLS-Required: No\r\nSubject: x\r\n\r\nx\r\n"
+
+static unsigned send_anyhow(const char *to)
+{
+    unsigned m = mail("s@test.example", to, ANYHOW, 0);
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(h.done + h.returned + h.down >= 1);
+    return h.done ? code_of(job, 0) : 0;
+}
+
+/* RFC 8689 section 4.2.2: without a policy of ours it goes to a host without TLS, and to one of another name, like any mail; and the field goes on. */
+static void e9_client_tls_required_no_is_passed_on(void **state)
+{
+    (void)state;
+    certificate("evil.test");
+    assert_int_equal(send_anyhow("a@one.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "TLS-Required: No\r\n"), 1);
+    assert_int_equal(server_heard(&h.servers[FIRST], "REQUIRETLS"), 0);
+}
+
+/* What the admin says of a route is no policy of the recipient's domain. */
+static void e9_client_tls_required_no_lifts_no_route(void **state)
+{
+    (void)state;
+    certificate("evil.test");
+    h.servers[FIRST].ehlo = "250-STARTTLS\r\n";
+    assert_int_not_equal(send_anyhow("a@sure.example"), 250);
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
+    assert_int_equal(server_heard(&h.servers[FIRST], "TLS-Required"), 0);
+}
+
+/* RFC 8689 section 4.1 */
+static void e9_client_tls_required_no_is_nothing_beside_requiretls(void **state)
+{
+    (void)state;
+    h.envelope.flags = ENVELOPE_REQUIRETLS;
+    h.servers[FIRST].ehlo = "250-REQUIRETLS\r\n";
+    assert_int_equal(send_anyhow("a@one.example"), 550);
+    assert_string_equal(h.results[0].text, "The next host does not promise REQUIRETLS");
+    assert_int_equal(server_heard(&h.servers[FIRST], "MAIL"), 0);
 }
 
 static void e10_client_obeys_rcptmax_and_mailmax(void **state)
@@ -1503,6 +1584,8 @@ int main(int argc, char **argv)
         TEST(e2_client_long_lines_that_are_signed_go_as_they_are),
         TEST(e2_client_long_lines_that_are_signed_are_bounced_by_choice),
         TEST(e2_client_converts_a_large_message),
+        TEST(e2_client_converts_while_others_go_on),
+        TEST(e2_client_a_host_that_hangs_up_in_a_conversion),
         TEST(e5_client_binary_content_becomes_base64_for_others),
         TEST(e7_client_tells_that_dsn_was_passed_on),
         TEST(e7_client_tells_that_the_next_hop_has_no_dsn),
@@ -1511,6 +1594,9 @@ int main(int argc, char **argv)
         TEST(e9_client_requiretls_never_in_the_clear),
         TEST(e9_client_requiretls_needs_the_right_name),
         TEST(e9_client_requiretls_is_delivered_on_this_machine),
+        TEST(e9_client_tls_required_no_is_passed_on),
+        TEST(e9_client_tls_required_no_lifts_no_route),
+        TEST(e9_client_tls_required_no_is_nothing_beside_requiretls),
         TEST(e10_client_obeys_rcptmax_and_mailmax),
         TEST(e10_client_obeys_rcptdomainmax),
         TEST(e11_client_a_token_goes_as_oauthbearer),

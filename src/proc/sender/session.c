@@ -237,6 +237,8 @@ static bool event(struct sender *s, struct session *x, const struct smtp_client_
         struct verdict v = e->verdict;
         v.text = buf_slice(&text);
         output_flush(x);
+        if (x->job && x->converting_now)
+            sender_transfer_give_up(x, &v, e->remote);
         if (x->job)
             sender_transfer_end(s, x, true, e->phase);
         session_over(s, x, &v, e->remote, e->phase);

@@ -101,6 +101,7 @@ struct session {
     bool exhausted;                /* the host's limits (RFC 9422) leave no more for this session */
     struct conversion *conversion; /* of the message in work, or NULL */
     uint64_t converting;           /* bytes of it in sender.converting */
+    bool converting_now;           /* it takes more turns before the engine gets the message */
 };
 
 /* What a route shows of us, read while we still could. */
@@ -128,7 +129,7 @@ struct sender {
     uint32_t session_count;
     uint64_t converting; /* bytes of content that are whole in memory */
     uint64_t token;
-    struct loop_timer *sweep;
+    struct loop_timer *sweep, *convert_turn;
     struct mx_self self;
     struct mx_address self_addresses[64];
     struct credentials *credentials;
@@ -207,7 +208,9 @@ enum chosen { CHOSEN, CHOSEN_LATER /* by another session: this one is exhausted 
 enum chosen sender_choose(struct session *x, struct job *j, const struct spool_head *h);
 
 /* convert.c */
-/* Sets x->conversion when x->message must be converted, and its facts, or as_it_is. A refusal: it can go neither way. */
+must_check enum err sender_convert_open(struct sender *s);
+/* Sets x->conversion when x->message must be converted, and its facts, or as_it_is. A refusal: it can go neither way. With x->converting_now it is not known yet: sender_transfer_go_on
+ * will be called with the status. More than a megabyte is done in steps of that, one a turn, so that other sessions go on. */
 enum status sender_convert_begin(struct sender *s, struct session *x);
 /* About max bytes, fewer at the end; they live until the next call. */
 must_check enum err sender_convert_next(struct conversion *c, size_t max, slice *content_r);
@@ -216,6 +219,10 @@ void sender_convert_end(struct sender *s, struct session *x);
 /* transfer.c */
 /* False when the session is still free: the job was refused, or waits for another one. */
 bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j);
+/* It is converted, or cannot be. The session may have failed and gone when this returns. */
+void sender_transfer_go_on(struct sender *s, struct session *x, enum status status);
+/* The connection ended in the midst of conversion, before the engine had the message. */
+void sender_transfer_give_up(struct session *x, const struct verdict *v, bool remote);
 void sender_transfer_body(struct sender *s, struct session *x);
 void sender_transfer_recipient(struct session *x, const struct smtp_client_event *e);
 /* The message has its verdicts: report, or try the next target with what failed for want of a connection. */

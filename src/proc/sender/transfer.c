@@ -86,8 +86,30 @@ bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j)
         return false;
     }
     x->job = j;
-    smtp_client_send(x->client, loop_now_ms(s->child.loop), &x->message);
+    if (!x->converting_now)
+        smtp_client_send(x->client, loop_now_ms(s->child.loop), &x->message);
     return true;
+}
+
+void sender_transfer_go_on(struct sender *s, struct session *x, enum status status)
+{
+    struct job *j = x->job;
+    if (status == STATUS_OK) {
+        smtp_client_send(x->client, loop_now_ms(s->child.loop), &x->message);
+    } else {
+        x->job = NULL;
+        refuse(s, x, j, status);
+        sender_session_next(s, x);
+    }
+    sender_session_drive(s, x);
+}
+
+void sender_transfer_give_up(struct session *x, const struct verdict *v, bool remote)
+{
+    struct verdict local = status_verdict(STATUS_LOCAL_ERROR);
+    bool temporary = verdict_class(v) == VERDICT_TEMPORARY;
+    for (uint32_t i = 0; i < x->message.recipient_count; i++)
+        sender_job_result_set(x->job, x->map[i], temporary ? v : &local, temporary && remote);
 }
 
 /* The next piece; an error when the content ends before its size, or is more than was declared: then it is not whole, and must not be ended. */
