@@ -3,6 +3,8 @@
 
 import os
 import re
+import signal
+import ssl
 import subprocess
 
 import pytest
@@ -64,7 +66,6 @@ def greeted(thurn, context, name="mail.example.org"):
 
 @pytest.fixture
 def context(authority):
-    import ssl
     made = authority.client_context()
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
@@ -101,6 +102,25 @@ def test_handshakes_go_on_when_keys_dies(serve, authority):
         wait.until(lambda: thurn.pids("keys") not in ([], [victim]), thurn.log)
         wait.until(lambda: greeted(thurn, context), thurn.log)
     assert thurn.pids("receiver") == receivers
+
+
+def test_threat_keys_that_stands_still_stops_handshakes_only(serve, authority):
+    thurn = serve({"tls": authority.config("mail.example.org", "127.0.0.1")})
+    context = authority.client_context()
+    keys, = thurn.pids("keys")
+    process.kill(keys, signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            assert not greeted(thurn, context)
+        with thurn.dial() as talk:
+            talk.ehlo()
+            talk.mail("x@example.com", "alice@example.org", body=LETTER)
+    finally:
+        process.kill(keys, signal.SIGCONT)
+    thurn.landed("alice")
+    thurn.logged("a handshake fails: no signature by the process keys")
+    wait.until(lambda: greeted(thurn, context), thurn.log)
+    assert thurn.pids("keys") == [keys]
 
 
 def test_a_reload_has_keys_of_its_own(serve, authority):

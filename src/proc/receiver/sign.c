@@ -12,20 +12,25 @@ static enum err wait_for_answer(struct receiver *r, struct hub_peer *keys)
         int64_t left = until_ms - os_now_ms();
         e = left > 0 ? ipc_hub_wait(r->child.hub, keys, left) : ERR_TIMEOUT;
     }
-    return r->signing.answered ? ERR_OK : e;
+    if (r->signing.answered)
+        return ERR_OK;
+    r->signing.owing = keys->process;
+    return e;
 }
 
 enum err sign_ask(void *ctx, const struct tls_question *q, buf *signature)
 {
     struct receiver *r = ctx;
     struct hub_peer *keys = ipc_hub_find(r->child.hub, PROCESS_KEYS);
-    r->signing = (struct signing){.token = r->signing.token + 1, .signature = signature};
+    r->signing = (struct signing){.token = r->signing.token + 1, .signature = signature, .owing = r->signing.owing};
     struct ipc_message m = {
         .type = IPC_ask_sign,
         .fd = -1,
         .u.ask_sign = {.token = r->signing.token, .key = q->key, .algorithm = q->algorithm, .block = q->bytes}};
     enum err e = ERR_CLOSED;
-    if (keys) {
+    if (keys && keys->process == r->signing.owing) {
+        e = ERR_TIMEOUT; /* else each client would stop all others for that long */
+    } else if (keys) {
         ipc_hub_send(r->child.hub, keys, &m);
         e = wait_for_answer(r, keys);
     }
@@ -42,6 +47,7 @@ enum err sign_ask(void *ctx, const struct tls_question *q, buf *signature)
 void sign_answer(struct receiver *r, const struct ipc_answer_sign *answer)
 {
     struct signing *s = &r->signing;
+    s->owing = 0;
     if (!s->signature || s->answered || answer->token != s->token)
         return;
     s->answered = true;

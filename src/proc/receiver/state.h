@@ -200,6 +200,7 @@ struct signing {
     uint64_t token; /* of the last question */
     buf *signature; /* NULL: nobody waits */
     bool answered, ok;
+    uint32_t owing; /* the process that has not answered in time, until it does; 0: none */
 };
 
 struct receiver {
