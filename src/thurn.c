@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "proc/console/console.h"
 #include "proc/deliver/deliver.h"
+#include "proc/keys/keys.h"
 #include "proc/lookup/lookup.h"
 #include "proc/master/master.h"
 #include "proc/queue/queue.h"
@@ -49,7 +50,8 @@ static int start_server(const struct cmd_server *server)
                     [PROCESS_SENDER] = sender_main,
                     [PROCESS_DELIVER] = deliver_main,
                     [PROCESS_LOOKUP] = lookup_main,
-                    [PROCESS_CONSOLE] = console_main},
+                    [PROCESS_CONSOLE] = console_main,
+                    [PROCESS_KEYS] = keys_main},
     };
     return master_run(&options);
 }

@@ -42,16 +42,33 @@ static void check_pair(struct check *c, struct tls_pair pair)
         fail(c, why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
 }
 
+static void check_apart(struct check *c, const struct conf_tls *t)
+{
+    char memory[WORDS_MAX];
+    buf words;
+    const struct tls_pair pair = {.cert = t->cert};
+    buf_init_fixed(&words, memory, sizeof memory);
+    if (tls_pair_apart(&pair))
+        return;
+    buf_printf(&words,
+               "key %.*s is neither RSA nor ECDSA: it cannot be kept in a process of its own, and lies in those that "
+               "talk to clients\n",
+               SLICE_ARG(t->key));
+    say(c, "warning", buf_slice(&words));
+}
+
 static void check_keys(struct check *c)
 {
     for (size_t i = 0; i < c->conf->tls_count; i++) {
         const struct conf_tls *t = &c->conf->tls[i];
-        check_pair(c, (struct tls_pair){t->name, t->cert, t->key});
+        check_pair(c, (struct tls_pair){.name = t->name, .cert = t->cert, .key = t->key});
+        if (!c->failed)
+            check_apart(c, t);
     }
     for (size_t i = 0; i < c->conf->route.override_count; i++) {
         const struct route_override *o = &c->conf->route.overrides[i];
         if (o->cert.len > 0)
-            check_pair(c, (struct tls_pair){SLICE_NONE, o->cert, o->key});
+            check_pair(c, (struct tls_pair){.cert = o->cert, .key = o->key});
     }
 }
 
@@ -61,7 +78,7 @@ static void check_client_ca(struct check *c)
     buf why;
     struct tls_server *server = NULL;
     const struct conf_tls *t = c->conf->tls;
-    struct tls_pair pair = {SLICE_NONE, t->cert, t->key};
+    struct tls_pair pair = {.cert = t->cert, .key = t->key};
     buf_init_fixed(&why, memory, sizeof memory);
     if (tls_server_open(&pair, 1, SLICE_NONE, &server, &why) != ERR_OK)
         return; /* which check_pair has said */

@@ -9,6 +9,12 @@
 #define EXIT_TRY_LATER 75
 #define KEEP_MAX 256
 
+/* The others need it to their end: the master tells it when. */
+static bool serves_others(enum process_kind k)
+{
+    return k == PROCESS_QUEUE || k == PROCESS_LOOKUP || k == PROCESS_KEYS;
+}
+
 static void begin_drain(struct child *c, int64_t limit_ms)
 {
     c->draining = true;
@@ -36,7 +42,7 @@ static void on_peer_down(void *ctx, struct hub_peer *p, bool dead)
 static void broken_for_long(void *ctx)
 {
     struct child *c = ctx;
-    if (c->draining || c->start->kind == PROCESS_QUEUE || c->start->kind == PROCESS_LOOKUP)
+    if (c->draining || serves_others(c->start->kind))
         return;
     for (struct hub_peer *p = ipc_hub_next(c->hub, NULL); p; p = ipc_hub_next(c->hub, p)) {
         if (p->up)
@@ -80,7 +86,7 @@ static void on_terminate(void *ctx, int signal_number)
 {
     struct child *c = ctx;
     (void)signal_number;
-    if (c->start->kind != PROCESS_QUEUE && c->start->kind != PROCESS_LOOKUP)
+    if (!serves_others(c->start->kind))
         begin_drain(c, SIGNAL_DRAIN_MS);
 }
 

@@ -42,7 +42,7 @@ struct child {
     void *ctx;
 };
 
-/* Title, parent death, log, descriptors, loop, hub. SIGTERM becomes ops.drain, but for queue and lookup, whom the others need to their end: the master tells them when. SIGINT,
+/* Title, parent death, log, descriptors, loop, hub. SIGTERM becomes ops.drain, but for queue, lookup and keys, whom the others need to their end: the master tells them when. SIGINT,
  * which a terminal sends to the whole group, is the master's alone. start and ops must outlive the child. Then the child loads what needs root, drops privileges by child_become, loads what lies outside its places, and enters its sandbox by child_confine. */
 must_check enum err child_begin(struct child *c, const struct child_start *start, const char *log_component,
                                 const struct ipc_hub_ops *ops, void *ctx);

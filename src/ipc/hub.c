@@ -283,6 +283,22 @@ void ipc_hub_send(struct ipc_hub *h, struct hub_peer *p, const struct ipc_messag
     list_push(&h->dirty, &l->dirty);
 }
 
+enum err ipc_hub_wait(struct ipc_hub *h, struct hub_peer *p, int64_t timeout_ms)
+{
+    struct line *l = line_of(p);
+    assert(!l->reading && l->hub == h);
+    list_remove(&l->dirty);
+    if (l->channel)
+        line_flush(l);
+    if (!l->channel)
+        return ERR_CLOSED;
+    enum err e = socket_wait(ipc_channel_fd(l->channel), false, timeout_ms);
+    if (e != ERR_OK)
+        return e;
+    line_event(l, true, false);
+    return l->channel ? ERR_OK : ERR_CLOSED;
+}
+
 void ipc_hub_flush(struct ipc_hub *h, int64_t timeout_ms)
 {
     int64_t end = os_now_ms() + timeout_ms;

@@ -41,6 +41,9 @@ must_check enum err ipc_hub_open(struct loop *loop, struct ipc_hub_self self, co
 void ipc_hub_close(struct ipc_hub **h);
 /* To a peer, or to the master (p NULL). To a peer that is down: dropped. */
 void ipc_hub_send(struct ipc_hub *h, struct hub_peer *p, const struct ipc_message *m);
+/* For a question whose answer the caller cannot go on without: writes what waits for the peer, waits until something has come from it, and hands that to ops.message, which it may do while the caller is in another one of the
+ * ops, not in one for this peer. ERR_TIMEOUT: nothing came; ERR_CLOSED: it is down. */
+must_check enum err ipc_hub_wait(struct ipc_hub *h, struct hub_peer *p, int64_t timeout_ms);
 /* Writes what waits, for at most timeout_ms in all: before a process ends. */
 void ipc_hub_flush(struct ipc_hub *h, int64_t timeout_ms);
 /* Stops reading from a peer, and goes on: so that its process, seeing what waits for it, slows down. */

@@ -170,6 +170,27 @@ static void introduced_peers_know_each_other_and_talk(void **state)
     assert_int_equal(ipc_hub_pending(receiver.hub, receiver.peer), 0);
 }
 
+/* Nothing turns the loop here: the waiting itself moves the bytes. */
+static void a_question_waits_for_its_answer(void **state)
+{
+    (void)state;
+    struct ipc_message answer = {.type = IPC_announce_ack, .fd = -1, .u.announce_ack = {.bytes = 7}};
+    introduce(5);
+    run_until(both_up);
+    announce(9, 10);
+    assert_int_equal(ipc_hub_wait(receiver.hub, receiver.peer, 0), ERR_TIMEOUT);
+    assert_int_equal(ipc_hub_wait(queue.hub, queue.peer, 60000), ERR_OK);
+    assert_int_equal(queue.sum, 9);
+    ipc_hub_send(queue.hub, queue.peer, &answer);
+    assert_int_equal(ipc_hub_wait(queue.hub, queue.peer, 0), ERR_TIMEOUT);
+    assert_int_equal(ipc_hub_wait(receiver.hub, receiver.peer, 60000), ERR_OK);
+    assert_int_equal(receiver.messages, 1);
+    ipc_hub_close(&queue.hub);
+    assert_int_equal(ipc_hub_wait(receiver.hub, receiver.peer, 60000), ERR_CLOSED);
+    assert_int_equal(receiver.broke, 1);
+    assert_int_equal(ipc_hub_wait(receiver.hub, receiver.peer, 60000), ERR_CLOSED);
+}
+
 static bool queue_saw_death(void)
 {
     return queue.dead == 1;
@@ -315,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(introduced_peers_know_each_other_and_talk, begin, end),
+        cmocka_unit_test_setup_teardown(a_question_waits_for_its_answer, begin, end),
         cmocka_unit_test_setup_teardown(what_the_dead_wrote_is_heard_before_its_death, begin, end),
         cmocka_unit_test_setup_teardown(a_broken_channel_is_not_yet_a_death, begin, end),
         cmocka_unit_test_setup_teardown(threat_garbage_closes_that_peer_only, begin, end),

@@ -139,7 +139,7 @@ static const struct message_row rows[IPC_TYPE_COUNT] = {
 static const char *const kind_names[PROCESS_KIND_COUNT] = {
     [PROCESS_MASTER] = "master",   [PROCESS_RECEIVER] = "receiver", [PROCESS_QUEUE] = "queue",
     [PROCESS_SENDER] = "sender",   [PROCESS_DELIVER] = "deliver",   [PROCESS_LOOKUP] = "lookup",
-    [PROCESS_CONSOLE] = "console", [PROCESS_COMMAND] = "command",
+    [PROCESS_CONSOLE] = "console", [PROCESS_COMMAND] = "command",   [PROCESS_KEYS] = "keys",
 };
 
 static const struct message_row *row_of(unsigned type)

@@ -15,6 +15,7 @@ enum process_kind {
     PROCESS_LOOKUP,
     PROCESS_CONSOLE,
     PROCESS_COMMAND,
+    PROCESS_KEYS,
     PROCESS_KIND_COUNT
 };
 
@@ -29,7 +30,8 @@ const char *process_kind_name(enum process_kind k);
 #define M_LOOKUP (1u << PROCESS_LOOKUP)
 #define M_CONSOLE (1u << PROCESS_CONSOLE)
 #define M_COMMAND (1u << PROCESS_COMMAND)
-#define M_CHILDREN (M_RECEIVER | M_QUEUE | M_SENDER | M_DELIVER | M_LOOKUP | M_CONSOLE)
+#define M_KEYS (1u << PROCESS_KEYS)
+#define M_CHILDREN (M_RECEIVER | M_QUEUE | M_SENDER | M_DELIVER | M_LOOKUP | M_CONSOLE | M_KEYS)
 
 enum ipc_type {
     IPC_NONE = 0,

@@ -122,8 +122,9 @@ enum err tls_load_pair(const struct tls_pair *pair, struct tls_loaded *loaded_r,
 {
     struct tls_loaded l = {0};
     enum err e = load_certificates(pair->cert, &l, why);
+    enum err apart = e == ERR_OK && pair->signer ? tls_proxy_key(l.leaf, pair->signer, &l.key) : ERR_UNSUPPORTED;
     if (e == ERR_OK)
-        e = load_key(pair->key, &l, why);
+        e = apart == ERR_UNSUPPORTED ? load_key(pair->key, &l, why) : apart;
     if (e == ERR_OK && X509_check_private_key(l.leaf, l.key) != 1) {
         buf_printf(why, "key %.*s does not belong to certificate %.*s; name the two files that were made together",
                    SLICE_ARG(pair->key), SLICE_ARG(pair->cert));
@@ -136,4 +137,15 @@ enum err tls_load_pair(const struct tls_pair *pair, struct tls_loaded *loaded_r,
     }
     *loaded_r = l;
     return ERR_OK;
+}
+
+bool tls_pair_apart(const struct tls_pair *pair)
+{
+    char memory[512];
+    buf why;
+    struct tls_loaded l = {0};
+    buf_init_fixed(&why, memory, sizeof memory);
+    bool apart = load_certificates(pair->cert, &l, &why) == ERR_OK && tls_key_apart(X509_get0_pubkey(l.leaf));
+    tls_loaded_free(&l);
+    return apart;
 }

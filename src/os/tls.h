@@ -10,9 +10,25 @@ struct tls_server;
 struct tls_client;
 struct tls_session; /* one handshake and stream, driven by os/net */
 
+/* What is asked of whoever holds a private key, in a handshake. key: tells it by the SHA-256 of the public one. bytes: for TLS_SIGN_ECDSA a digest, for TLS_SIGN_RSA a padded block of the key's size. */
+enum tls_sign { TLS_SIGN_RSA = 1, TLS_SIGN_ECDSA = 2 };
+#define TLS_KEY_ID_SIZE 32
+#define TLS_SIGNATURE_MAX 2048
+struct tls_question {
+    slice key, bytes;
+    uint8_t algorithm; /* enum tls_sign */
+};
+/* Somebody else who signs. sign appends to signature; it may wait, and the handshake waits with it. Any error fails the handshake. */
+struct tls_signer {
+    enum err (*sign)(void *ctx, const struct tls_question *q, buf *signature);
+    void *ctx;
+};
+
 struct tls_pair {
     slice name;      /* SNI name; empty: default */
     slice cert, key; /* paths */
+    const struct tls_signer *
+        signer; /* not NULL: the key's file is not read, and this one signs, if tls_pair_apart; must outlive what is opened */
 };
 
 /* Loads and matches all pairs. On error `why` names the file and what is wrong (ERR_TLS, ERR_NOTFOUND, ERR_PERMISSION). ticket_key: 80 bytes shared by all receivers, or empty. */
@@ -24,6 +40,17 @@ void tls_server_close(struct tls_server **t);
 must_check enum err tls_server_ask_clients(struct tls_server *t, slice ca_path, buf *why);
 /* Checks a pair without keeping it: readable, belong together, not expired. Warnings (unknown chain, near expiry) go to `warnings`, one line each. */
 must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);
+
+/* Can its signatures be those of another process? RSA and ECDSA can. False also when there is no certificate to be read. */
+bool tls_pair_apart(const struct tls_pair *pair);
+
+/* Keys for others who have none: those of the pairs of which tls_pair_apart. The public halves are known by the certificates. Errors as tls_server_open. */
+struct tls_keys;
+must_check enum err tls_keys_open(const struct tls_pair *pairs, size_t count, struct tls_keys **k_r, buf *why);
+void tls_keys_close(struct tls_keys **k);
+/* Appends at most TLS_SIGNATURE_MAX bytes. The question may be hostile: it signs what a handshake could need and nothing else, so that who asks cannot have a secret decrypted. ERR_NOTFOUND: no such key; ERR_SYNTAX: no such
+ * question; ERR_TLS. */
+must_check enum err tls_keys_sign(const struct tls_keys *k, const struct tls_question *q, buf *signature);
 
 /* System trust store. verify: a handshake with a bad chain or name fails; otherwise it is only noted. */
 must_check enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why);

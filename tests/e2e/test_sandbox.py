@@ -10,7 +10,7 @@ import pytest
 
 from harness import process, wait
 
-CHILDREN = ("receiver", "queue", "sender", "deliver", "lookup", "console")
+CHILDREN = ("receiver", "queue", "sender", "deliver", "lookup", "console", "keys")
 SETGID, SETUID, KILL = 1 << 6, 1 << 7, 1 << 5
 EXECVE, LETTER = 59, b"Subject: hello\r\n\r\nhello\r\n"
 
@@ -67,8 +67,8 @@ def send(thurn):
         talk.mail("x@example.com", "alice@example.org", body=LETTER)
 
 
-def test_g8_every_child_is_confined(serve, root):
-    thurn = serve(root=True)
+def test_g8_every_child_is_confined(serve, root, authority):
+    thurn = serve({"tls": authority.config("mail.example.org")}, root=True)
     send(thurn)
     thurn.landed("alice")
     for kind in CHILDREN + ("delivery",):
@@ -109,9 +109,9 @@ def test_threat_a_command_cannot_type_into_the_terminal(serve):
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="knows the registers of x86_64 only")
-def test_threat_a_child_that_is_taken_over_runs_no_program(serve, root):
+def test_threat_a_child_that_is_taken_over_runs_no_program(serve, root, authority):
     """Each child is made to call execve: it is ended, the log names it and the call, and the server goes on."""
-    thurn = serve(root=True)
+    thurn = serve({"tls": authority.config("mail.example.org")}, root=True)
     for kind in CHILDREN:
         pid = [pid for pid in thurn.pids() if process.kind(pid) == kind][0]
         assert make_call(pid, EXECVE) == signal.SIGSYS, kind

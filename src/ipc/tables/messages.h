@@ -54,7 +54,8 @@
  * identities: of the client's certificate, each with an LF behind it. ip: 4 or 16 bytes, or none */
 #define FIELDS_ask_sasl(F)                                                                                             \
     F(u64, token)                                                                                                      \
-    F(u64, exchange) F(bytes, mechanism) F(u8, flags) F(secret, response) F(bytes, binding) F(bytes, identities) F(bytes, ip)
+    F(u64, exchange)                                                                                                   \
+    F(bytes, mechanism) F(u8, flags) F(secret, response) F(bytes, binding) F(bytes, identities) F(bytes, ip)
 /* status: enum sasl_answer. login: as far as it is known. challenge: with SASL_ANSWER_CHALLENGE */
 #define FIELDS_answer_sasl(F) F(u64, token) F(u8, status) F(bytes, login) F(secret, challenge)
 #define FIELDS_sasl_gone(F) F(u64, exchange)
@@ -67,13 +68,18 @@
 #define FIELDS_ask_name(F) F(u64, token) F(bytes, ip)
 #define FIELDS_answer_name(F) F(u64, token) F(bytes, name)
 
+/* receiver <-> keys: as struct tls_question. One at a time: the receiver waits for the answer */
+#define FIELDS_ask_sign(F) F(u64, token) F(bytes, key) F(u8, algorithm) F(bytes, block)
+#define FIELDS_answer_sign(F) F(u64, token) F(u8, ok) F(bytes, signature)
+
 /* command <-> console <-> queue. verb: enum queue_verb; filter: enum queue_filter */
 #define FIELDS_queue_request(F) F(u64, token) F(u8, verb) F(u8, filter) F(bytes, value) F(u8, dry)
 #define FIELDS_queue_item(F)                                                                                           \
     F(u64, token)                                                                                                      \
     F(u64, id)                                                                                                         \
-    F(bytes, from) F(bytes, to) F(u64, size) F(i64, arrival_s) F(u16, tries) F(i64, next_s) F(u8, state)               \
-        F(bytes, reason) F(bytes, destination)
+    F(bytes, from)                                                                                                     \
+    F(bytes, to) F(u64, size) F(i64, arrival_s) F(u16, tries) F(i64, next_s) F(u8, state) F(bytes, reason)             \
+        F(bytes, destination)
 #define FIELDS_queue_destination(F)                                                                                    \
     F(u64, token) F(bytes, name) F(u32, messages) F(i64, oldest_s) F(i64, next_s) F(u8, state) F(bytes, reason)
 #define FIELDS_queue_text(F) F(u64, token) F(bytes, text)
@@ -117,6 +123,8 @@ MESSAGE(ask_host, M_SENDER, M_LOOKUP)
 MESSAGE(answer_mx, M_LOOKUP, M_SENDER | M_RECEIVER)
 MESSAGE(ask_name, M_RECEIVER, M_LOOKUP)
 MESSAGE(answer_name, M_LOOKUP, M_RECEIVER)
+MESSAGE(ask_sign, M_RECEIVER, M_KEYS)
+MESSAGE(answer_sign, M_KEYS, M_RECEIVER)
 MESSAGE(queue_request, M_COMMAND | M_CONSOLE, M_CONSOLE | M_QUEUE)
 MESSAGE(queue_item, M_QUEUE | M_CONSOLE, M_CONSOLE | M_COMMAND)
 MESSAGE(queue_destination, M_QUEUE | M_CONSOLE, M_CONSOLE | M_COMMAND)

@@ -14,6 +14,7 @@ static const struct {
     {PROCESS_RECEIVER, PROCESS_QUEUE, false}, {PROCESS_RECEIVER, PROCESS_LOOKUP, true},
     {PROCESS_QUEUE, PROCESS_SENDER, false},   {PROCESS_QUEUE, PROCESS_DELIVER, false},
     {PROCESS_SENDER, PROCESS_LOOKUP, true},   {PROCESS_CONSOLE, PROCESS_QUEUE, false},
+    {PROCESS_RECEIVER, PROCESS_KEYS, true},
 };
 
 static bool linked(const struct master_child *x, const struct master_child *y)

@@ -58,10 +58,12 @@ static enum err make_seats(struct master *m, struct master_generation *g)
 {
     static const enum process_kind single[] = {PROCESS_LOOKUP, PROCESS_SENDER, PROCESS_DELIVER};
     size_t receivers = receivers_wanted(m), n = 0, singles = sizeof single / sizeof single[0];
-    g->seats = arena_array(&g->arena, receivers + singles + 1, sizeof *g->seats);
+    g->seats = arena_array(&g->arena, receivers + singles + 2, sizeof *g->seats);
     g->seen = arena_array(&g->arena, g->conf->source_count + 1, sizeof *g->seen);
     if (!g->seats || !g->seen)
         return ERR_NOMEM;
+    if (g->conf->tls_count > 0)
+        g->seats[n++].kind = PROCESS_KEYS; /* before the receivers, so that they know it when the first client comes */
     for (size_t i = 0; i < singles; i++)
         g->seats[n++].kind = single[i];
     for (size_t i = 0; i < receivers; i++)

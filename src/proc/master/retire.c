@@ -67,14 +67,14 @@ static void retire_generation(struct master *m, struct master_generation *g)
     if (m->reload.state != RELOAD_STARTING)
         drain_kinds(m, g, M_CONSOLE, QUEUE_DRAIN_MS);
     if (master_children_of(m, g, M_RECEIVER | M_SENDER) == 0)
-        drain_kinds(m, g, M_LOOKUP, QUEUE_DRAIN_MS);
+        drain_kinds(m, g, M_LOOKUP | M_KEYS, QUEUE_DRAIN_MS);
 }
 
 static void stop_tick(struct master *m)
 {
     if (m->stop == STOP_SESSIONS && master_children_of(m, NULL, M_WORKERS | M_CONSOLE) == 0) {
         m->stop = STOP_QUEUE;
-        drain_kinds(m, NULL, M_QUEUE | M_LOOKUP, QUEUE_DRAIN_MS);
+        drain_kinds(m, NULL, M_QUEUE | M_LOOKUP | M_KEYS, QUEUE_DRAIN_MS);
     }
 }
 

@@ -46,6 +46,9 @@ static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *
     case IPC_answer_mx:
         ask_answer(r, m);
         break;
+    case IPC_answer_sign:
+        sign_answer(r, &m->u.answer_sign);
+        break;
     case IPC_sasl_offer:
         if (p == ipc_hub_find(r->child.hub, PROCESS_LOOKUP))
             auth_offer_set(r, m->u.sasl_offer.mechanisms);
@@ -108,7 +111,7 @@ static void turn_ends(void *ctx)
     spool_writer_flush(r->writer);
 }
 
-/* Keys belong to root: they are read before the process becomes somebody else. */
+/* Certificates, and the keys that cannot be apart, may be root's: they are read before the process becomes somebody else. */
 static enum err load_keys(struct receiver *r)
 {
     const struct conf *c = r->conf;
@@ -118,7 +121,8 @@ static enum err load_keys(struct receiver *r)
     if (!pairs)
         return ERR_NOMEM;
     for (size_t i = 0; i < c->tls_count; i++)
-        pairs[i] = (struct tls_pair){c->tls[i].name, c->tls[i].cert, c->tls[i].key};
+        pairs[i] = (struct tls_pair){c->tls[i].name, c->tls[i].cert, c->tls[i].key, &r->signer};
+    r->signer = (struct tls_signer){sign_ask, r};
     char text[512];
     buf why;
     buf_init_fixed(&why, text, sizeof(text));

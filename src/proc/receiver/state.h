@@ -195,6 +195,14 @@ struct session {
 
 struct name_entry;
 
+/* The one signature that a handshake waits for. */
+struct signing {
+    uint64_t token; /* of the last question */
+    buf *signature; /* NULL: nobody waits */
+    bool answered, ok;
+    uint32_t owing; /* the process that has not answered in time, until it does; 0: none */
+};
+
 struct receiver {
     struct child child;
     const struct child_start *start;
@@ -203,6 +211,8 @@ struct receiver {
     struct tls_server *tls; /* NULL without [tls] */
     struct tls_server
         *tls_asking; /* the same, and it asks for a certificate: of submission; NULL without [auth] client_ca */
+    struct tls_signer signer; /* of all our pairs */
+    struct signing signing;
     uint64_t last_exchange;
     struct auth_offer offers[AUTH_OFFERS]; /* by what a session's channel has: AUTH_OFFER_BOUND, AUTH_OFFER_IDENTITY */
     struct limits_config limits;
@@ -439,6 +449,10 @@ void ask_answer(struct receiver *r, const struct ipc_message *m);
 void ask_failed(struct session *s);
 /* lookup is gone: nobody will answer. */
 void ask_lookup_down(struct receiver *r);
+
+/* sign.c: a tls_signer's function; ctx is the receiver */
+must_check enum err sign_ask(void *ctx, const struct tls_question *q, buf *signature);
+void sign_answer(struct receiver *r, const struct ipc_answer_sign *answer);
 
 /* name.c: the clients' reverse names, kept for a while */
 void name_find(struct session *s);

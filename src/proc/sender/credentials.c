@@ -23,7 +23,7 @@ static enum err secret_read(struct sender *s, slice path, slice *secret_r)
 
 static enum err certificate_read(const struct route_override *o, struct tls_client **tls_r)
 {
-    const struct tls_pair pair = {SLICE_NONE, o->cert, o->key};
+    const struct tls_pair pair = {.cert = o->cert, .key = o->key};
     struct tls_client *tls = NULL;
     buf why;
     buf_init(&why, 1024);

@@ -65,7 +65,7 @@ static inline struct tls_server *server_tls(const char *name, const char *dir)
                    "-addext subjectAltName=DNS:%s -keyout %s -out %s 2>%s/openssl.log",
                    name, name, key, cert, dir);
     assert_int_equal(system(command), 0);
-    struct tls_pair pair = {SLICE_NONE, slice_str(cert), slice_str(key)};
+    struct tls_pair pair = {.cert = slice_str(cert), .key = slice_str(key)};
     struct tls_server *tls = NULL;
     buf why;
     buf_init(&why, 1024);
