@@ -2345,6 +2345,5 @@ int main(void)
         TEST(a_listing_without_memory_ends_with_an_error),
 #endif
     };
-    cmocka_set_test_filter(getenv("T"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
