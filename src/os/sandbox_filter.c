@@ -96,15 +96,15 @@ static void on_forbidden(int signal_number, siginfo_t *info, void *ctx)
 
 static void add(struct filter *f, uint32_t action, const char *name, const struct scmp_arg_cmp *when, unsigned count)
 {
+    if (f->error != 0)
+        return; /* libseccomp 2.5 may loop when it goes on without memory */
     int number = seccomp_syscall_resolve_name(name);
     if (number < 0 || number >= NUMBERS)
         return;
     if (count == 0 && f->has[number])
         return;
     f->has[number] = true;
-    int error = seccomp_rule_add_array(f->ctx, action, number, count, when);
-    if (error != 0 && f->error == 0)
-        f->error = error;
+    f->error = seccomp_rule_add_array(f->ctx, action, number, count, when);
 }
 
 static void add_when(struct filter *f, uint32_t action, const char *name, struct scmp_arg_cmp when)
