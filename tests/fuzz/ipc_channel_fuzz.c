@@ -39,6 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = (unsigned char)rest.ptr[0], sent = 0;
         slice piece = slice_sub(rest, 1, 1 + len);
         rest = slice_skip(rest, 1 + len);
+        if (piece.len == 0)
+            continue;
         if (socket_send_fd(pair[1], piece, len & 1 ? 0 : -1, &sent) != ERR_OK)
             break;
         enum err e = ipc_channel_read(c, on_message, &ends);
