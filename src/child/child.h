@@ -74,6 +74,9 @@ enum result_dsn {
     RESULT_BY_PASSED = 4, /* or-ed: the host was told the time to deliver by (RFC 2852 section 4.1.4) */
 };
 
+/* A job that there is no memory for goes back to the queue, deferred without a word to anyone: else it would be leased to us as long as we live. Logged. */
+void child_job_defer(struct child *c, const struct ipc_job *job);
+
 /* Verdicts over ipc. */
 #define CHILD_VERDICT_SET(m, v)                                                                                        \
     ((m).code = (v)->code, (m).enhanced_class = (v)->enhanced[0], (m).enhanced_subject = (v)->enhanced[1],             \

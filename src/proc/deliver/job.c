@@ -194,28 +194,11 @@ static void unreadable(struct deliver *d, struct job *j, const struct ipc_job *m
     job_end(d, j);
 }
 
-/* Deferred untried: else it would be leased to us as long as we live. */
-static void defer_all(struct deliver *d, const struct ipc_job *job)
-{
-    struct hub_peer *queue = ipc_hub_find(d->child.hub, PROCESS_QUEUE);
-    struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
-    struct ipc_message m = {.type = IPC_result, .fd = -1};
-    m.u.result.job = job->job;
-    CHILD_VERDICT_SET(m.u.result, &v);
-    m.u.result.recipients = job->recipients;
-    struct ipc_message end = {.type = IPC_job_done, .fd = -1, .u.job_done = {job->job}};
-    log_line(LOG_ERROR, "no memory for a job of the queue");
-    if (!queue)
-        return; /* the next one is told of no lease, and gives it out again */
-    ipc_hub_send(d->child.hub, queue, &m);
-    ipc_hub_send(d->child.hub, queue, &end);
-}
-
 void deliver_job_take(struct deliver *d, const struct ipc_job *m)
 {
     struct job *j = calloc(1, sizeof *j);
     if (!j) {
-        defer_all(d, m);
+        child_job_defer(&d->child, m);
         return;
     }
     arena_init(&j->arena, JOB_ARENA_MAX);

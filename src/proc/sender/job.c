@@ -73,28 +73,11 @@ static enum err find_destination(struct sender *s, struct job *j, uint32_t conne
     return r && *d_r ? ERR_OK : ERR_NOTFOUND;
 }
 
-/* Deferred without a word to the host: else it would be leased to us as long as we live. */
-static void defer_all(struct sender *s, const struct ipc_job *job)
-{
-    struct hub_peer *queue = ipc_hub_find(s->child.hub, PROCESS_QUEUE);
-    struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
-    struct ipc_message m = {.type = IPC_result, .fd = -1};
-    m.u.result.job = job->job;
-    CHILD_VERDICT_SET(m.u.result, &v);
-    m.u.result.recipients = job->recipients;
-    struct ipc_message end = {.type = IPC_job_done, .fd = -1, .u.job_done = {job->job}};
-    log_line(LOG_ERROR, "no memory for a job of the queue");
-    if (!queue)
-        return; /* the next one is told of no lease, and gives it out again */
-    ipc_hub_send(s->child.hub, queue, &m);
-    ipc_hub_send(s->child.hub, queue, &end);
-}
-
 void sender_job_take(struct sender *s, const struct ipc_job *m)
 {
     struct job *j = job_new();
     if (!j) {
-        defer_all(s, m);
+        child_job_defer(&s->child, m);
         return;
     }
     list_push(&s->jobs, &j->all);
@@ -102,7 +85,7 @@ void sender_job_take(struct sender *s, const struct ipc_job *m)
     enum err e = fill(j, m);
     if (e != ERR_OK) {
         job_forget(j);
-        defer_all(s, m);
+        child_job_defer(&s->child, m);
         return;
     }
     if (s->child.draining) {
