@@ -32,6 +32,7 @@ static const struct subcommand subcommands[] = {
     {"reload", cmd_reload, "make the running server read its configuration again"},
     {"queue", cmd_queue, "look at the mail that waits, and retry, hold, release or remove it"},
     {"send", cmd_send, "hand a message to the running server"},
+    {"probe", cmd_probe, "speak with a mail server and show what it says; look for its weaknesses"},
     {"batch", cmd_batch, "hand the mails of a file of SMTP commands to the running server"},
     {"user", cmd_user, "add, list and remove accounts, and set their passwords"},
     {"config", cmd_config, "print the keys of the configuration with their defaults"},

@@ -27,6 +27,7 @@ int cmd_batch(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_dev(int argc, char **argv);
+int cmd_probe(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_user(int argc, char **argv);

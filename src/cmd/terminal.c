@@ -74,3 +74,8 @@ enum err terminal_read_password(slice what, buf *password)
     explicit_bzero(memory, sizeof memory);
     return e;
 }
+
+enum err terminal_ask_password(slice what, buf *password)
+{
+    return isatty(STDIN_FILENO) == 1 ? read_unseen("Password for", what, password) : read_line(password);
+}
