@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "cmd/probe_session.h"
+#include "cmd/probe.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,6 +8,7 @@
 #include "cmd/probe_find.h"
 #include "cmd/probe_message.h"
 #include "cmd/probe_proxy.h"
+#include "cmd/probe_session.h"
 #include "cmd/terminal.h"
 
 #define ARENA_MAX (64u << 20)

@@ -21,8 +21,7 @@ int probe_audit_plan(const struct probe_options *o)
     return EX_USAGE;
 }
 
-void probe_audit_find(struct probe_audit *a, const char *check, enum probe_finding_kind kind, const char *remedy,
-                      const char *format, ...)
+void probe_audit_find(struct probe_audit *a, const struct probe_audit_about *about, const char *format, ...)
 {
     buf b;
     va_list args;
@@ -30,9 +29,10 @@ void probe_audit_find(struct probe_audit *a, const char *check, enum probe_findi
     va_start(args, format);
     buf_vprintf(&b, format, args);
     va_end(args);
-    a->found[kind]++;
-    probe_show_finding(a->show, &(struct probe_finding){check, kind, buf_slice(&b),
-                                                        kind == PROBE_OK ? SLICE_NONE : slice_str(remedy)});
+    a->found[about->kind]++;
+    probe_show_finding(a->show,
+                       &(struct probe_finding){about->check, about->kind, buf_slice(&b),
+                                               about->kind == PROBE_OK ? SLICE_NONE : slice_str(about->remedy)});
     buf_deinit(&b);
 }
 
@@ -146,7 +146,9 @@ int probe_audit(struct probe_session *p, const struct probe_places *places, cons
     for (size_t i = 0; reached && i < sizeof checks / sizeof checks[0]; i++)
         checks[i](&a);
     if (os_now_ms() > p->link.end_ms || a.connections >= PROBE_AUDIT_CONNECTIONS_MAX)
-        probe_audit_find(&a, "bounds", PROBE_WARNING, "look at the checks above one by one, with thurn probe -v",
+        probe_audit_find(&a,
+                         &(struct probe_audit_about){"bounds", PROBE_WARNING,
+                                                     "look at the checks above one by one, with thurn probe -v"},
                          "time or connections were used up: what is warned of may not have been tried");
     p->show = a.show;
     probe_link_close(&p->link);

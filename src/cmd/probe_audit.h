@@ -24,13 +24,20 @@ struct probe_audit {
     unsigned found[3]; /* by enum probe_finding_kind */
 };
 
+/* Of a finding; the remedy is told unless it is well. */
+struct probe_audit_about {
+    const char *check; /* a stable name */
+    enum probe_finding_kind kind;
+    const char *remedy;
+};
+
 /* What would be done, on standard output, and that it needs --yes. The exit status. */
 int probe_audit_plan(const struct probe_options *o);
 /* The exit status: 0 nothing bad, 65 something bad, else why there was no audit. */
 int probe_audit(struct probe_session *p, const struct probe_places *places, const struct tls_client *t);
 
-void probe_audit_find(struct probe_audit *a, const char *check, enum probe_finding_kind kind, const char *remedy,
-                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+void probe_audit_find(struct probe_audit *a, const struct probe_audit_about *about, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A new connection, in place of the one before: greeted only; or with TLS, where there is any, and EHLO said. */
 bool probe_audit_connect(struct probe_audit *a);
 bool probe_audit_plain(struct probe_audit *a);

@@ -25,14 +25,16 @@ void probe_audit_greeting(struct probe_audit *a)
     slice name, rest;
     (void)slice_cut(a->greeting, ' ', &name, &rest);
     if (probe_audit_tells_version(a->greeting))
-        probe_audit_find(a, "greeting", PROBE_WARNING, "take the version out of the greeting",
+        probe_audit_find(a,
+                         &(struct probe_audit_about){"greeting", PROBE_WARNING, "take the version out of the greeting"},
                          "the greeting tells which version runs: %.*s", SLICE_ARG(slice_sub(a->greeting, 0, 200)));
     else if (slice_find_char(name, '.') < 0)
-        probe_audit_find(a, "greeting", PROBE_WARNING, "let it begin with the server's full name",
-                         "the greeting does not begin with a full host name: %.*s",
-                         SLICE_ARG(slice_sub(a->greeting, 0, 200)));
+        probe_audit_find(
+            a, &(struct probe_audit_about){"greeting", PROBE_WARNING, "let it begin with the server's full name"},
+            "the greeting does not begin with a full host name: %.*s", SLICE_ARG(slice_sub(a->greeting, 0, 200)));
     else
-        probe_audit_find(a, "greeting", PROBE_OK, "", "the greeting begins with the host's name and tells no version");
+        probe_audit_find(a, &(struct probe_audit_about){"greeting", PROBE_OK, ""},
+                         "the greeting begins with the host's name and tells no version");
 }
 
 /* Only told: a test for it keeps simple bots away, and is no duty. */
@@ -42,7 +44,7 @@ void probe_audit_pregreet(struct probe_audit *a)
     bool served = !a->p->o->target.smtps && probe_audit_connect(a) &&
                   probe_say(a->p, SLICE("EHLO pregreet.invalid"), NULL) && probe_hear(a->p, SLICE("connect"), &r) &&
                   r.code == 220 && probe_hear(a->p, SLICE("EHLO"), &r) && r.code == 250;
-    probe_audit_find(a, "pregreet", PROBE_OK, "",
+    probe_audit_find(a, &(struct probe_audit_about){"pregreet", PROBE_OK, ""},
                      served ? "clients that speak before the greeting are served all the same"
                             : "clients that speak before the greeting are not served");
 }
@@ -52,14 +54,16 @@ void probe_audit_size(struct probe_audit *a)
     slice size = SLICE_NONE;
     uint64_t bytes = 0;
     if (!probe_audit_begin(a)) {
-        probe_audit_find(a, "size", PROBE_WARNING, "try again later", "could not be judged: no connection");
+        probe_audit_find(a, &(struct probe_audit_about){"size", PROBE_WARNING, "try again later"},
+                         "could not be judged: no connection");
         return;
     }
     bool offered = probe_offered(a->p, SLICE("SIZE"), &size);
     if (offered && slice_to_u64(slice_trim(size), UINT64_MAX, &bytes) == ERR_OK && bytes > 0)
-        probe_audit_find(a, "size", PROBE_OK, "", "SIZE: messages of %llu bytes at most", (unsigned long long)bytes);
+        probe_audit_find(a, &(struct probe_audit_about){"size", PROBE_OK, ""}, "SIZE: messages of %llu bytes at most",
+                         (unsigned long long)bytes);
     else
-        probe_audit_find(a, "size", PROBE_WARNING, "set the greatest size of a message",
+        probe_audit_find(a, &(struct probe_audit_about){"size", PROBE_WARNING, "set the greatest size of a message"},
                          "no limit of SIZE is announced: clients send all of it before they hear a refusal");
 }
 
@@ -77,13 +81,16 @@ void probe_audit_long_line(struct probe_audit *a)
     bool timed_out = begun && a->p->status != 0 && a->p->link.fd < 0 && strcmp(a->p->words, "no reply in time") == 0;
     buf_deinit(&line);
     if (!begun || timed_out)
-        probe_audit_find(a, "long-line", PROBE_WARNING, "see that a line that is too long gets one 500",
-                         begun ? "no reply to a line of 128 KiB" : "could not be judged: no connection");
+        probe_audit_find(
+            a, &(struct probe_audit_about){"long-line", PROBE_WARNING, "see that a line that is too long gets one 500"},
+            begun ? "no reply to a line of 128 KiB" : "could not be judged: no connection");
     else if (count > 1)
-        probe_audit_find(a, "long-line", PROBE_BAD, "update the server: the tail of a line must never be a command",
+        probe_audit_find(a,
+                         &(struct probe_audit_about){"long-line", PROBE_BAD,
+                                                     "update the server: the tail of a line must never be a command"},
                          "one line of 128 KiB gets %zu replies: its pieces are taken for commands", count);
     else
-        probe_audit_find(a, "long-line", PROBE_OK, "",
+        probe_audit_find(a, &(struct probe_audit_about){"long-line", PROBE_OK, ""},
                          count == 1 ? "a line of 128 KiB gets one refusal" : "a line of 128 KiB ends the connection");
 }
 
@@ -160,8 +167,10 @@ static void name_ends(struct probe_audit *a)
         if (try_ends(a, i, i + 1) == SMUGGLING_FOUND)
             buf_printf(&list, "%s%s", list.len > 0 ? "; " : "", ends[i].name);
     }
-    probe_audit_find(a, "smuggling", PROBE_BAD,
-                     "update the server, or make it refuse bare CR and LF: only CR LF . CR LF may end a message",
+    probe_audit_find(a,
+                     &(struct probe_audit_about){
+                         "smuggling", PROBE_BAD,
+                         "update the server, or make it refuse bare CR and LF: only CR LF . CR LF may end a message"},
                      "a message also ends at: %.*s: others can send mail in your users' names",
                      SLICE_ARG(list.len > 0 ? buf_slice(&list) : SLICE("a mix of bare CR and LF")));
     buf_deinit(&list);
@@ -170,7 +179,9 @@ static void name_ends(struct probe_audit *a)
 void probe_audit_smuggling(struct probe_audit *a)
 {
     if (a->p->o->to_count == 0) {
-        probe_audit_find(a, "smuggling", PROBE_WARNING, "say --to with an address of your own on this server",
+        probe_audit_find(a,
+                         &(struct probe_audit_about){"smuggling", PROBE_WARNING,
+                                                     "say --to with an address of your own on this server"},
                          "not tried: it needs a mailbox to send a test message to");
         return;
     }
@@ -179,14 +190,17 @@ void probe_audit_smuggling(struct probe_audit *a)
         name_ends(a);
         break;
     case SMUGGLING_NONE:
-        probe_audit_find(a, "smuggling", PROBE_OK, "", "%zu false ends of a message are content", END_COUNT);
+        probe_audit_find(a, &(struct probe_audit_about){"smuggling", PROBE_OK, ""},
+                         "%zu false ends of a message are content", END_COUNT);
         break;
     case SMUGGLING_REFUSED:
-        probe_audit_find(a, "smuggling", PROBE_OK, "", "a message with %zu false ends is refused as a whole",
-                         END_COUNT);
+        probe_audit_find(a, &(struct probe_audit_about){"smuggling", PROBE_OK, ""},
+                         "a message with %zu false ends is refused as a whole", END_COUNT);
         break;
     case SMUGGLING_UNKNOWN:
-        probe_audit_find(a, "smuggling", PROBE_WARNING, "see with thurn probe -v --to ADDRESS why no message is taken",
+        probe_audit_find(a,
+                         &(struct probe_audit_about){"smuggling", PROBE_WARNING,
+                                                     "see with thurn probe -v --to ADDRESS why no message is taken"},
                          "could not be judged: the test message was not taken");
         break;
     }

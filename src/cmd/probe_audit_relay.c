@@ -113,21 +113,28 @@ static void say_relay(struct relay *r)
     const char *near =
         a->p->loopback ? " (asked from this machine, which servers often trust: ask from outside, too)" : "";
     if (r->accepted.count > 0)
-        probe_audit_find(a, "relay", PROBE_BAD,
-                         "let only those who have signed in, and your own networks, send to domains that are not yours",
-                         "open relay: strangers may send to strangers in %zu of %zu ways: %.*s%s%s", list->count,
-                         FORM_COUNT, SLICE_ARG(buf_slice(&list->text)), list->count > SHOWN_MAX ? ", ..." : "", near);
+        probe_audit_find(
+            a,
+            &(struct probe_audit_about){
+                "relay", PROBE_BAD,
+                "let only those who have signed in, and your own networks, send to domains that are not yours"},
+            "open relay: strangers may send to strangers in %zu of %zu ways: %.*s%s%s", list->count, FORM_COUNT,
+            SLICE_ARG(buf_slice(&list->text)), list->count > SHOWN_MAX ? ", ..." : "", near);
     else if (r->doubtful.count > 0)
         probe_audit_find(
-            a, "relay", PROBE_WARNING,
-            "see in the server's configuration or log that such mail goes to a mailbox of yours and nowhere else",
+            a,
+            &(struct probe_audit_about){
+                "relay", PROBE_WARNING,
+                "see in the server's configuration or log that such mail goes to a mailbox of yours and nowhere else"},
             "any mailbox of %.*s is taken, so these may be mailboxes or a relay: %.*s%s", SLICE_ARG(a->own),
             SLICE_ARG(buf_slice(&list->text)), list->count > SHOWN_MAX ? ", ..." : "");
     else if (r->refused == 0)
-        probe_audit_find(a, "relay", PROBE_WARNING, "try again later, or from another address",
-                         "could not be judged: no lasting answer to any of %zu forms", FORM_COUNT);
+        probe_audit_find(
+            a, &(struct probe_audit_about){"relay", PROBE_WARNING, "try again later, or from another address"},
+            "could not be judged: no lasting answer to any of %zu forms", FORM_COUNT);
     else
-        probe_audit_find(a, "relay", PROBE_OK, "", "%zu forms of a stranger's address refused%s%s", r->refused,
+        probe_audit_find(a, &(struct probe_audit_about){"relay", PROBE_OK, ""},
+                         "%zu forms of a stranger's address refused%s%s", r->refused,
                          r->unknown > 0 ? ", some without a lasting answer" : "", near);
 }
 
@@ -175,18 +182,23 @@ void probe_audit_verify(struct probe_audit *a)
 {
     slice known = a->p->o->to_count > 0 ? a->p->o->to[0] : SLICE("postmaster");
     if (!probe_audit_begin(a)) {
-        probe_audit_find(a, "vrfy", PROBE_WARNING, "try again later", "could not be judged: no connection");
+        probe_audit_find(a, &(struct probe_audit_about){"vrfy", PROBE_WARNING, "try again later"},
+                         "could not be judged: no connection");
         return;
     }
     uint16_t vrfy = ask_word(a, "VRFY", known), expn = ask_word(a, "EXPN", known);
     if (vrfy == 250 || vrfy == 251)
-        probe_audit_find(a, "vrfy", PROBE_WARNING, "switch VRFY off for strangers: it then answers 252 to all",
+        probe_audit_find(a,
+                         &(struct probe_audit_about){"vrfy", PROBE_WARNING,
+                                                     "switch VRFY off for strangers: it then answers 252 to all"},
                          "VRFY tells strangers which addresses exist (%u)", vrfy);
     else
-        probe_audit_find(a, "vrfy", PROBE_OK, "", "VRFY tells strangers nothing (%u)", vrfy);
+        probe_audit_find(a, &(struct probe_audit_about){"vrfy", PROBE_OK, ""}, "VRFY tells strangers nothing (%u)",
+                         vrfy);
     if (expn == 250)
-        probe_audit_find(a, "expn", PROBE_WARNING, "switch EXPN off for strangers",
+        probe_audit_find(a, &(struct probe_audit_about){"expn", PROBE_WARNING, "switch EXPN off for strangers"},
                          "EXPN shows strangers who is behind an address");
     else
-        probe_audit_find(a, "expn", PROBE_OK, "", "EXPN shows strangers nothing (%u)", expn);
+        probe_audit_find(a, &(struct probe_audit_about){"expn", PROBE_OK, ""}, "EXPN shows strangers nothing (%u)",
+                         expn);
 }

@@ -12,7 +12,8 @@
 
 static void unknown(struct probe_audit *a, const char *check)
 {
-    probe_audit_find(a, check, PROBE_WARNING, "see with thurn probe -v what the server says",
+    probe_audit_find(a,
+                     &(struct probe_audit_about){check, PROBE_WARNING, "see with thurn probe -v what the server says"},
                      "could not be judged: the server did not answer as expected");
 }
 
@@ -44,22 +45,27 @@ static void try_injection(struct probe_audit *a)
     probe_show_sent(p->show, SLICE("STARTTLS, and NOOP in the same packet"));
     if (probe_link_write(&p->link, SLICE("STARTTLS\r\nNOOP\r\n")) != ERR_OK || !probe_hear(p, SLICE("STARTTLS"), &r) ||
         r.code != 220) {
-        probe_audit_find(a, check, PROBE_OK, "", "STARTTLS with a command behind it is refused");
+        probe_audit_find(a, &(struct probe_audit_about){check, PROBE_OK, ""},
+                         "STARTTLS with a command behind it is refused");
         return;
     }
     if (p->link.in.len > 0) {
-        probe_audit_find(a, check, PROBE_BAD, remedy, "a command behind STARTTLS is answered in the clear");
+        probe_audit_find(a, &(struct probe_audit_about){check, PROBE_BAD, remedy},
+                         "a command behind STARTTLS is answered in the clear");
         return;
     }
     if (probe_link_secure(&p->link, a->tls, p->host) != ERR_OK) {
-        probe_audit_find(a, check, PROBE_OK, "", "no TLS comes of a STARTTLS with a command behind it");
+        probe_audit_find(a, &(struct probe_audit_about){check, PROBE_OK, ""},
+                         "no TLS comes of a STARTTLS with a command behind it");
         return;
     }
     bool heard = probe_ask(p, SLICE("XPROBE"), &r);
     if (heard && r.code / 100 == 2)
-        probe_audit_find(a, check, PROBE_BAD, remedy, "a command from before the handshake is run behind it");
+        probe_audit_find(a, &(struct probe_audit_about){check, PROBE_BAD, remedy},
+                         "a command from before the handshake is run behind it");
     else
-        probe_audit_find(a, check, PROBE_OK, "", "a command from before the handshake is forgotten");
+        probe_audit_find(a, &(struct probe_audit_about){check, PROBE_OK, ""},
+                         "a command from before the handshake is forgotten");
 }
 
 void probe_audit_starttls(struct probe_audit *a)
@@ -67,11 +73,11 @@ void probe_audit_starttls(struct probe_audit *a)
     if (a->p->o->target.smtps)
         return;
     if (!a->has_starttls) {
-        probe_audit_find(a, "starttls", PROBE_WARNING, "give the server a certificate",
+        probe_audit_find(a, &(struct probe_audit_about){"starttls", PROBE_WARNING, "give the server a certificate"},
                          "STARTTLS is not offered: mail comes in the clear");
         return;
     }
-    probe_audit_find(a, "starttls", PROBE_OK, "", "STARTTLS is offered");
+    probe_audit_find(a, &(struct probe_audit_about){"starttls", PROBE_OK, ""}, "STARTTLS is offered");
     try_injection(a);
 }
 
@@ -79,8 +85,10 @@ static void judge_key(struct probe_audit *a, const struct tls_facts *f)
 {
     bool rsa = slice_starts_nocase(f->key, SLICE("RSA"));
     bool weak = rsa ? f->key_bits < RSA_BITS_LEAST : f->key_bits < EC_BITS_LEAST;
-    probe_audit_find(a, "key", weak ? PROBE_BAD : PROBE_OK, "make a new key: RSA of 2048 bits, or P-256",
-                     "the certificate's key is %.*s of %u bits", SLICE_ARG(f->key), f->key_bits);
+    probe_audit_find(
+        a,
+        &(struct probe_audit_about){"key", weak ? PROBE_BAD : PROBE_OK, "make a new key: RSA of 2048 bits, or P-256"},
+        "the certificate's key is %.*s of %u bits", SLICE_ARG(f->key), f->key_bits);
 }
 
 /* Between servers a certificate need not be valid; a user's program refuses one that is not. */
@@ -90,17 +98,22 @@ static void judge_certificate(struct probe_audit *a, const struct tls_facts *f)
     int64_t left = f->until_s - os_wall_s();
     enum probe_finding_kind wrong = a->place.address.port == PORT_RELAY ? PROBE_WARNING : PROBE_BAD;
     if (left < 0)
-        probe_audit_find(a, check, PROBE_BAD, "renew it", "the certificate expired %lld days ago",
-                         (long long)(-left / DAY_S));
+        probe_audit_find(a, &(struct probe_audit_about){check, PROBE_BAD, "renew it"},
+                         "the certificate expired %lld days ago", (long long)(-left / DAY_S));
     else if (!f->name_ok)
-        probe_audit_find(a, check, wrong, "get one for the name that clients know the server by",
-                         "the certificate is not for %.*s", SLICE_ARG(a->place.name));
+        probe_audit_find(
+            a, &(struct probe_audit_about){check, wrong, "get one for the name that clients know the server by"},
+            "the certificate is not for %.*s", SLICE_ARG(a->place.name));
     else if (!f->chain_ok)
-        probe_audit_find(a, check, wrong,
-                         "get one of a known authority, and put its intermediate certificates behind it",
-                         "the certificate's chain is not trusted: %.*s", SLICE_ARG(f->chain_why));
+        probe_audit_find(
+            a,
+            &(struct probe_audit_about){
+                check, wrong, "get one of a known authority, and put its intermediate certificates behind it"},
+            "the certificate's chain is not trusted: %.*s", SLICE_ARG(f->chain_why));
     else
-        probe_audit_find(a, check, left < EXPIRY_WARNING_DAYS * DAY_S ? PROBE_WARNING : PROBE_OK, "renew it soon",
+        probe_audit_find(a,
+                         &(struct probe_audit_about){
+                             check, left < EXPIRY_WARNING_DAYS * DAY_S ? PROBE_WARNING : PROBE_OK, "renew it soon"},
                          "the certificate fits, and expires in %lld days", (long long)(left / DAY_S));
 }
 
@@ -112,8 +125,8 @@ void probe_audit_certificate(struct probe_audit *a)
         return;
     if (!before_tls(a) || probe_link_secure(&p->link, a->tls, p->host) != ERR_OK ||
         tls_session_facts(p->link.tls, p->host, &p->arena, &f) != ERR_OK || !f.has_certificate) {
-        probe_audit_find(a, "certificate", PROBE_BAD, "see with thurn probe -v", "no handshake with a certificate: %s",
-                         p->link.fault[0] ? p->link.fault : "no answer");
+        probe_audit_find(a, &(struct probe_audit_about){"certificate", PROBE_BAD, "see with thurn probe -v"},
+                         "no handshake with a certificate: %s", p->link.fault[0] ? p->link.fault : "no answer");
         return;
     }
     judge_certificate(a, &f);
@@ -182,10 +195,11 @@ void probe_audit_versions(struct probe_audit *a)
         struct probe_hello h = {.version = offers[i].version, .suites = offers[i].suites, .count = offers[i].count};
         switch (offer_hello(a, &h)) {
         case OFFER_TAKEN:
-            probe_audit_find(a, offers[i].check, offers[i].kind, offers[i].remedy, "%s", offers[i].found);
+            probe_audit_find(a, &(struct probe_audit_about){offers[i].check, offers[i].kind, offers[i].remedy}, "%s",
+                             offers[i].found);
             break;
         case OFFER_REFUSED:
-            probe_audit_find(a, offers[i].check, PROBE_OK, "", "%s", offers[i].good);
+            probe_audit_find(a, &(struct probe_audit_about){offers[i].check, PROBE_OK, ""}, "%s", offers[i].good);
             break;
         case OFFER_UNKNOWN:
             unknown(a, offers[i].check);
@@ -201,15 +215,16 @@ static void judge_plain_login(struct probe_audit *a)
     bool offered = probe_offered(a->p, SLICE("AUTH"), NULL);
     bool asked = probe_ask(a->p, SLICE("AUTH PLAIN"), &r);
     if (asked && r.code == 334)
-        probe_audit_find(a, "auth-plaintext", a->p->loopback ? PROBE_WARNING : PROBE_BAD,
-                         "take logins over TLS only, and offer AUTH only behind STARTTLS",
+        probe_audit_find(a,
+                         &(struct probe_audit_about){"auth-plaintext", a->p->loopback ? PROBE_WARNING : PROBE_BAD,
+                                                     "take logins over TLS only, and offer AUTH only behind STARTTLS"},
                          "passwords are taken without TLS: whoever listens has them");
     else if (offered)
         probe_audit_find(
-            a, "auth-plaintext", PROBE_WARNING, "offer AUTH only behind STARTTLS",
+            a, &(struct probe_audit_about){"auth-plaintext", PROBE_WARNING, "offer AUTH only behind STARTTLS"},
             "AUTH is offered without TLS, though refused: simple clients show their password all the same");
     else
-        probe_audit_find(a, "auth-plaintext", PROBE_OK, "", "no login without TLS");
+        probe_audit_find(a, &(struct probe_audit_about){"auth-plaintext", PROBE_OK, ""}, "no login without TLS");
 }
 
 void probe_audit_auth(struct probe_audit *a)
@@ -225,8 +240,10 @@ void probe_audit_auth(struct probe_audit *a)
     if (!probe_audit_begin(a))
         unknown(a, "auth-port-25");
     else if (probe_offered(a->p, SLICE("AUTH"), NULL))
-        probe_audit_find(a, "auth-port-25", PROBE_WARNING, "offer AUTH on ports 465 and 587 only",
-                         "AUTH is offered on port 25: every guesser of passwords tries there");
+        probe_audit_find(
+            a, &(struct probe_audit_about){"auth-port-25", PROBE_WARNING, "offer AUTH on ports 465 and 587 only"},
+            "AUTH is offered on port 25: every guesser of passwords tries there");
     else
-        probe_audit_find(a, "auth-port-25", PROBE_OK, "", "AUTH is not offered on port 25");
+        probe_audit_find(a, &(struct probe_audit_about){"auth-port-25", PROBE_OK, ""},
+                         "AUTH is not offered on port 25");
 }

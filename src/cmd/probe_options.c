@@ -305,24 +305,25 @@ static bool put_option(struct probe_options *o, int option, const char *value, c
 
 static const char *contradiction(const struct probe_options *o)
 {
-    if (o->data && (o->attachments.count > 0 || o->subject.len > 0))
-        return "--data is sent as it is: --subject and --attach are for a message that is made here";
-    if (o->password_file.len > 0 && o->token_file.len > 0)
-        return "--password-file or --token-file, not both";
-    if ((o->cert.len > 0) != (o->key.len > 0))
-        return "--cert and --key go together";
-    if (o->audit && (o->target.lmtp || o->target.kind == PROBE_TARGET_UNIX))
-        return "--audit is for servers that strangers can reach: not for LMTP and sockets of files";
-    if (o->audit && o->to_count > 1)
-        return "--audit takes one --to: an address of your own";
-    if (o->yes && !o->audit)
-        return "--yes goes with --audit";
-    if (o->relay_to.len > 0 && !o->audit)
-        return "--relay-to goes with --audit";
-    if (o->binary && !o->bdat)
-        return "--binarymime goes with --bdat: DATA cannot carry it";
-    if (o->proxy && (o->proxy_source.ip_len == 0))
-        return "--proxy needs ADDRESS:PORT";
+    const bool stranger = !o->target.lmtp && o->target.kind != PROBE_TARGET_UNIX;
+    const struct {
+        bool there;
+        const char *why;
+    } limits[] = {
+        {o->data && o->attachments.count + o->subject.len > 0,
+         "--data is sent as it is: --subject and --attach are for a message that is made here"},
+        {o->password_file.len > 0 && o->token_file.len > 0, "--password-file or --token-file, not both"},
+        {(o->cert.len > 0) != (o->key.len > 0), "--cert and --key go together"},
+        {o->audit && !stranger, "--audit is for servers that strangers can reach: not for LMTP and sockets of files"},
+        {o->audit && o->to_count > 1, "--audit takes one --to: an address of your own"},
+        {o->yes && !o->audit, "--yes goes with --audit"},
+        {o->relay_to.len > 0 && !o->audit, "--relay-to goes with --audit"},
+        {o->binary && !o->bdat, "--binarymime goes with --bdat: DATA cannot carry it"},
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        if (limits[i].there)
+            return limits[i].why;
+    }
     return NULL;
 }
 
