@@ -3,8 +3,6 @@
 
 #include <openssl/err.h>
 
-#include "os/file.h"
-
 #define EXPIRY_WARNING_S (21 * 86400)
 #define RSA_LEAST 2048
 #define EC_LEAST 224
@@ -92,14 +90,6 @@ static void check_name(const struct tls_pair *pair, X509 *leaf, buf *warnings)
     ERR_clear_error();
 }
 
-static void check_key_mode(const struct tls_pair *pair, buf *warnings)
-{
-    struct os_file_stamp stamp;
-    if (os_file_stamp(AT_FDCWD, pair->key, true, &stamp) == ERR_OK && (stamp.mode & 0007))
-        buf_printf(warnings, "key %.*s is open to every user of this machine; take that away with: chmod o-rwx %.*s\n",
-                   SLICE_ARG(pair->key), SLICE_ARG(pair->key));
-}
-
 enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings)
 {
     struct tls_loaded l;
@@ -112,7 +102,6 @@ enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, bu
         check_strength(pair, l.leaf, warnings);
         check_chain(pair, &l, now_s, warnings);
         check_name(pair, l.leaf, warnings);
-        check_key_mode(pair, warnings);
     }
     tls_loaded_free(&l);
     return e;
