@@ -27,6 +27,7 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
     {"serve", cmd_serve, "run the mail server in the foreground"},
+    {"init", cmd_init, "make a working configuration for a domain, with its first account"},
     {"dev", cmd_dev, "run a server to develop with: takes any mail, sends none out"},
     {"check", cmd_check, "tell what is wrong with the configuration, and what it permits"},
     {"reload", cmd_reload, "make the running server read its configuration again"},
