@@ -92,8 +92,23 @@ static struct verdict by_alias(struct deliver *d, struct job *j, const struct re
     return virtual_user(d, j, domain, &x->user);
 }
 
+/* Of `thurn dev`: bounce@ cannot be delivered, defer@ not now. */
+static struct verdict by_fault(slice address)
+{
+    ptrdiff_t at = slice_rfind_char(address, '@');
+    slice local = at < 0 ? address : slice_sub(address, 0, (size_t)at);
+    if (slice_equal_nocase(local, SLICE("bounce")))
+        return status_verdict_text(STATUS_USER_UNKNOWN, SLICE("not delivered, as the recipient asks for"));
+    if (slice_equal_nocase(local, SLICE("defer")))
+        return status_verdict_text(STATUS_MAILBOX_TEMPORARY, SLICE("not delivered now, as the recipient asks for"));
+    return status_verdict(STATUS_OK);
+}
+
 struct verdict deliver_target_find(struct deliver *d, struct job *j, const struct recipient *r, struct delivery *x)
 {
+    struct verdict v = d->conf->development ? by_fault(r->address) : status_verdict(STATUS_OK);
+    if (!verdict_ok(&v))
+        return v;
     struct next_hop hop = route_next(d->routes, r);
     if (r->kind == RECIPIENT_ALIAS_TARGET)
         return by_alias(d, j, r, x);

@@ -4,7 +4,7 @@
 #ifndef PROC_LOOKUP_HOSTS_H
 #define PROC_LOOKUP_HOSTS_H
 
-#include "proc/lookup/dns_name.h"
+#include "dns/dns.h"
 
 #define HOSTS_MAX 20u
 #define HOST_ADDRESSES_MAX 16u

@@ -5,7 +5,7 @@
 #define PROC_LOOKUP_STATE_H
 
 #include "child/child.h"
-#include "proc/lookup/dns.h"
+#include "dns/dns.h"
 #include "proc/lookup/hosts.h"
 
 /* Questions that wait for DNS at a time; above it they are answered with LOOKUP_TEMPORARY, names with none. */

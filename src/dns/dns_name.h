@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* Inside the room only: domain names as text and as DNS writes them (RFC 1035 section 3.1), all of them hostile. A name here is lower
+/* Part of dns/dns.h: domain names as text and as DNS writes them (RFC 1035 section 3.1), all of them hostile. A name here is lower
  * case, without the last dot, at most 253 bytes in labels of 1 to 63 letters, digits, hyphens and underscores. Pure functions. */
-#ifndef PROC_LOOKUP_DNS_NAME_H
-#define PROC_LOOKUP_DNS_NAME_H
+#ifndef DNS_DNS_NAME_H
+#define DNS_DNS_NAME_H
 
 #include "base/base.h"
 

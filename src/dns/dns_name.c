@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/lookup/dns_name.h"
+#include "dns/dns_name.h"
 
 #define LABEL_MAX 63u
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/lookup/dns.h"
+#include "dns/dns.h"
 
 #include <stdlib.h>
 #include <unbound.h>
