@@ -3,7 +3,10 @@
 #ifndef CHILD_CHILD_H
 #define CHILD_CHILD_H
 
+#include "child/admission.h"
 #include "child/delivery_log.h"
+#include "child/mailbox.h"
+#include "child/user.h"
 #include "conf/conf.h"
 #include "ipc/ipc.h"
 #include "spool/spool.h"
