@@ -20,21 +20,22 @@ enum look {
     LOOK_NO_ANSWER,
 };
 
+/* Whose they are said of comes between the two. */
 static const struct {
-    const char *words;
+    const char *before, *after;
     bool wrong;
 } looks[] = {
-    [LOOK_WRITABLE] = {"exists, writable", false},
-    [LOOK_TO_BE_MADE] = {"will be made", false},
-    [LOOK_NOT_WRITABLE] = {"exists, not writable", true},
-    [LOOK_NO_PLACE] = {"is not there, and the folder above it is not writable", true},
-    [LOOK_NOT_A_FOLDER] = {"is not a folder", true},
-    [LOOK_NOT_A_FILE] = {"is not a file", true},
-    [LOOK_NOT_A_MAILDIR] = {"its folders tmp and new are not writable", true},
-    [LOOK_COMMAND] = {"the command is there", false},
-    [LOOK_NO_COMMAND] = {"there is no such program", true},
-    [LOOK_NO_USER] = {"its user cannot be become", true},
-    [LOOK_NO_ANSWER] = {"the file system does not answer", true},
+    [LOOK_WRITABLE] = {"exists, writable by ", "", false},
+    [LOOK_TO_BE_MADE] = {"not there yet, and ", " can make it", false},
+    [LOOK_NOT_WRITABLE] = {"exists, not writable by ", "", true},
+    [LOOK_NO_PLACE] = {"not there, and ", " cannot make it in the folder above", true},
+    [LOOK_NOT_A_FOLDER] = {"not a folder that ", " could write to", true},
+    [LOOK_NOT_A_FILE] = {"not a file that ", " could write to", true},
+    [LOOK_NOT_A_MAILDIR] = {"no folders tmp and new that are writable by ", "", true},
+    [LOOK_COMMAND] = {"the program is there, run as ", "", false},
+    [LOOK_NO_COMMAND] = {"there is no such program to run as ", "", true},
+    [LOOK_NO_USER] = {"the server cannot become ", "", true},
+    [LOOK_NO_ANSWER] = {"the file system does not answer ", "", true},
 };
 
 static slice parent_of(slice path)
@@ -178,6 +179,5 @@ void explain_mailbox_look(struct explanation *x, const struct recipient *recipie
     enum look seen = look_as_user(&m, h->root);
     r->delivery = explain_text(x, "%s%.*s", kinds[m.kind], SLICE_ARG(m.path));
     r->wrong = looks[seen].wrong;
-    r->state = explain_text(x, "%s%s%.*s", looks[seen].words, seen == LOOK_NO_ANSWER ? ", asked as " : " by ",
-                            SLICE_ARG(m.user.name));
+    r->state = explain_text(x, "%s%.*s%s", looks[seen].before, SLICE_ARG(m.user.name), looks[seen].after);
 }
