@@ -3,8 +3,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "os/file_fault.h"
+#include "os/path.h"
 
 struct os_dir {
     DIR *stream;
@@ -57,4 +59,17 @@ void os_dir_close(struct os_dir **d)
     closedir((*d)->stream);
     free(*d);
     *d = NULL;
+}
+
+enum err os_path_real(slice path, buf *out)
+{
+    struct os_path p;
+    enum err e = os_path_set(&p, path);
+    char *real = e == ERR_OK ? realpath(p.text, NULL) : NULL;
+    if (e == ERR_OK && !real)
+        e = os_err(errno);
+    if (e == ERR_OK)
+        buf_append(out, slice_str(real));
+    free(real);
+    return e == ERR_OK && !buf_ok(out) ? ERR_LIMIT : e;
 }

@@ -12,6 +12,7 @@
 #include "os/loop.h"
 #include "os/net.h"
 #include "os/notify.h"
+#include "os/passed.h"
 #include "os/process.h"
 #include "os/sandbox.h"
 #include "os/socket.h"

@@ -41,6 +41,10 @@ must_check enum err tls_server_ask_clients(struct tls_server *t, slice ca_path, 
 /* Checks a pair without keeping it: readable, belong together, not expired. Warnings (unknown chain, near expiry) go to `warnings`, one line each. */
 must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);
 
+/* A new key (ECDSA, P-256) and a certificate that it signs itself, as PEM: for this name, valid from yesterday on and for so many days. Nobody trusts such a certificate: it is for a
+ * server's first hours. The caller wipes key_pem. ERR_TLS. */
+must_check enum err tls_self_signed(slice name, int64_t now_s, int days, buf *cert_pem, buf *key_pem);
+
 /* Can its signatures be those of another process? RSA and ECDSA can. False also when there is no certificate to be read. */
 bool tls_pair_apart(const struct tls_pair *pair);
 

@@ -48,7 +48,13 @@ static void check_chain(const struct tls_pair *pair, const struct tls_loaded *l,
     if (store && ctx && X509_STORE_set_default_paths(store) == 1 &&
         X509_STORE_CTX_init(ctx, store, l->leaf, l->chain) == 1) {
         X509_STORE_CTX_set_time(ctx, 0, (time_t)now_s);
-        if (X509_verify_cert(ctx) != 1)
+        bool trusted = X509_verify_cert(ctx) == 1;
+        if (!trusted && X509_STORE_CTX_get_error(ctx) == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT)
+            buf_printf(warnings,
+                       "certificate %.*s is signed by itself: other servers take it, mail programs warn of it; put an "
+                       "authority's in its place\n",
+                       SLICE_ARG(pair->cert));
+        else if (!trusted)
             buf_printf(warnings,
                        "certificate %.*s: this machine does not trust its chain (%s); others may not either; put the "
                        "issuer's intermediate certificates behind it in the file\n",

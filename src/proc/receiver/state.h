@@ -10,6 +10,7 @@
 #define PROC_RECEIVER_STATE_H
 
 #include "child/child.h"
+#include "proc/receiver/development.h"
 #include "proc/receiver/receiver.h"
 #include "sched/sched.h"
 #include "smtp/smtp.h"
@@ -90,9 +91,11 @@ struct transaction {
     size_t counted;          /* bytes of the arena that receiver.transaction_bytes has */
     struct storing *storing; /* from DATA to the commit */
     enum content_stage stage;
-    enum err lost;         /* the spool took no more */
-    buf held;              /* the content's beginning, in the first two stages */
-    struct body_scan scan; /* of a trusted session's content as mended */
+    enum err lost;                  /* the spool took no more */
+    buf held;                       /* the content's beginning, in the first two stages */
+    struct body_scan scan;          /* of a trusted session's content as mended */
+    struct development_fault fault; /* the last one asked for that is still to come */
+    struct body_facts *slow_facts;  /* while the answer to the content is slow, and after */
 };
 
 enum session_wait {
@@ -107,7 +110,7 @@ enum session_wait {
     WAIT_STORE,
     WAIT_ETRN,
     WAIT_TARPIT, /* replies are held back, and nothing is read */
-    WAIT_SLOW    /* thurn dev's slow@ */
+    WAIT_SLOW    /* thurn dev's slow@ and slow-data@ */
 };
 
 #define AUTH_LOGIN_MAX 320

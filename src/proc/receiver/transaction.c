@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/receiver/state.h"
 
-#include "proc/receiver/development.h"
-
 #define ARENA_MAX (16u << 20)
 #define SENDER_MS 5000 /* for the MX of a sender's domain */
 
@@ -155,10 +153,13 @@ static enum status rcpt_begin(struct session *s, const struct smtp_server_event 
 
 void transaction_rcpt(struct session *s, const struct smtp_server_event *e)
 {
-    if (s->r->conf->development && development_refused(s, e->path.local))
+    struct development_fault fault = {.kind = DEVELOPMENT_NONE};
+    if (s->r->conf->development && development_rcpt(s, e->path.local, &fault))
         return;
     enum status status = rcpt_begin(s, e);
-    if (status == STATUS_OK && s->r->conf->development && development_slow(e->path.local))
+    if (status == STATUS_OK && fault.at_data)
+        s->transaction->fault = fault;
+    if (status == STATUS_OK && fault.kind == DEVELOPMENT_SLOW && !fault.at_data)
         session_wait(s, WAIT_SLOW, DEVELOPMENT_SLOW_MS);
     else if (status == STATUS_OK)
         resolve(s);
