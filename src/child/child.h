@@ -3,7 +3,10 @@
 #ifndef CHILD_CHILD_H
 #define CHILD_CHILD_H
 
+#include "child/admission.h"
 #include "child/delivery_log.h"
+#include "child/mailbox.h"
+#include "child/user.h"
 #include "conf/conf.h"
 #include "ipc/ipc.h"
 #include "spool/spool.h"
@@ -67,6 +70,9 @@ bool child_check(const struct conf *conf, enum child_check_depth depth, const st
 must_check enum err child_local_socket_path(const struct conf *conf, buf *b);
 /* STATE/run/control.sock, mode 0660 for `user`: root and user only. */
 must_check enum err child_control_socket_path(const struct conf *conf, buf *b);
+
+/* We are whatever our mx listeners on port 25 answer at: where an MX points that is ourselves (struct mx_self). How many, at most max. */
+size_t child_own_addresses(const struct conf *conf, struct mx_address *addresses, size_t max);
 
 /* What a 2xx in IPC_result means for the reports that a sender asked for (RFC 3461 section 5.2). */
 enum result_dsn {

@@ -20,6 +20,7 @@ struct conf_listener {
     slice unix_path; /* instead of host and port */
     enum conf_listen_tls tls;
     bool proxy; /* a PROXY header comes first, from conf.trust.proxy only */
+    uint32_t line;
 };
 
 struct conf_tls {
