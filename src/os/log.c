@@ -161,6 +161,18 @@ void log_line(enum log_level level, const char *format, ...)
     pthread_mutex_unlock(&log_state.lock);
 }
 
+void log_record(enum log_level level, slice event, const struct log_field *fields, size_t count, slice message)
+{
+    (void)event;
+    (void)fields;
+    (void)count;
+    if (level < log_state.least)
+        return;
+    pthread_mutex_lock(&log_state.lock);
+    queue_line(level, message);
+    pthread_mutex_unlock(&log_state.lock);
+}
+
 static void flush_pending(void)
 {
     size_t done = 0;
