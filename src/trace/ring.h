@@ -9,7 +9,7 @@
 #ifndef TRACE_RING_H
 #define TRACE_RING_H
 
-#include "trace/trace.h"
+#include "trace/event.h"
 
 /* What is true now, not counted: set by who knows it. */
 #define TRACE_GAUGES(X)                                                                                                \
