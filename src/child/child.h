@@ -37,7 +37,8 @@ struct child {
     struct ipc_hub *hub;
     bool draining; /* set just before ops.drain, which may come again: the server stops after a reload */
     int exit_status;
-    struct loop_timer *broken; /* runs when a channel to a process that may live does not work */
+    struct loop_timer *log_again; /* runs while something waits to be logged */
+    struct loop_timer *broken;    /* runs when a channel to a process that may live does not work */
     const struct ipc_hub_ops *ops;
     void *ctx;
 };

@@ -108,6 +108,7 @@ struct conf {
     struct conf_auth auth;
     struct conf_limits limits;
     struct conf_batch batch;
+    struct log_settings log;
     struct conf_trust trust;
     struct conf_listener *listeners;
     size_t listener_count;

@@ -62,6 +62,7 @@ enum section_id {
     SECTION_SEND_AS,
     SECTION_LIMITS,
     SECTION_BATCH,
+    SECTION_LOG,
     SECTION_COUNT
 };
 

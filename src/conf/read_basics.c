@@ -139,3 +139,12 @@ void read_queue(struct reader *r)
     if (retry)
         read_retry(r, retry);
 }
+
+void read_log(struct reader *r)
+{
+    struct log_settings *log = &r->conf->log;
+    option_read(&r->m, &option_sections[SECTION_LOG], r->top.log, log);
+    if (log->to == LOG_TO_JOURNAL && log->format == LOG_JSON)
+        messages_error(&r->m, r->top.log->place,
+                       "[log] format = \"json\" is for stderr and syslog: the journal has the same facts as fields");
+}

@@ -9,16 +9,6 @@
 #define IDLE_MS 2000
 #define MESSAGES_MAX (1u << 20)
 
-void master_log_lines(enum log_level level, slice text)
-{
-    slice line;
-    while (text.len > 0) {
-        (void)slice_cut(text, '\n', &line, &text);
-        if (line.len > 0)
-            log_line(level, "%.*s", SLICE_ARG(line));
-    }
-}
-
 /* Before there are children, people read standard error itself. */
 static void say(slice words)
 {
@@ -80,6 +70,8 @@ static int load_first(struct master *m)
         return conf_exit(e);
     list_push(&m->generations, &g->link);
     int status = check_first(m, g);
+    if (status == 0)
+        master_log_use(m, &g->conf->log);
     if (status == 0)
         status = master_prepare(m, g);
     if (status == 0)
@@ -177,6 +169,7 @@ static void turn(struct master *m)
     master_seats_tick(m, now);
     master_reload_tick(m, now);
     master_retire_tick(m, now);
+    master_log_tick(m, now);
     if (!m->announced && m->stop == STOP_NOT && master_seats_ready(m)) {
         m->announced = true;
         size_t receivers = master_children_of(m, NULL, M_RECEIVER);

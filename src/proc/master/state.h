@@ -107,6 +107,8 @@ struct master {
     struct master_seat queue;
     struct master_reload reload;
     int64_t watch_at_ms;
+    int64_t log_at_ms; /* when its socket is connected again */
+    enum err log_err;  /* that people know of */
     enum stop_stage stop;
     int exit_status;
 };
@@ -170,6 +172,9 @@ void master_retire(struct master *m);
 void master_retire_tick(struct master *m, int64_t now_ms);
 void master_stop(struct master *m);
 
+/* log.c: from now on the log is so, in children that are forked from now on, too. */
+void master_log_use(struct master *m, const struct log_settings *settings);
+void master_log_tick(struct master *m, int64_t now_ms);
 /* Each line of text as a line of the log. */
 void master_log_lines(enum log_level level, slice text);
 
