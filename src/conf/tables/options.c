@@ -269,15 +269,18 @@ static const struct option batch[] = {
 };
 
 static const struct option logs[] = {
-    {"to", OPTION_WORD, AT(log_settings, to), .fallback = "stderr", .words = log_to_words,
+    {"to", OPTION_WORD, AT(conf_log, lines.to), .fallback = "stderr", .words = log_to_words,
      .doc = "Where lines go: stderr, syslog (/dev/log, facility mail), journal (with fields). See thurn-log(5)."},
-    {"format", OPTION_WORD, AT(log_settings, format), .fallback = "text", .words = log_format_words,
+    {"format", OPTION_WORD, AT(conf_log, lines.format), .fallback = "text", .words = log_format_words,
      .doc = "Lines for people, or JSON, one object a line: text, json. The journal has fields of its own."},
-    {"level", OPTION_WORD, AT(log_settings, least), .fallback = "info", .words = log_level_words,
+    {"level", OPTION_WORD, AT(conf_log, lines.least), .fallback = "info", .words = log_level_words,
      .doc = "The least that is written: debug, info, warning, error."},
-    {"client_lines", OPTION_COUNT, AT(log_settings, client_lines), 0, 1000000, "20",
+    {"client_lines", OPTION_COUNT, AT(conf_log, lines.client_lines), 0, 1000000, "20",
      .doc = "Lines of one kind about one client's address at once; then one a second is written, and the others are "
             "counted. Lines about a mail always are written. 0 is no limit."},
+    {"trace", OPTION_SIZE, AT(conf_log, trace), 0, SIZE_MAX_BYTES, "32M",
+     .doc = "Disk space for the last events of all processes, below STATE_DIR/trace, from which thurn trace and thurn top "
+            "read; at least 4M. 0 keeps none."},
 };
 
 const struct section option_sections[SECTION_COUNT] = {

@@ -71,11 +71,13 @@ static int load_first(struct master *m)
     list_push(&m->generations, &g->link);
     int status = check_first(m, g);
     if (status == 0)
-        master_log_use(m, &g->conf->log);
+        master_log_use(m, &g->conf->log.lines);
     if (status == 0)
         status = master_prepare(m, g);
-    if (status == 0)
+    if (status == 0) {
+        master_rings_open(m, g);
         status = bind_first(m, g);
+    }
     if (status != 0)
         return status;
     m->current = g;
@@ -211,6 +213,7 @@ static void close_all(struct master *m)
         struct master_generation *g = LIST_ENTRY(at, struct master_generation, link);
         master_generation_close(&g);
     }
+    master_rings_close(m);
     os_close(&m->signals_fd);
     os_close(&m->spool_fd);
     os_close(&m->lock_fd);
@@ -219,7 +222,7 @@ static void close_all(struct master *m)
 int master_run(const struct master_options *options)
 {
     struct master m = {.options = *options, .pid = process_pid(), .root = os_uid() == 0};
-    m.signals_fd = m.spool_fd = m.lock_fd = m.reload.job.fd = -1;
+    m.signals_fd = m.spool_fd = m.lock_fd = m.reload.job.fd = m.rings.folder_fd = -1;
     list_init(&m.listeners);
     list_init(&m.generations);
     list_init(&m.children);
