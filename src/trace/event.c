@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "trace/layout.h"
+
 slice trace_kind_name(enum trace_kind kind)
 {
 #define KIND_NAME(word, name, counts) SLICE(name),
@@ -45,5 +47,11 @@ void trace_add_number(struct trace_event *e, enum trace_key key, int64_t value)
 
 void trace_emit(const struct trace_event *e, slice message)
 {
-    log_line(e->level, "%.*s", SLICE_ARG(message));
+    struct log_field fields[TRACE_FIELDS_MAX];
+    for (size_t i = 0; i < e->count; i++) {
+        const struct trace_field *f = &e->fields[i];
+        fields[i] = (struct log_field){trace_key_name(f->key), f->number, f->value, f->text};
+    }
+    log_record(e->level, trace_kind_name(e->kind), fields, e->count, message);
+    ring_take(e, message);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What happens to mails, sessions and hosts is told once, here. Part of the face trace/trace.h. An event is a kind, the fields that are known of it, and the words for people. trace_emit gives
- * it to the log (os/log: text in Postfix's vocabulary, JSON, or the journal with its fields), counts it, and puts it into this process's ring file, from which `thurn trace` and `thurn top` read (trace/ring.h).
+ * it to the log (os/log: text in Postfix's vocabulary, JSON, or the journal with its fields), counts it, and puts it into this process's ring file, from which `thurn trace` and `thurn top` read.
  * Peers' bytes are escaped where they leave: at the log's sink, at the terminal. Secrets never come here. A process without a ring (commands, tests, a full disk at start) still logs and counts nothing.
  * Names of kinds and keys are a contract (log filters, --json, journal fields): they are only ever added to. */
 #ifndef TRACE_EVENT_H
