@@ -27,7 +27,8 @@
     X(REPORT, "report", "bounces and reports sent")                                                                    \
     X(HELD, "held", "mails held")                                                                                      \
     X(RELEASED, "released", "mails released")                                                                          \
-    X(REMOVED, "removed", "mails that left the queue")
+    X(REMOVED, "removed", "mails that left the queue")                                                                 \
+    X(WAITING, "waiting", "times that a mail was put back for a later try")
 
 /* Enum word, name; journal fields are THURN_ and the name in capitals, with _ for -. */
 #define TRACE_KEYS(X)                                                                                                  \
@@ -58,7 +59,10 @@
     X(CONNECT_MS, "connect-ms")         /* number */                                                                   \
     X(TLS_MS, "tls-ms")                 /* number */                                                                   \
     X(NEXT, "next")                     /* number, seconds since 1970 of the next try */                               \
-    X(LINES_LEFT_OUT, "lines-left-out") /* number: like it, not logged, since the last one */
+    X(LINES_LEFT_OUT, "lines-left-out") /* number: like it, not logged, since the last one */                          \
+    X(PORT, "port")                     /* number: the listener's */                                                   \
+    X(VERIFIED, "verified")             /* the host's certificate and name: "yes", "no" */                             \
+    X(REPORT, "report")                 /* queue id of the bounce or report that was made */
 
 #define TRACE_ENUM_KIND(word, name, counts) TRACE_##word,
 #define TRACE_ENUM_KEY(word, name) TRACE_KEY_##word,

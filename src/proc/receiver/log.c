@@ -35,6 +35,8 @@ void log_event_begin(struct trace_event *e, const struct session *s, enum trace_
     trace_add(e, TRACE_KEY_CLIENT_NAME, session_name(s));
     trace_add(e, TRACE_KEY_HELO, session_helo(s));
     trace_add(e, TRACE_KEY_LISTENER, listener_name(s));
+    if (s->listener->conf && s->listener->conf->port > 0)
+        trace_add_number(e, TRACE_KEY_PORT, s->listener->conf->port);
     trace_add(e, TRACE_KEY_LOGIN, s->route.login);
 }
 
