@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "ipc/ipc.h"
 #include "spool/spool.h"
+#include "trace/trace.h"
 
 /* Everything a child gets from the master at fork. Descriptors are inherited. */
 struct child_start {
@@ -28,6 +29,7 @@ struct child_start {
     uint64_t
         number_floor; /* numbers from here on were leased by this master; what is named by a lower one in the spool is being written by nobody */
     void *shared;     /* the shared limits table (sched/limits) */
+    struct trace_ring *ring; /* where this process tells what happens; NULL: nowhere */
     slice ticket_key;
     struct os_user user; /* whom to become; uid 0 in `user` never occurs when started as root */
     bool root;           /* started as root: drop; else everything runs as the caller */
@@ -40,7 +42,8 @@ struct child {
     struct ipc_hub *hub;
     bool draining; /* set just before ops.drain, which may come again: the server stops after a reload */
     int exit_status;
-    struct loop_timer *broken; /* runs when a channel to a process that may live does not work */
+    struct loop_timer *log_again; /* runs while something waits to be logged */
+    struct loop_timer *broken;    /* runs when a channel to a process that may live does not work */
     const struct ipc_hub_ops *ops;
     void *ctx;
 };
