@@ -103,8 +103,9 @@ int sendmail_smtp(const struct command *c, bool development)
             (void)fflush(stdout);
             command_say("%s: %s", server.address.path, err_text(e));
             status = e == ERR_PERMISSION ? EX_NOPERM : EX_TEMPFAIL;
-        } else if (relay(fd) != ERR_OK) {
-            command_say("standard output cannot be written to");
+        } else if (fd <= STDOUT_FILENO ||
+                   relay(fd) != ERR_OK) { /* the caller has closed one of ours, and this is in its place */
+            command_say("standard input or output cannot be used");
             status = EX_IOERR;
         }
     }

@@ -78,7 +78,8 @@ static bool is_signed(slice header)
 /* A Return-Path is for who delivers (RFC 5321 section 4.4): mail that begins its way here has none yet. */
 static bool is_dropped(const struct header_field *f, bool authors)
 {
-    if (slice_equal_nocase(f->name, SLICE("Bcc")) || slice_equal_nocase(f->name, SLICE("Return-Path")))
+    if (slice_equal_nocase(f->name, SLICE("Bcc")) || slice_equal_nocase(f->name, SLICE("Resent-Bcc")) ||
+        slice_equal_nocase(f->name, SLICE("Return-Path")))
         return true;
     return authors && ((slice_equal_nocase(f->name, SLICE("Date")) && !date_rfc5322_valid(f->value)) ||
                        (slice_equal_nocase(f->name, SLICE("Message-ID")) && !is_message_id(f->value)));

@@ -683,7 +683,8 @@ static void users_sign_in_and_write_as_themselves(void **state)
     talk(c, "RCPT TO:<x@far.example>\r\n", "250 ");
     talk(c, "DATA\r\n", "354 ");
     talk(c,
-         "From: Alice <alice@test.example>\r\nBcc: secret@far.example\r\nSubject: x\r\n\r\nBcc: in the text\r\n.\r\n",
+         "From: Alice <alice@test.example>\r\nBcc: secret@far.example\r\nResent-Bcc: secret@far.example\r\nSubject: "
+         "x\r\n\r\nBcc: in the text\r\n.\r\n",
          "250 2.0.0");
     client_close(c);
     await_announced(1);
