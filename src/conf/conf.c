@@ -46,7 +46,7 @@ static struct reader *begin(slice path, slice content, bool alone)
     *r = (struct reader){.conf = c, .arena = &c->arena, .alone = alone};
     r->memory = (struct toml_memory){allocate, &c->arena};
     messages_init(&r->m, &c->arena, path, content);
-    if (arena_copy(r->arena, path, &c->path) != ERR_OK)
+    if (arena_copy(r->arena, path, &c->path) != ERR_OK || arena_copy(r->arena, content, &c->text) != ERR_OK)
         r->m.out_of_memory = true;
     return r;
 }
@@ -109,7 +109,7 @@ static enum err load(const char *path, bool alone, bool color, buf *messages, st
     }
     struct reader *r = begin(slice_str(path), buf_slice(&content), alone);
     if (r) {
-        reader_add_source(r, r->conf->path, &stamp);
+        reader_add_source(r, r->conf->path, &stamp, false);
         parse(r, buf_slice(&content));
         e = finish(r, color, messages, conf_r);
     }
@@ -120,6 +120,18 @@ static enum err load(const char *path, bool alone, bool color, buf *messages, st
 enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r)
 {
     return load(path, false, color, messages, conf_r);
+}
+
+enum err conf_load_again(const struct conf *old, buf *messages, struct conf **conf_r)
+{
+    struct reader *r = begin(old->path, old->text, false);
+    if (!r)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < old->source_count; i++)
+        if (slice_equal(old->sources[i].path, old->path))
+            reader_add_source(r, r->conf->path, &old->sources[i].stamp, false);
+    parse(r, old->text);
+    return finish(r, false, messages, conf_r);
 }
 
 enum err conf_load_alone(const char *path, bool color, buf *messages, struct conf **conf_r)

@@ -99,11 +99,12 @@ struct conf_batch {
 struct conf_source {
     slice path;
     struct os_file_stamp stamp;
+    bool pair; /* a certificate or a key: nothing of it is in the configuration */
 };
 
 struct conf {
     struct arena arena;
-    slice path;
+    slice path, text; /* the document, as it was read */
     slice state_dir, user;
     struct conf_queue queue;
     struct conf_auth auth;
@@ -125,6 +126,9 @@ struct conf {
 /* Reads and checks path. On any error: ERR_SYNTAX (or what kept the file from being read) and `messages` has all errors and warnings as text for people, ending in
  * LF each; on ERR_OK `messages` has the warnings. color: ANSI colours in messages. */
 must_check enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r);
+/* The same document once more, whatever its file says by now, with the files that it names (aliases, members, certificates) as they are: what an admin has not asked to be
+ * read is not read because another file has changed. */
+must_check enum err conf_load_again(const struct conf *old, buf *messages, struct conf **conf_r);
 /* The same for a program that only asks the server: files that the configuration names (certificates, keys, passwords, aliases, members) are neither
  * read nor looked for, because the caller may not be allowed to. Tables that come from them are empty. */
 must_check enum err conf_load_alone(const char *path, bool color, buf *messages, struct conf **conf_r);

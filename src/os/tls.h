@@ -41,6 +41,9 @@ must_check enum err tls_server_ask_clients(struct tls_server *t, slice ca_path, 
 /* Checks a pair without keeping it: readable, belong together, not expired. Warnings (unknown chain, near expiry) go to `warnings`, one line each. */
 must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);
 
+/* The end of a certificate's validity, "2026-12-30 10:00 UTC"; "an unreadable date" when the pair cannot be read. */
+void tls_pair_print_end(const struct tls_pair *pair, buf *b);
+
 /* A new key (ECDSA, P-256) and a certificate that it signs itself, as PEM: for this name, valid from yesterday on and for so many days. Nobody trusts such a certificate: it is for a
  * server's first hours. The caller wipes key_pem. ERR_TLS. */
 must_check enum err tls_self_signed(slice name, int64_t now_s, int days, buf *cert_pem, buf *key_pem);
