@@ -31,9 +31,11 @@ int cmd_init(int argc, char **argv);
 int cmd_dev(int argc, char **argv);
 int cmd_mailq(int argc, char **argv);
 int cmd_newaliases(int argc, char **argv);
+int cmd_probe(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_sendmail(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 /* When the program was called as sendmail, mailq or newaliases: runs that, all of argv being its command line. */
 bool cmd_by_name(int argc, char **argv, int *status_r);

@@ -51,8 +51,12 @@ enum status listener_limit(const struct receiver *r, enum limits_answer a, slice
     else
         buf_append(&b, SLICE("local"));
     bool network = a == LIMITS_NETWORK || a == LIMITS_NETWORK_RATE;
-    log_line(LOG_WARNING, "refused unknown[%.*s]: [limits] %s = %u is reached%s", SLICE_ARG(buf_slice(&b)), row.rule,
-             limit_of(&r->conf->limits, a), network ? " by its network" : "");
+    char memory[96];
+    buf why;
+    buf_init_fixed(&why, memory, sizeof(memory));
+    buf_printf(&why, "[limits] %s = %u is reached%s", row.rule, limit_of(&r->conf->limits, a),
+               network ? " by its network" : "");
+    log_refused(buf_slice(&b), "refused", buf_slice(&why));
     return row.status;
 }
 

@@ -14,6 +14,7 @@
 #include "proc/receiver/receiver.h"
 #include "sched/sched.h"
 #include "smtp/smtp.h"
+#include "trace/trace.h"
 
 #define RECEIVER_NAME_MAX 256
 #define EXIT_TEMPORARY 75
@@ -47,6 +48,7 @@ struct storing {
     struct session *session; /* NULL: gone */
     uint64_t id;             /* the one that the client is told */
     uint32_t waits;          /* parts not yet done */
+    struct list accepted;    /* what is to be said of each when it is */
     enum err err;            /* of a part that failed */
 };
 
@@ -486,7 +488,23 @@ void log_disconnect(struct session *s, slice why);
 void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to);
 /* The same at MAIL, before there is a transaction. */
 void log_reject_from(struct session *s, const char *verb, const struct verdict *v, slice from);
-void log_message(struct session *s, const struct part *p);
+/* Gathers what is to be said when the part is stored. */
+void log_message(struct session *s, const struct part *p, const struct spool_head *head);
+/* Says it, or (e) that nothing came of it; harmless when nothing was gathered. */
+void log_stored(struct storing *st, uint64_t id, enum err e);
+void log_not_stored(uint64_t id, enum err e);
+/* Forgets what is left. */
+void log_stored_none(struct storing *st);
+void log_pregreet(struct session *s);
+void log_tls_failed(struct session *s, slice why);
+/* kind: LOGIN or LOGIN_FAILED; what: "authentication failed"; user: as whom. */
+void log_login(struct session *s, enum trace_kind kind, slice what, slice user);
+/* Somebody who got no session: what is "refused". */
+void log_refused(slice ip, const char *what, slice why);
+/* An event with what is known of the session. */
+void log_event_begin(struct trace_event *e, const struct session *s, enum trace_kind kind, enum log_level level);
+/* name[ip] */
+void log_print_client(buf *b, slice name, slice ip);
 
 /* The protocol of RFC 3848: "ESMTPSA" and so on. */
 slice session_protocol(const struct session *s);

@@ -66,6 +66,7 @@ static void ask(struct sender *s, struct destination *d)
 {
     struct hub_peer *lookup = ipc_hub_find(s->child.hub, PROCESS_LOOKUP);
     d->asking = ++s->token;
+    d->asked_us = os_now_us();
     d->asking_until_ms = loop_now_ms(s->child.loop) + ASK_MS;
     if (!lookup)
         return; /* It is being restarted: peer_up asks again. */
@@ -239,6 +240,7 @@ void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a)
         return;
     enum status status = judge(s, d, a);
     d->asking = 0;
+    d->dns_ms = (uint32_t)((os_now_us() - d->asked_us) / 1000);
     if (status == STATUS_OK) {
         targets_set(s, d);
         sender_destination_pump(s, d);
