@@ -14,11 +14,10 @@ struct answer {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(to,
-                  "usage: thurn reload [-c FILE]\n"
-                  "Makes the running server read its configuration again; no session is lost. Prints what it\n"
-                  "changes for whom. A configuration with an error changes nothing: the errors are printed, and the\n"
-                  "exit status is 78.\n");
+    (void)fprintf(to, "usage: thurn reload [-c FILE] [--dry-run]\n"
+                      "Makes the running server read its configuration again; no session is lost. Prints what it\n"
+                      "changes for whom; with --dry-run it only prints what it would change. A configuration with an\n"
+                      "error changes nothing: the errors are printed, and the exit status is 78.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 
@@ -52,14 +51,14 @@ static void on_message(void *ctx, const struct ipc_message *m)
         command_say("nothing has changed");
 }
 
-static int ask(int fd)
+static int ask(int fd, bool dry_run)
 {
     struct ipc_channel *channel = NULL;
     struct answer answer = {false, false};
     enum err e = ipc_channel_open(fd, PROCESS_COMMAND, PROCESS_CONSOLE, &channel);
     if (e != ERR_OK)
         return EX_TEMPFAIL;
-    struct ipc_message reload = {.type = IPC_reload, .fd = -1, .u.reload = {1}};
+    struct ipc_message reload = {.type = IPC_reload, .fd = -1, .u.reload = {1, dry_run}};
     ipc_channel_send(channel, &reload);
     e = ipc_channel_flush(channel);
     int64_t end = os_now_ms() + ANSWER_MS;
@@ -78,7 +77,7 @@ static int ask(int fd)
     return answer.ok ? 0 : EX_CONFIG;
 }
 
-static int reload(const struct command *c)
+static int reload(const struct command *c, bool dry_run)
 {
     struct socket_address a;
     int fd = -1;
@@ -87,7 +86,7 @@ static int reload(const struct command *c)
         return status;
     enum err e = socket_connect_wait(&a, CONNECT_MS, &fd);
     if (e == ERR_OK)
-        return ask(fd);
+        return ask(fd, dry_run);
     if (e == ERR_PERMISSION) {
         command_say("%s: only root and the server's own user may reload it", a.path);
         return EX_NOPERM;
@@ -98,9 +97,19 @@ static int reload(const struct command *c)
 
 int cmd_reload(int argc, char **argv)
 {
+    static const struct option options[] = {COMMAND_OPTIONS, {"dry-run", no_argument, NULL, 'n'}, {NULL, 0, NULL, 0}};
     struct command c = {.help = false};
-    int status = 0;
-    if (!command_options_only(&c, argc, argv, usage, &status))
-        return status;
-    return reload(&c);
+    bool dry_run = false;
+    for (int o; (o = getopt_long(argc, argv, COMMAND_OPTIONS_SHORT, options, NULL)) != -1;) {
+        dry_run = dry_run || o == 'n';
+        if (o != 'n' && !command_option(&c, o, optarg))
+            return usage(stderr);
+    }
+    if (c.help)
+        return usage(stdout);
+    if (optind < argc) {
+        command_say_extra(argv[optind]);
+        return usage(stderr);
+    }
+    return reload(&c, dry_run);
 }

@@ -32,7 +32,7 @@ static void compare(const struct facts *a, const struct facts *b, const char *on
         } else if (tell_changes && !slice_equal(here->text, there->text)) {
             print_fact(out, "CHANGED: ", here);
             buf_append(out, SLICE(" (was: "));
-            buf_append_escaped(out, there->text);
+            buf_append_escaped(out, there->text.len > 0 ? there->text : SLICE("nothing"));
             buf_append(out, SLICE(")\n"));
         }
     }

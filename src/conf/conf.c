@@ -47,7 +47,7 @@ static struct reader *begin(slice path, slice content, bool alone)
     *r = (struct reader){.conf = c, .arena = &c->arena, .alone = alone};
     r->memory = (struct toml_memory){allocate, &c->arena};
     messages_init(&r->m, &c->arena, path, content);
-    if (arena_copy(r->arena, path, &c->path) != ERR_OK)
+    if (arena_copy(r->arena, path, &c->path) != ERR_OK || arena_copy(r->arena, content, &c->text) != ERR_OK)
         r->m.out_of_memory = true;
     return r;
 }
@@ -135,7 +135,7 @@ static enum err load(const char *path, bool alone, const struct output *to, stru
     }
     struct reader *r = begin(slice_str(path), buf_slice(&content), alone);
     if (r) {
-        reader_add_source(r, r->conf->path, &stamp);
+        reader_add_source(r, r->conf->path, &stamp, false);
         parse(r, buf_slice(&content));
         e = finish(r, to, conf_r);
     }
@@ -153,6 +153,19 @@ enum err conf_load_told(const char *path, const struct conf_sink *sink, struct c
 {
     const struct output to = {.sink = sink};
     return load(path, false, &to, conf_r);
+}
+
+enum err conf_load_again(const struct conf *old, buf *messages, struct conf **conf_r)
+{
+    struct reader *r = begin(old->path, old->text, false);
+    const struct output to = {.messages = messages};
+    if (!r)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < old->source_count; i++)
+        if (slice_equal(old->sources[i].path, old->path))
+            reader_add_source(r, r->conf->path, &old->sources[i].stamp, false);
+    parse(r, old->text);
+    return finish(r, &to, conf_r);
 }
 
 enum err conf_load_alone(const char *path, bool color, buf *messages, struct conf **conf_r)

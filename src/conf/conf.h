@@ -105,11 +105,12 @@ struct conf_log {
 struct conf_source {
     slice path;
     struct os_file_stamp stamp;
+    bool pair; /* a certificate or a key: nothing of it is in the configuration */
 };
 
 struct conf {
     struct arena arena;
-    slice path;
+    slice path, text; /* the document, as it was read */
     slice state_dir, user;
     struct conf_queue queue;
     struct conf_auth auth;
@@ -148,6 +149,9 @@ void conf_finding_print(const struct conf_finding *f, buf *out);
 /* Reads and checks path. On any error: ERR_SYNTAX (or what kept the file from being read) and `messages` has all errors and warnings as text for people, ending in
  * LF each; on ERR_OK `messages` has the warnings. color: ANSI colours in messages. */
 must_check enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r);
+/* The same document once more, whatever its file says by now, with the files that it names (aliases, members, certificates) as they are: what an admin has not asked to be
+ * read is not read because another file has changed. */
+must_check enum err conf_load_again(const struct conf *old, buf *messages, struct conf **conf_r);
 /* The same, told one by one. */
 must_check enum err conf_load_told(const char *path, const struct conf_sink *sink, struct conf **conf_r);
 /* The same for a program that only asks the server: files that the configuration names (certificates, keys, passwords, aliases, members) are neither

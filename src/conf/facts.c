@@ -106,6 +106,28 @@ static void add_auth(struct facts *f, const struct conf *c)
                          SLICE_ARG(a->jwt_issuer), SLICE_ARG(a->jwt_audience), SLICE_ARG(a->claim)));
 }
 
+/* As a configuration would say it. */
+static slice time_text(struct facts *f, int64_t seconds)
+{
+    static const struct {
+        int64_t seconds;
+        char unit;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}};
+    for (size_t i = 0; seconds > 0 && i < sizeof(units) / sizeof(units[0]); i++)
+        if (seconds % units[i].seconds == 0)
+            return facts_text(f, "%" PRId64 "%c", seconds / units[i].seconds, units[i].unit);
+    return facts_text(f, "%" PRId64 "s", seconds);
+}
+
+static slice size_text(struct facts *f, uint64_t bytes)
+{
+    static const char units[] = "GMK";
+    for (unsigned i = 0, shift = 30; bytes > 0 && units[i]; i++, shift -= 10)
+        if (bytes % ((uint64_t)1 << shift) == 0)
+            return facts_text(f, "%" PRIu64 "%c", bytes >> shift, units[i]);
+    return facts_text(f, "%" PRIu64 " bytes", bytes);
+}
+
 static slice number_text(struct facts *f, const struct option *o, const char *target)
 {
     uint32_t count;
@@ -118,13 +140,13 @@ static slice number_text(struct facts *f, const struct option *o, const char *ta
         return o->type == OPTION_WORD ? slice_str(o->words[count]) : facts_text(f, "%" PRIu32, count);
     case OPTION_SIZE:
         memcpy(&size, target + o->offset, sizeof(size));
-        return facts_text(f, "%" PRIu64 " bytes", size);
+        return size_text(f, size);
     case OPTION_SECONDS:
         memcpy(&time, target + o->offset, sizeof(time));
-        return facts_text(f, "%" PRId64 "s", time);
+        return time_text(f, time);
     case OPTION_MILLISECONDS:
         memcpy(&time, target + o->offset, sizeof(time));
-        return facts_text(f, "%" PRId64 "s", time / 1000);
+        return time_text(f, time / 1000);
     default:
         return target[o->offset] ? SLICE("yes") : SLICE("no");
     }
@@ -147,14 +169,31 @@ static void add_queue(struct facts *f, const struct conf *c)
     buf retry;
     buf_init(&retry, 1 << 16);
     for (size_t i = 0; i < q->retry_count; i++)
-        buf_printf(&retry, "%s%" PRId64 "s", i == 0 ? "" : ", ", q->retry_s[i]);
+        buf_printf(&retry, "%s%.*s", i == 0 ? "" : ", ", SLICE_ARG(time_text(f, q->retry_s[i])));
     facts_add(f, SLICE("queue folder"), q->dir);
     facts_add(f, SLICE("waits between tries"), facts_text(f, "%.*s", SLICE_ARG(buf_slice(&retry))));
-    facts_add(f, SLICE("mail is given up after"), facts_text(f, "%" PRId64 "s", q->give_up_s));
-    facts_add(f, SLICE("senders are warned after"), facts_text(f, "%" PRId64 "s", q->warn_after_s));
-    facts_add(f, SLICE("space to keep free"), facts_text(f, "%" PRIu64 " bytes", q->min_free));
+    facts_add(f, SLICE("mail is given up after"), time_text(f, q->give_up_s));
+    facts_add(f, SLICE("senders are warned after"), time_text(f, q->warn_after_s));
+    facts_add(f, SLICE("space to keep free"), size_text(f, q->min_free));
     facts_add(f, SLICE("connections to a destination"), facts_text(f, "%" PRIu32, q->connections_per_destination));
+    facts_add(f, SLICE("signed mail that conversion would break"),
+              q->signed_8bit_bounce ? SLICE("goes back") : SLICE("is sent as it is"));
     buf_deinit(&retry);
+}
+
+static void add_batch(struct facts *f, const struct conf *c)
+{
+    static const char *const bad[] = {[CONF_BAD_JOB_HOLD] = "is held",
+                                      [CONF_BAD_JOB_DELETE] = "is deleted",
+                                      [CONF_BAD_JOB_DEAD_LETTER] = "becomes dead letters"};
+    const struct conf_batch *b = &c->batch;
+    facts_add(f, SLICE("folder of batch jobs"), b->folder.len > 0 ? b->folder : SLICE("none"));
+    for (size_t i = 0; i < b->allow_count; i++)
+        facts_add(f, facts_text(f, "%.*s may hand in batch jobs", SLICE_ARG(b->allow[i])), SLICE_NONE);
+    facts_add(f, SLICE("reports of batch jobs go to"), facts_join(f, b->administrators, b->administrator_count));
+    facts_add(f, SLICE("errors in a batch job"), facts_text(f, "%" PRIu32, b->error_limit));
+    facts_add(f, SLICE("a bad batch job"), slice_str(bad[b->bad_job]));
+    facts_add(f, SLICE("folder of dead letters"), b->dead_letter);
 }
 
 static void add_log(struct facts *f, const struct conf *c)
@@ -181,6 +220,7 @@ void facts_init(struct facts *f, const struct conf *conf)
     add_queue(f, conf);
     add_log(f, conf);
     add_limits(f, conf);
+    add_batch(f, conf);
 }
 
 void facts_deinit(struct facts *f)

@@ -79,13 +79,12 @@ static const struct {
      "NEW: ::1 may speak for others by XCLIENT\nNEW: 10.0.0.0/24 may tell where mail came from by XFORWARD\n"},
     {"", "[limits]\netrn = \"any\"\nuser_alarm = false\ntarpit = \"2s\"\nfuture_release = \"1d\"\n",
      "CHANGED: limit user_alarm: no (was: yes)\nCHANGED: limit tarpit: 2s (was: 0s)\n"
-     "CHANGED: limit future_release: 86400s (was: 2592000s)\nCHANGED: limit etrn: any (was: none)\n"},
+     "CHANGED: limit future_release: 1d (was: 30d)\nCHANGED: limit etrn: any (was: none)\n"},
     {DOMAIN, DOMAIN "smtputf8 = false\n",
      "CHANGED: domain example.org: maildir:/m/{user}, users: a list, aliases: none, subaddress: \"+\", ASCII only "
      "(was: "
      "maildir:/m/{user}, users: a list, aliases: none, subaddress: \"+\")\n"},
-    {"", "[queue]\nretry = [\"1s\"]\n",
-     "CHANGED: waits between tries: 1s (was: 60s, 300s, 900s, 1800s, 3600s, 7200s, 14400s)\n"},
+    {"", "[queue]\nretry = [\"1s\"]\n", "CHANGED: waits between tries: 1s (was: 1m, 5m, 15m, 30m, 1h, 2h, 4h)\n"},
     {DOMAIN, "[domain.\"example.org\"]\ndeliver = \"mbox:/m/{user}\"\nusers = [\"alice\", \"carol\"]\n",
      "CHANGED: domain example.org: mbox:/m/{user}, users: a list, aliases: none, subaddress: \"+\" (was: "
      "maildir:/m/{user}, users: a list, aliases: none, subaddress: \"+\")\nNEW: user carol@example.org\n"
@@ -97,6 +96,13 @@ static const struct {
      "NEW: route of all other mail: smtp://relay.example:25, tls may\n"},
     {"[listen]\nmx = [\"127.0.0.1:25\"]\n", "[listen]\nmx = [\"127.0.0.1:26\"]\n",
      "NEW: mx listens on 127.0.0.1:26: no TLS\nGONE: mx listens on 127.0.0.1:25: no TLS\n"},
+    {"", "[batch]\nerror_limit = 9\nbad_job = \"delete\"\nadministrators = [\"a@b.example\"]\n",
+     "CHANGED: reports of batch jobs go to: a@b.example (was: nothing)\nCHANGED: errors in a batch job: 9 (was: 5)\n"
+     "CHANGED: a bad batch job: is deleted (was: is held)\n"},
+    {"", "[limits]\nmax_size = \"20M\"\n[queue]\ngive_up = \"2d\"\nsigned_8bit = \"bounce\"\n",
+     "CHANGED: mail is given up after: 2d (was: 5d)\n"
+     "CHANGED: signed mail that conversion would break: goes back (was: is sent as it is)\n"
+     "CHANGED: limit max_size: 20M (was: 50M)\n"},
     {"", "[send_as]\n\"a@b.example\" = [\"*@c.example\"]\n", "NEW: a@b.example may also send as: *@c.example\n"},
 };
 

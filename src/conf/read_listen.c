@@ -167,8 +167,7 @@ static void read_pair(struct reader *r, const struct toml_node *table, slice nam
                            SLICE_ARG(buf_slice(&title)));
         return;
     }
-    reader_check_file(r, draft.cert->place, toml_text(draft.cert), false);
-    reader_check_file(r, draft.key->place, toml_text(draft.key), true);
+    reader_check_pair(r, draft.cert, draft.key);
     r->conf->tls[r->conf->tls_count++] = (struct conf_tls){name, toml_text(draft.cert), toml_text(draft.key)};
 }
 

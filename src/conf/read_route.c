@@ -133,8 +133,7 @@ static void read_certificate(struct reader *r, const struct draft_route *draft, 
         messages_error(&r->m, one->place, "\"cert\" is of no use with tls = \"none\"");
     o->cert = toml_text(draft->cert);
     o->key = toml_text(draft->key);
-    reader_check_file(r, draft->cert->place, o->cert, false);
-    reader_check_file(r, draft->key->place, o->key, true);
+    reader_check_pair(r, draft->cert, draft->key);
 }
 
 static void read_rest(struct reader *r, const struct draft_route *draft, struct route_override *o)

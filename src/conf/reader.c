@@ -167,7 +167,7 @@ bool reader_is_own(struct reader *r, slice address)
     return at >= 0 && reader_domain_find(r, slice_skip(address, (size_t)at + 1)) != NULL;
 }
 
-void reader_add_source(struct reader *r, slice path, const struct os_file_stamp *stamp)
+void reader_add_source(struct reader *r, slice path, const struct os_file_stamp *stamp, bool pair)
 {
     struct conf *c = r->conf;
     for (size_t i = 0; i < c->source_count; i++) {
@@ -177,7 +177,7 @@ void reader_add_source(struct reader *r, slice path, const struct os_file_stamp 
     if (!c->sources)
         c->sources = reader_array(r, SOURCES_MAX, sizeof(*c->sources));
     if (c->sources && c->source_count < SOURCES_MAX)
-        c->sources[c->source_count++] = (struct conf_source){path, *stamp};
+        c->sources[c->source_count++] = (struct conf_source){path, *stamp, pair};
 }
 
 static bool stamp_of(struct reader *r, struct toml_place place, slice path, struct os_file_stamp *stamp_r)
@@ -195,7 +195,7 @@ bool reader_file(struct reader *r, struct toml_place place, slice path, size_t m
     struct os_file_stamp stamp;
     if (r->alone || !stamp_of(r, place, path, &stamp))
         return false;
-    reader_add_source(r, path, &stamp);
+    reader_add_source(r, path, &stamp, false);
     buf content;
     buf_init(&content, max);
     enum err e = stamp.size > max ? ERR_LIMIT : os_file_read(AT_FDCWD, path, &content);
@@ -207,11 +207,13 @@ bool reader_file(struct reader *r, struct toml_place place, slice path, size_t m
     return e == ERR_OK;
 }
 
-void reader_check_file(struct reader *r, struct toml_place place, slice path, bool secret)
+static void check_file(struct reader *r, struct toml_place place, slice path, bool secret,
+                       struct os_file_stamp *stamp_r)
 {
     struct os_file_stamp stamp;
     if (r->alone || !stamp_of(r, place, path, &stamp))
         return;
+    *stamp_r = stamp;
     int fd;
     enum err e = os_open_follow(AT_FDCWD, path, O_RDONLY, 0, &fd);
     if (e != ERR_OK) {
@@ -222,4 +224,22 @@ void reader_check_file(struct reader *r, struct toml_place place, slice path, bo
     if (secret && (stamp.mode & 07) != 0)
         messages_warn(&r->m, place, "%.*s is open to every user of this host; take that away with: chmod o-rwx %.*s",
                       SLICE_ARG(path), SLICE_ARG(path));
+}
+
+void reader_check_file(struct reader *r, struct toml_place place, slice path, bool secret)
+{
+    struct os_file_stamp stamp;
+    check_file(r, place, path, secret, &stamp);
+}
+
+void reader_check_pair(struct reader *r, const struct toml_node *cert, const struct toml_node *key)
+{
+    struct os_file_stamp stamp = {0};
+    check_file(r, cert->place, toml_text(cert), false, &stamp);
+    if (stamp.is_regular)
+        reader_add_source(r, toml_text(cert), &stamp, true);
+    stamp.is_regular = false;
+    check_file(r, key->place, toml_text(key), true, &stamp);
+    if (stamp.is_regular)
+        reader_add_source(r, toml_text(key), &stamp, true);
 }

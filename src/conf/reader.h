@@ -59,9 +59,11 @@ bool reader_is_own(struct reader *r, slice address);
 /* A regular file's content, of at most max bytes, which is in the arena; it becomes one of the configuration's sources. False with an error
  * about that file, or when files are left alone. */
 bool reader_file(struct reader *r, struct toml_place place, slice path, size_t max, slice *content_r);
-void reader_add_source(struct reader *r, slice path, const struct os_file_stamp *stamp);
+void reader_add_source(struct reader *r, slice path, const struct os_file_stamp *stamp, bool pair);
 /* An error unless path is a regular file that can be opened. A warning when secret and others may read it. Nothing when files are left alone. */
 void reader_check_file(struct reader *r, struct toml_place place, slice path, bool secret);
+/* Both files of a pair, of which only that they are there is looked at; they become sources. */
+void reader_check_pair(struct reader *r, const struct toml_node *cert, const struct toml_node *key);
 
 /* read_*.c, in the order in which they run. */
 void read_basics(struct reader *r);

@@ -41,6 +41,8 @@ must_check enum err tls_server_ask_clients(struct tls_server *t, slice ca_path, 
 /* Checks a pair without keeping it: readable, belong together, can be used. Warnings (expired or soon, unknown chain, another name, weak key) go to `warnings`, one line each. */
 must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);
 
+/* The end of a certificate's validity, "2026-12-30 10:00 UTC"; "an unreadable date" when the pair cannot be read. */
+void tls_pair_print_end(const struct tls_pair *pair, buf *b);
 /* Appends, for people, the names that the pair's certificate is for and the days left: "mail.example.org, example.org; 89 days left". Errors as tls_server_open. */
 must_check enum err tls_pair_describe(const struct tls_pair *pair, int64_t now_s, buf *out, buf *why);
 

@@ -107,6 +107,20 @@ enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, bu
     return e;
 }
 
+void tls_pair_print_end(const struct tls_pair *pair, buf *b)
+{
+    struct tls_loaded l;
+    char memory[256];
+    buf why;
+    buf_init_fixed(&why, memory, sizeof memory);
+    if (tls_load_pair(pair, &l, &why) != ERR_OK) {
+        buf_append(b, SLICE("an unreadable date"));
+        return;
+    }
+    print_time(b, X509_get0_notAfter(l.leaf));
+    tls_loaded_free(&l);
+}
+
 enum err tls_pair_describe(const struct tls_pair *pair, int64_t now_s, buf *out, buf *why)
 {
     struct tls_loaded l;

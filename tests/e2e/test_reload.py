@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: ISC
 """A new configuration takes over without a dropped session; a bad one changes nothing."""
 
+import os
+import re
+import shutil
+import ssl
 import threading
 
 import pytest
 
-from harness import mailbox, process, wait
+from harness import account, certs, mailbox, process, wait
 from harness.dialogue import Closed
 
 
@@ -135,3 +139,76 @@ def test_reload_says_what_changed(serve):
     thurn.change({"relay": {"network": {"10.1.2.0/24": {"senders": ["@example.org"]}}}})
     done = thurn.command("reload")
     wait.until(lambda: "NEW: 10.1.2.0/24 may relay" in done.stdout + done.stderr + thurn.log(), thurn.log)
+
+
+def test_o14_reload_tells_whom_it_concerns(serve):
+    thurn = serve({"limits": {"connections_per_minute": 0}, "domain": {"old.example": {"deliver": "discard:", "users": ["x"]}}})
+    thurn.change({"domain": {"example.org": {"users": ["alice", "carol"]}, "old.example": None, "new.example": {"deliver": "discard:", "users": ["y"]}},
+                  "limits": {"recipients": 7}, "listen": {"mx": [thurn.tree["listen"]["mx"][0], "127.0.0.1:0"]}})
+    wanted = {"GONE: user bob@example.org", "NEW: user carol@example.org", "CHANGED: limit recipients: 7 (was: 1000)",
+              f"NEW: mx listens on 127.0.0.1:{thurn.port('mx', 1)}: no TLS"}
+    beginnings = ("GONE: domain old.example", "NEW: domain new.example")
+    dry = thurn.command("reload", "--dry-run").stdout.splitlines()
+    assert dry[-1] == "not reloaded: this was a dry run"
+    assert knows(thurn, "bob@example.org") and not knows(thurn, "carol@example.org")
+    done = thurn.command("reload").stdout.splitlines()
+    assert done[-1] == "reloaded" and done[:-1] == dry[:-1]
+    assert wanted <= set(done) and all(any(line.startswith(b) for line in done) for b in beginnings), done
+    for line in done[:-1]:
+        assert line in thurn.log(), line
+    assert not knows(thurn, "bob@example.org") and knows(thurn, "carol@example.org")
+    assert thurn.command("reload", "--dry-run").stdout == "nothing would change\n"
+    thurn.write("hostname = 7\n")
+    with open(thurn.path, "a") as file:
+        file.write(f'state_dir = "{thurn.state}"\n')
+    done = thurn.command("reload", "--dry-run", expect=78)
+    assert "error: " in done.stderr and knows(thurn, "carol@example.org")
+
+
+def served_by(thurn, context):
+    """The serial number of the certificate that the server shows."""
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.starttls(context)
+        return talk.sock.getpeercert()["serialNumber"]
+
+
+def install(pair, to):
+    for source, target in zip(pair, to):
+        beside = target + ".new"
+        shutil.copy(source, beside)
+        account.give(beside)
+        os.replace(beside, target)
+
+
+def test_o10_a_new_certificate_is_picked_up(serve, top, work):
+    """With a session that goes on over it; a broken pair changes nothing, and is told of once."""
+    first, second, other = (certs.Authority(os.path.join(work, name)) for name in ("first", "second", "third"))
+    context = ssl.create_default_context(cafile=first.cert)
+    context.load_verify_locations(second.cert)
+    pairs = [a.issue("mail.example.org") for a in (first, second, other)]
+    files = [os.path.join(work, "cert.pem"), os.path.join(work, "key.pem")]
+    install(pairs[0], files)
+    thurn = serve({"tls": {"cert": files[0], "key": files[1]}, "limits": {"connections_per_minute": 0}})
+    before = served_by(thurn, context)
+    with thurn.dial() as kept:
+        kept.ehlo()
+        kept.starttls(context)
+        kept.ehlo()
+        kept.cmd("MAIL FROM:<x@example.com>", 250)
+        with open(thurn.path, "a") as file:  # what nobody asked to be read is not read
+            file.write("this is no configuration\n")
+        install(pairs[1], files)
+        thurn.logged(rf"CHANGED: certificate of mail\.example\.org: {re.escape(files[0])} is another, valid until \d{{4}}-\d\d-\d\d \d\d:\d\d UTC")
+        wait.until(lambda: served_by(thurn, context) != before, thurn.log)
+        after = served_by(thurn, context)
+        kept.cmd("RCPT TO:<alice@example.org>", 250)
+        kept.data(b"Subject: across the renewal\r\n\r\nyes\r\n")
+        kept.quit()
+    install([pairs[2][0], pairs[1][1]], files)  # a certificate that its key does not match
+    thurn.logged(r"reload failed: nothing has changed")
+    assert served_by(thurn, context) == after
+    install(pairs[0], files)
+    wait.until(lambda: served_by(thurn, context) == before, thurn.log)
+    assert thurn.log().count("reload failed") == 1, thurn.log()
+    thurn.landed("alice")

@@ -16,7 +16,8 @@
 #define FIELDS_drain(F) F(i64, limit_ms)
 #define FIELDS_numbers_wanted(F) F(u32, count)
 #define FIELDS_numbers(F) F(u64, first) F(u32, count)
-#define FIELDS_reload(F) F(u64, token)
+/* dry_run: only say what it would change */
+#define FIELDS_reload(F) F(u64, token) F(u8, dry_run)
 #define FIELDS_reload_done(F) F(u64, token) F(u8, ok) F(bytes, text)
 #define FIELDS_stop(F) F(u64, token)
 /* Does a child that is ready still turn? It answers with the same round. */

@@ -278,7 +278,7 @@ static void reload_and_stop_go_to_the_master(void **state)
     (void)state;
     struct seen m, a;
     struct ipc_channel *c = client();
-    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3}});
+    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3, 0}});
     expect(master, &m, 1);
     assert_int_equal(m.last, IPC_reload);
     send_now(master, (struct ipc_message){.type = IPC_reload_done,
@@ -364,7 +364,7 @@ static void draining_ends_after_the_last_answer(void **state)
     (void)state;
     struct seen m, a;
     struct ipc_channel *c = client();
-    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3}});
+    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3, 0}});
     expect(master, &m, 1);
     send_now(master, (struct ipc_message){.type = IPC_drain, .fd = -1, .u.drain = {60000}});
     send_now(master, (struct ipc_message){.type = IPC_reload_done, .fd = -1, .u.reload_done = {m.token, 1, SLICE("")}});

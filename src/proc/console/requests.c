@@ -48,7 +48,7 @@ static void ask_queue(struct console_client *c, const struct ipc_message *m)
     ipc_hub_send(hub, queue, &copy);
 }
 
-static void ask_reload(struct console_client *c, uint64_t client_token)
+static void ask_reload(struct console_client *c, uint64_t client_token, uint8_t dry_run)
 {
     struct console_request *r = add_request(c, client_token, 0);
     if (!r) {
@@ -58,7 +58,7 @@ static void ask_reload(struct console_client *c, uint64_t client_token)
         console_client_send(c, &no);
         return;
     }
-    struct ipc_message m = {.type = IPC_reload, .fd = -1, .u.reload = {r->token}};
+    struct ipc_message m = {.type = IPC_reload, .fd = -1, .u.reload = {r->token, dry_run}};
     ipc_hub_send(c->console->child.hub, NULL, &m);
 }
 
@@ -69,7 +69,7 @@ void console_client_message(void *ctx, const struct ipc_message *m)
     if (m->type == IPC_queue_request)
         ask_queue(c, m);
     else if (m->type == IPC_reload)
-        ask_reload(c, m->u.reload.token);
+        ask_reload(c, m->u.reload.token, m->u.reload.dry_run);
     else if (m->type == IPC_stop)
         ipc_hub_send(c->console->child.hub, NULL, m);
 }

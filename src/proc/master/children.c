@@ -228,11 +228,15 @@ struct reader {
     struct master_child *c;
 };
 
-static void ask_reload(struct reader *r, uint64_t token)
+static void ask_reload(struct reader *r, const struct ipc_reload *ask)
 {
-    struct master_waiter w = {r->c->process, token};
+    struct master_waiter w = {r->c->process, ask->token};
+    if (ask->dry_run) {
+        master_reload_ask(r->m, RELOAD_DRY, &w);
+        return;
+    }
     log_line(LOG_INFO, "reload asked for by the command line");
-    master_reload_ask(r->m, false, &w);
+    master_reload_ask(r->m, RELOAD_ASKED, &w);
 }
 
 static void on_message(void *ctx, const struct ipc_message *message)
@@ -249,7 +253,7 @@ static void on_message(void *ctx, const struct ipc_message *message)
         master_numbers_lease(r->m, r->c, message->u.numbers_wanted.count);
         break;
     case IPC_reload:
-        ask_reload(r, message->u.reload.token);
+        ask_reload(r, &message->u.reload);
         break;
     case IPC_stop:
         log_line(LOG_INFO, "stop asked for by the command line");

@@ -60,7 +60,8 @@ static enum err make_seats(struct master *m, struct master_generation *g)
     size_t receivers = receivers_wanted(m), n = 0, singles = sizeof single / sizeof single[0];
     g->seats = arena_array(&g->arena, receivers + singles + 2, sizeof *g->seats);
     g->seen = arena_array(&g->arena, g->conf->source_count + 1, sizeof *g->seen);
-    if (!g->seats || !g->seen)
+    g->last = arena_array(&g->arena, g->conf->source_count + 1, sizeof *g->last);
+    if (!g->seats || !g->seen || !g->last)
         return ERR_NOMEM;
     if (g->conf->tls_count > 0)
         g->seats[n++].kind = PROCESS_KEYS; /* before the receivers, so that they know it when the first client comes */
@@ -73,7 +74,7 @@ static enum err make_seats(struct master *m, struct master_generation *g)
         g->seats[i].generation = g;
     g->seat_count = n;
     for (size_t i = 0; i < g->conf->source_count; i++)
-        g->seen[i] = g->conf->sources[i].stamp;
+        g->seen[i] = g->last[i] = g->conf->sources[i].stamp;
     return ERR_OK;
 }
 

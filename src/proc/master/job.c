@@ -104,8 +104,42 @@ void master_job_clear(struct master_job *j)
     *j = (struct master_job){.fd = -1};
 }
 
+static const struct conf_source *source_of(const struct conf *c, slice path)
+{
+    for (size_t i = 0; i < c->source_count; i++)
+        if (slice_equal(c->sources[i].path, path))
+            return &c->sources[i];
+    return NULL;
+}
+
+static bool is_another(const struct conf *before, const struct conf *c, slice path)
+{
+    const struct conf_source *old = source_of(before, path), *now = source_of(c, path);
+    return old && now && !os_file_stamp_equal(&old->stamp, &now->stamp);
+}
+
+/* Pairs of the same names whose files are others; which name has which files is the configuration's own affair. */
+static void tell_pairs(const struct conf *before, const struct conf *c, buf *words)
+{
+    for (size_t i = 0; i < c->tls_count; i++) {
+        const struct conf_tls *t = &c->tls[i];
+        const struct tls_pair pair = {.name = t->name, .cert = t->cert, .key = t->key};
+        if (!is_another(before, c, t->cert) && !is_another(before, c, t->key))
+            continue;
+        slice name = t->name.len > 0 ? t->name : c->route.hostname;
+        buf_printf(words, "CHANGED: certificate of %.*s: %.*s is another, valid until ", SLICE_ARG(name),
+                   SLICE_ARG(t->cert));
+        tls_pair_print_end(&pair, words);
+        buf_append_char(words, '\n');
+    }
+}
+
 int master_check(void *ctx, buf *words)
 {
     struct master_generation *g = ctx;
-    return child_check_conf(g->conf, words) == ERR_OK ? 0 : EXIT_CONF;
+    if (child_check_conf(g->conf, words) != ERR_OK)
+        return EXIT_CONF;
+    if (g->before)
+        tell_pairs(g->before, g->conf, words);
+    return 0;
 }

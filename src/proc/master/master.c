@@ -120,7 +120,7 @@ static void take_signals(struct master *m)
             reap(m);
         } else if (n == SIGHUP) {
             log_line(LOG_INFO, "reload asked for by SIGHUP");
-            master_reload_ask(m, false, NULL);
+            master_reload_ask(m, RELOAD_ASKED, NULL);
         } else {
             log_line(LOG_INFO, "stopping: signal %d", n);
             master_stop(m);

@@ -100,7 +100,7 @@ static int stub_main(const struct child_start *start)
         note(&s, "has a ticket key");
     child_ready(&s.child);
     if (start->kind == PROCESS_CONSOLE && is_there("console-reloads")) {
-        struct ipc_message m = {.type = IPC_reload, .fd = -1, .u.reload = {77}};
+        struct ipc_message m = {.type = IPC_reload, .fd = -1, .u.reload = {77, 0}};
         ipc_hub_send(s.child.hub, NULL, &m);
     }
     if (start->kind == PROCESS_RECEIVER) {

@@ -44,7 +44,9 @@ struct master_generation {
     size_t fd_conf[LISTENERS_MAX];
     size_t fd_count;
     int control_fd;
-    struct os_file_stamp *seen; /* of each conf source, when last looked at */
+    struct os_file_stamp *seen; /* of each conf source, as it was taken, or found wrong */
+    struct os_file_stamp *last; /* when last looked at: what still changes is left alone */
+    const struct conf *before;  /* of the generation in whose place it comes, while it is checked; NULL at the start */
     bool old;
 };
 
@@ -81,14 +83,20 @@ struct master_waiter {
 
 enum reload_state { RELOAD_NONE, RELOAD_CHECKING, RELOAD_STARTING };
 
+enum reload_cause {
+    RELOAD_ASKED,
+    RELOAD_BY_FILE, /* a file that the configuration names has changed; nobody asked, and thurn.toml itself is not read again */
+    RELOAD_DRY, /* somebody asks what it would change */
+};
+
 struct master_reload {
     enum reload_state state;
     struct master_generation *generation; /* being checked */
     struct master_job job;
     int64_t give_up_ms; /* STARTING */
-    bool quiet;         /* a file changed; nobody asked */
-    bool again;         /* asked for while one is under way */
-    buf changes;        /* STARTING: what it changes for whom, for those who asked */
+    enum reload_cause cause;
+    bool again;  /* asked for while one is under way */
+    buf changes; /* STARTING: what it changes for whom, for those who asked */
     struct master_waiter waiters[WAITERS_MAX], next[WAITERS_MAX];
     size_t waiter_count, next_count;
 };
@@ -196,7 +204,7 @@ void master_keepalive_tick(struct master *m, int64_t now_ms);
 void master_tell(enum err told);
 
 /* reload.c */
-void master_reload_ask(struct master *m, bool quiet, const struct master_waiter *w);
+void master_reload_ask(struct master *m, enum reload_cause cause, const struct master_waiter *w);
 void master_reload_tick(struct master *m, int64_t now_ms);
 
 /* retire.c: the end of old generations, and of all. */

@@ -16,6 +16,8 @@ uint64_t queue_checkpoint_route_stamp(const struct conf *conf)
     const struct hash_key fixed = {0x7468756e72206d61, 0x696c2071756575e5};
     uint64_t stamp = 0;
     for (size_t i = 0; i < conf->source_count; i++) {
+        if (conf->sources[i].pair)
+            continue;
         uint64_t fields[4] = {stamp, (uint64_t)conf->sources[i].stamp.mtime_ns, conf->sources[i].stamp.size,
                               conf->sources[i].stamp.inode};
         stamp = hash_siphash(fixed, slice_of(fields, sizeof fields));
