@@ -15,6 +15,7 @@ static void read_document(struct reader *r)
     option_read(&r->m, &option_sections[SECTION_TOP], r->root, &r->top);
     option_read(&r->m, &option_sections[SECTION_LIMITS], r->top.limits, &r->conf->limits);
     read_basics(r);
+    read_log(r);
     read_queue(r);
     read_tls(r);
     read_auth(r);

@@ -20,6 +20,7 @@ struct conf_listener {
     slice unix_path; /* instead of host and port */
     enum conf_listen_tls tls;
     bool proxy; /* a PROXY header comes first, from conf.trust.proxy only */
+    uint32_t line;
 };
 
 struct conf_tls {
@@ -94,6 +95,12 @@ struct conf_batch {
     slice dead_letter; /* folder */
 };
 
+/* [log] */
+struct conf_log {
+    struct log_settings lines;
+    uint64_t trace; /* bytes of all ring files together; 0: none */
+};
+
 /* A file that the configuration was made from, to see when it changes. */
 struct conf_source {
     slice path;
@@ -108,6 +115,7 @@ struct conf {
     struct conf_auth auth;
     struct conf_limits limits;
     struct conf_batch batch;
+    struct conf_log log;
     struct conf_trust trust;
     struct conf_listener *listeners;
     size_t listener_count;
