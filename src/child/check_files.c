@@ -110,7 +110,7 @@ static void check_state_owner(struct check *c)
     enum err e = os_user_by_name(who, &arena, &user);
     if (e == ERR_NOTFOUND)
         buf_printf(&words,
-                   "there is no system user \"%.*s\"; make it with: useradd --system --user-group --home-dir %.*s "
+                   "there is no user \"%.*s\" on this system; make it with: useradd --system --user-group --home-dir %.*s "
                    "--shell /usr/sbin/nologin %.*s",
                    SLICE_ARG(who), SLICE_ARG(state), SLICE_ARG(who));
     else if (e == ERR_OK && os_file_stamp(AT_FDCWD, state, false, &stamp) == ERR_OK && stamp.uid != 0 &&

@@ -211,18 +211,28 @@ static void choose_system_user(struct init *n)
     n->system_user = name.len > 0 ? name : SLICE(INIT_USER);
 }
 
-/* The configuration's own reader says what is wrong with it. */
-static bool via_is_good(const char *via)
+static bool login_is_good(slice login)
 {
-    char memory[PATH_BYTES];
+    if (slice_find_char(login, ':') >= 0)
+        command_say("--via: no password in it: it is asked for");
+    return login.len > 0 && slice_find_char(login, ':') < 0;
+}
+
+/* The configuration's own reader says what is wrong with scheme and host. */
+static bool host_is_good(slice scheme, slice host)
+{
+    char memory[PATH_BYTES], url_memory[PATH_BYTES];
     struct conf *conf = NULL;
-    buf text, messages;
+    buf text, url, messages;
+    buf_init_fixed(&url, url_memory, sizeof url_memory);
     buf_init_fixed(&text, memory, sizeof memory);
     buf_init(&messages, MESSAGES_MAX);
     buf_append(&text, SLICE("hostname = \"null.example\"\npostmaster = \"a@null.example\"\n[route.\"*\"]\nvia = "));
-    buf_append_json(&text, slice_str(via));
+    buf_printf(&url, "%.*s%.*s", SLICE_ARG(scheme), SLICE_ARG(host));
+    buf_append_json(&text, buf_slice(&url));
     buf_append(&text, SLICE("\ntls = \"verify\"\n"));
-    enum err e = buf_ok(&text) ? conf_parse(SLICE("--via"), buf_slice(&text), false, &messages, &conf) : ERR_LIMIT;
+    enum err e = buf_ok(&text) && buf_ok(&url) ? conf_parse(SLICE("--via"), buf_slice(&text), false, &messages, &conf)
+                                               : ERR_LIMIT;
     if (e == ERR_OK)
         conf_close(&conf);
     else
@@ -237,15 +247,18 @@ static int read_via(struct init *n)
         command_say("a null client sends through another server: say --via smtps://LOGIN@HOST or smtp://HOST");
         return EX_USAGE;
     }
-    if (!is_plain(slice_str(n->words.via)) || !via_is_good(n->words.via)) {
-        command_say("--via: \"%s\" is not like smtps://LOGIN@HOST:PORT or smtp://HOST:PORT", n->words.via);
-        return EX_USAGE;
-    }
-    slice rest = slice_str(n->words.via);
-    rest = slice_skip(rest, (size_t)slice_find(rest, SLICE("://")) + 3);
-    if (slice_find_char(rest, '@') > 0)
+    slice via = slice_str(n->words.via);
+    ptrdiff_t colon = slice_find(via, SLICE("://"));
+    slice rest = slice_skip(via, (size_t)(colon < 0 ? 0 : colon + 3));
+    ptrdiff_t at = slice_rfind_char(rest, '@');
+    slice host = slice_skip(rest, (size_t)(at + 1));
+    bool good = is_plain(via) && (at < 0 || login_is_good(slice_sub(rest, 0, (size_t)at))) &&
+                host_is_good(slice_sub(via, 0, via.len - rest.len), host);
+    if (!good)
+        command_say("--via: it must be like smtps://LOGIN@HOST:PORT or smtp://HOST:PORT");
+    else if (at >= 0)
         n->relay_login = rest;
-    return 0;
+    return good ? 0 : EX_USAGE;
 }
 
 int init_names_read(struct init *n)
