@@ -38,6 +38,12 @@ static void on_peer_down(void *ctx, struct hub_peer *p, bool dead)
         loop_timer_start(c->broken, BROKEN_MS);
 }
 
+/* The turn that it makes ends with flush_log. */
+static void look_at_log(void *ctx)
+{
+    (void)ctx;
+}
+
 /* Both live and cannot talk: only a new process gets a new channel. The one that serves the others stays. */
 static void broken_for_long(void *ctx)
 {
@@ -103,6 +109,7 @@ static void keep_descriptors(const struct child_start *s)
     keep[count++] = s->control_fd;
     keep[count++] = s->lock_fd;
     keep[count++] = s->spool_fd;
+    keep[count++] = log_socket();
     for (size_t i = 0; i < s->listen_count && count < KEEP_MAX; i++)
         keep[count++] = s->listen_fds[i];
     char title[32];
@@ -116,11 +123,14 @@ enum err child_begin(struct child *c, const struct child_start *start, const cha
                      const struct ipc_hub_ops *ops, void *ctx)
 {
     keep_descriptors(start);
-    log_open(slice_str(log_component), 2, LOG_INFO);
+    log_begin(slice_str(log_component));
+    trace_ring_use(start->ring);
     *c = (struct child){.start = start, .conf = start->conf, .ops = ops, .ctx = ctx};
     enum err e = loop_open(&c->loop);
     if (e == ERR_OK)
         e = loop_timer_open(c->loop, broken_for_long, c, &c->broken);
+    if (e == ERR_OK)
+        e = loop_timer_open(c->loop, look_at_log, c, &c->log_again);
     if (e == ERR_OK)
         e = ipc_hub_open(c->loop, (struct ipc_hub_self){start->kind, start->control_fd}, &hub_ops, c, &c->hub);
     if (e == ERR_OK)
@@ -160,8 +170,11 @@ void child_ready(struct child *c)
 
 static void flush_log(void *ctx)
 {
-    (void)ctx;
+    struct child *c = ctx;
     log_flush();
+    int64_t again_ms = log_flush_again_ms();
+    if (again_ms >= 0)
+        loop_timer_start(c->log_again, again_ms);
 }
 
 int child_run(struct child *c)
@@ -174,6 +187,7 @@ int child_run(struct child *c)
         loop_run(c->loop);
     ipc_hub_flush(c->hub, LAST_WRITES_MS);
     loop_timer_close(&c->broken);
+    loop_timer_close(&c->log_again);
     ipc_hub_close(&c->hub);
     log_close();
     return e == ERR_OK ? c->exit_status : EXIT_TRY_LATER;

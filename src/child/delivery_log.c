@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 #include "child/delivery_log.h"
 
-#include "os/os.h"
+#include "trace/trace.h"
 
-static slice status_word(const struct verdict *v)
+struct outcome {
+    enum trace_kind kind;
+    slice word;
+};
+
+static struct outcome outcome_of(const struct verdict *v)
 {
     switch (verdict_class(v)) {
     case VERDICT_OK:
-        return SLICE("sent");
+        return (struct outcome){TRACE_SENT, SLICE("sent")};
     case VERDICT_PERMANENT:
-        return SLICE("bounced");
+        return (struct outcome){TRACE_BOUNCED, SLICE("bounced")};
     case VERDICT_MORE:
     case VERDICT_TEMPORARY:
         break;
     }
-    return SLICE("deferred");
+    return (struct outcome){TRACE_DEFERRED, SLICE("deferred")};
 }
 
 /* Seconds, with two places below ten, as Postfix writes delays. */
@@ -30,6 +35,26 @@ static void delay_print(buf *b, int64_t us)
     buf_append_char(b, (char)('0' + hundredths / 10));
     if (hundredths % 10)
         buf_append_char(b, (char)('0' + hundredths % 10));
+}
+
+static void emit(const struct delivery_log *l, slice dsn, slice line)
+{
+    struct trace_event e;
+    struct outcome o = outcome_of(&l->verdict);
+    char id[QUEUE_ID_TEXT_MAX];
+    trace_event_init(&e, o.kind, LOG_INFO);
+    trace_add(&e, TRACE_KEY_ID, slice_of(id, queue_id_write(id, l->id)));
+    trace_add(&e, TRACE_KEY_TO, l->to);
+    trace_add(&e, TRACE_KEY_ORIGINAL_TO, l->original_to);
+    trace_add(&e, TRACE_KEY_RELAY, l->relay);
+    trace_add(&e, TRACE_KEY_DESTINATION, l->destination);
+    trace_add(&e, TRACE_KEY_TLS, l->tls);
+    trace_add(&e, TRACE_KEY_STATUS, o.word);
+    trace_add(&e, TRACE_KEY_DSN, dsn);
+    trace_add_number(&e, TRACE_KEY_CODE, l->verdict.code);
+    trace_add(&e, TRACE_KEY_REASON, l->verdict.text);
+    trace_add_number(&e, TRACE_KEY_DELAY_MS, l->delay_us > 0 ? l->delay_us / 1000 : 0);
+    trace_emit(&e, line);
 }
 
 void delivery_log_line(const struct delivery_log *l)
@@ -53,9 +78,11 @@ void delivery_log_line(const struct delivery_log *l)
         delay_print(&b, l->parts_us[i]);
     }
     buf_append(&b, SLICE(", dsn="));
+    size_t dsn_at = b.len;
     status_print_enhanced(&b, &l->verdict);
+    slice dsn = slice_skip(buf_slice(&b), dsn_at);
     buf_append(&b, SLICE(", status="));
-    buf_append(&b, status_word(&l->verdict));
+    buf_append(&b, outcome_of(&l->verdict).word);
     buf_append(&b, SLICE(" ("));
     char text[1024];
     buf verdict;
@@ -65,5 +92,5 @@ void delivery_log_line(const struct delivery_log *l)
     status_print(&verdict, &v);
     buf_append(&b, buf_slice(&verdict));
     buf_append_char(&b, ')');
-    log_line(LOG_INFO, "%.*s", SLICE_ARG(buf_slice(&b)));
+    emit(l, dsn, buf_slice(&b));
 }

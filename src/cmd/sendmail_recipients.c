@@ -1,28 +1,37 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/sendmail_header.h"
 
+struct scan {
+    unsigned comment; /* depth */
+    bool quoted, bracket;
+};
+
+/* Is c, which no backslash precedes, a comma between two elements? */
+static bool is_separator(struct scan *s, char c)
+{
+    if (c == '"' && s->comment == 0)
+        s->quoted = !s->quoted;
+    if (s->quoted)
+        return false;
+    if (c == '(')
+        s->comment++;
+    if (s->comment > 0) {
+        s->comment -= c == ')';
+        return false;
+    }
+    if (c == '<' || c == '>')
+        s->bracket = c == '<';
+    return c == ',' && !s->bracket;
+}
+
 /* One element of a list up to a comma outside of quotes, comments and brackets. */
 static slice cut_element(slice *rest)
 {
     slice text = *rest;
-    unsigned depth = 0;
-    bool quoted = false, bracket = false;
+    struct scan scan = {0, false, false};
     size_t i = 0;
-    for (; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '\\')
-            i++;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (!quoted && c == '(')
-            depth++;
-        else if (!quoted && c == ')' && depth > 0)
-            depth--;
-        else if (!quoted && depth == 0 && (c == '<' || c == '>'))
-            bracket = c == '<';
-        else if (c == ',' && !quoted && depth == 0 && !bracket)
-            break;
-    }
+    while (i < text.len && !is_separator(&scan, text.ptr[i]))
+        i += text.ptr[i] == '\\' ? 2 : 1;
     *rest = slice_skip(text, i + 1);
     return slice_trim(slice_sub(text, 0, i));
 }

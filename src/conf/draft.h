@@ -14,7 +14,7 @@
 struct draft_top {
     const struct toml_node *hostname, *origin, *postmaster, *state_dir, *user;
     const struct toml_node *queue, *listen, *tls, *domain, *address, *list, *route, *relay, *send_as, *trust, *limits,
-        *auth, *batch;
+        *auth, *batch, *log;
 };
 
 struct draft_queue {

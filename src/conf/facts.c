@@ -157,6 +157,15 @@ static void add_queue(struct facts *f, const struct conf *c)
     buf_deinit(&retry);
 }
 
+static void add_log(struct facts *f, const struct conf *c)
+{
+    const struct section *section = &option_sections[SECTION_LOG];
+    for (size_t i = 0; i < section->count; i++) {
+        const struct option *o = &section->options[i];
+        facts_add(f, facts_text(f, "log %s", o->name), number_text(f, o, (const char *)&c->log));
+    }
+}
+
 void facts_init(struct facts *f, const struct conf *conf)
 {
     *f = (struct facts){0};
@@ -170,6 +179,7 @@ void facts_init(struct facts *f, const struct conf *conf)
     add_peers(f, &conf->trust.xclient, "may speak for others by XCLIENT");
     add_peers(f, &conf->trust.xforward, "may tell where mail came from by XFORWARD");
     add_queue(f, conf);
+    add_log(f, conf);
     add_limits(f, conf);
 }
 

@@ -63,6 +63,7 @@ enum section_id {
     SECTION_SEND_AS,
     SECTION_LIMITS,
     SECTION_BATCH,
+    SECTION_LOG,
     SECTION_COUNT
 };
 

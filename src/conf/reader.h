@@ -77,6 +77,7 @@ void read_routes(struct reader *r);
 void read_relay(struct reader *r);
 void read_send_as(struct reader *r);
 void read_batch(struct reader *r);
+void read_log(struct reader *r);
 void check_whole(struct reader *r);
 
 /* read_network.c: "10.1.2.0/24" or an address. False with an error. */

@@ -171,9 +171,9 @@ static void knows_a_date_of_mail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_a_date_of_mail),   cmocka_unit_test(prints_dates_of_mail),
-        cmocka_unit_test(prints_dates_of_logs),   cmocka_unit_test(reads_dates_of_logs),
-        cmocka_unit_test(agrees_with_a_calendar),
+        cmocka_unit_test(knows_a_date_of_mail),  cmocka_unit_test(prints_dates_of_mail),
+        cmocka_unit_test(prints_dates_of_mailq), cmocka_unit_test(prints_dates_of_logs),
+        cmocka_unit_test(reads_dates_of_logs),   cmocka_unit_test(agrees_with_a_calendar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

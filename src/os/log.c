@@ -1,148 +1,129 @@
 /* SPDX-License-Identifier: ISC */
-/* Standard error is shared: with the shell that started us, with sibling processes, with whatever else writes there. O_NONBLOCK
- * belongs to the shared file description, so setting it would make the others' writes fail. Instead a socket is written with
- * MSG_DONTWAIT, and a pipe or terminal is asked by poll before each piece. A ready pipe has room for PIPE_BUF bytes, and
- * pieces of that size are written whole, so lines of several processes on one pipe do not mix. (Two writers that are
- * told of the same room may still wait for the reader, for one piece.) */
 #include "os/log.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/clock.h"
+#include "os/file.h"
+#include "os/log_format.h"
+#include "os/log_limit.h"
+#include "os/log_sink.h"
 
-#define PENDING_MAX (256 * 1024)
-#define MESSAGE_MAX 2048 /* as the caller formats it; longer ones are cut */
-#define LINE_MAX_BYTES PIPE_BUF
+#define MESSAGE_MAX 2048 /* of log_line, as the caller formats it; longer ones are cut */
 #define CLOSE_WAIT_MS 200
-
-enum sink { SINK_WAITING /* pipe or terminal */, SINK_FILE, SINK_SOCKET };
+#define SLOW_MS 50
+#define LEFT_OUT_MS 1000
+#define SOCKET_BUFFER (8 * 1024 * 1024)
 
 static struct {
     pthread_mutex_t lock; /* the journal's thread logs, too */
-    int fd;
-    enum sink sink;
     enum log_level least;
-    char component[32];
-    size_t component_len;
-    int64_t second; /* that stamp is of */
-    char stamp[24];
-    size_t stamp_len;
-    pid_t pid; /* ours; 0 before the first line */
-    size_t len, dropped;
-    char pending[PENDING_MAX];
-} log_state = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = 2, .least = LOG_INFO, .second = -1};
+    bool forks_known;
+    int socket; /* of syslog or journal; -1: none */
+    struct sockaddr_un address;
+    struct log_style style;
+    struct log_origin origin;
+    struct log_limit limit;
+    struct log_sink sink;
+} log_state = {.lock = PTHREAD_MUTEX_INITIALIZER,
+               .least = LOG_INFO,
+               .socket = -1,
+               .origin = {.second = -1},
+               .sink = {.fd = 2, .kind = LOG_SINK_WAITING}};
 
-static enum sink sink_of(int fd)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return SINK_WAITING;
-    if (S_ISSOCK(st.st_mode))
-        return SINK_SOCKET;
-    return S_ISREG(st.st_mode) ? SINK_FILE : SINK_WAITING;
-}
-
-/* Bytes of the whole lines that fit into size, or size when the first one does not. */
-static size_t whole_lines(const char *text, size_t len, size_t size)
-{
-    if (len <= size)
-        return len;
-    const char *last = memrchr(text, '\n', size);
-    return last ? (size_t)(last - text) + 1 : size;
-}
-
-/* What the sink took; 0 when it takes no more now. */
-static size_t write_some(const char *text, size_t len)
-{
-    ssize_t n;
-    if (log_state.sink == SINK_SOCKET) {
-        n = send(log_state.fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } else {
-        struct pollfd ready = {.fd = log_state.fd, .events = POLLOUT};
-        if (log_state.sink == SINK_WAITING) {
-            if (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT))
-                return 0;
-            len = whole_lines(text, len, PIPE_BUF);
-        }
-        n = write(log_state.fd, text, len);
-    }
-    return n > 0 ? (size_t)n : 0;
-}
-
-static void make_stamp(int64_t now_us)
-{
-    int64_t second = now_us / 1000000;
-    if (second == log_state.second)
-        return;
-    time_t t = (time_t)second;
-    struct tm tm;
-    log_state.stamp_len =
-        gmtime_r(&t, &tm) ? strftime(log_state.stamp, sizeof(log_state.stamp), "%Y-%m-%dT%H:%M:%S", &tm) : 0;
-    log_state.second = second;
-}
-
-/* After a fork what waits is the parent's to write. */
+/* After a fork what waits, and what was left out, is the parent's to write. */
 static void forked(void)
 {
-    log_state.pid = getpid();
-    log_state.len = log_state.dropped = 0;
+    log_state.origin.pid = getpid();
+    log_state.sink.len = log_state.sink.lost = 0;
+    if (log_state.limit.waiting > 0)
+        log_limit_init(&log_state.limit, log_state.limit.lines);
 }
 
 static void know_pid(void)
 {
-    if (log_state.pid != 0)
+    if (log_state.forks_known)
         return;
-    log_state.pid = getpid();
+    log_state.forks_known = true;
+    log_state.origin.pid = getpid();
     (void)pthread_atfork(NULL, NULL, forked);
 }
 
-/* "2026-11-21T12:00:00.000Z thurn/smtpd[1234]: "; without printf, since a mail has five lines or more. */
-static void append_prefix(buf *line, int64_t now_us)
+static void queue_record(const struct log_said *said)
 {
-    int ms = (int)(now_us / 1000 % 1000);
-    const char fraction[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10)};
-    make_stamp(now_us);
-    know_pid();
-    buf_append(line, slice_of(log_state.stamp, log_state.stamp_len));
-    buf_append(line, slice_of(fraction, sizeof(fraction)));
-    buf_append(line, SLICE("Z thurn/"));
-    buf_append(line, slice_of(log_state.component, log_state.component_len));
-    buf_append_char(line, '[');
-    buf_append_u64(line, (uint64_t)log_state.pid);
-    buf_append(line, SLICE("]: "));
+    buf b;
+    size_t most = log_state.style.to == LOG_TO_JOURNAL ? LOG_DATAGRAM_MAX : LOG_LINE_MAX;
+    if (log_sink_begin(&log_state.sink, &b, most) && log_format(&b, &log_state.origin, &log_state.style, said))
+        log_sink_end(&log_state.sink, &b);
+    else
+        log_state.sink.lost++;
 }
 
-static void queue_line(enum log_level level, slice message)
+static void tell_left_out(const struct log_left_out *told, int64_t now_us)
 {
-    static const slice marks[] = {SLICE("debug: "), SLICE_NONE, SLICE("warning: "), SLICE("error: ")};
-    char memory[LINE_MAX_BYTES];
-    buf line;
-    buf_init_fixed(&line, memory, sizeof(memory) - 1);
-    append_prefix(&line, os_wall_us());
-    buf_append(&line, marks[level]);
-    size_t head = line.len;
-    buf_append_escaped(&line, message);
-    /* Escaping can make four bytes of one: then the message is cut to what surely fits. */
-    if (!buf_ok(&line)) {
-        line.len = head;
-        line.failed = false;
-        buf_append_escaped(&line, slice_sub(message, 0, (sizeof(memory) - 8 - head) / 4));
-        buf_append(&line, SLICE("..."));
+    slice client = slice_of(told->address, told->address_len), name = slice_of(told->name, told->name_len);
+    struct log_field fields[2] = {{.name = SLICE("client"), .text = client},
+                                  {.name = SLICE("lines-left-out"), .number = true, .value = told->count}};
+    char memory[256];
+    buf message;
+    buf_init_fixed(&message, memory, sizeof memory);
+    buf_printf(&message, "%u more lines (%.*s) about client %.*s were left out", told->count, SLICE_ARG(name),
+               SLICE_ARG(client));
+    queue_record(&(struct log_said){.level = LOG_WARNING,
+                                    .now_us = now_us,
+                                    .event = name,
+                                    .fields = fields,
+                                    .count = 2,
+                                    .message = buf_slice(&message)});
+}
+
+static slice field_text(const struct log_said *said, slice name)
+{
+    for (size_t i = 0; i < said->count; i++) {
+        if (slice_equal(said->fields[i].name, name))
+            return said->fields[i].text;
     }
-    memory[line.len] = '\n';
-    if (line.len + 1 > PENDING_MAX - log_state.len) {
-        log_state.dropped++;
+    return SLICE_NONE;
+}
+
+/* Lines of a mail are always written; errors are ours. */
+static bool passes(const struct log_said *said)
+{
+    struct log_left_out told;
+    slice client = log_state.limit.lines > 0 ? field_text(said, SLICE("client")) : SLICE_NONE;
+    if (client.len == 0 || said->level == LOG_ERROR)
+        return true;
+    if (field_text(said, SLICE("id")).len > 0) {
+        log_limit_refill(&log_state.limit, client);
+        return true;
+    }
+    bool allowed = log_limit_allow(&log_state.limit, client, said->event, said->now_us, &told);
+    if (told.count > 0)
+        tell_left_out(&told, said->now_us);
+    return allowed;
+}
+
+void log_record(enum log_level level, slice event, const struct log_field *fields, size_t count, slice message)
+{
+    if (level < log_state.least)
         return;
-    }
-    memcpy(log_state.pending + log_state.len, memory, line.len + 1);
-    log_state.len += line.len + 1;
+    struct log_said said = {
+        .level = level, .now_us = os_wall_us(), .event = event, .fields = fields, .count = count, .message = message};
+    pthread_mutex_lock(&log_state.lock);
+    know_pid();
+    if (passes(&said))
+        queue_record(&said);
+    pthread_mutex_unlock(&log_state.lock);
 }
 
 void log_line(enum log_level level, const char *format, ...)
@@ -154,70 +135,185 @@ void log_line(enum log_level level, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    if (n < 0)
-        return;
-    pthread_mutex_lock(&log_state.lock);
-    queue_line(level, slice_of(message, (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1));
-    pthread_mutex_unlock(&log_state.lock);
+    if (n >= 0)
+        log_record(level, SLICE("note"), NULL, 0,
+                   slice_of(message, (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1));
 }
 
-static void flush_pending(void)
+bool log_wants(enum log_level level)
 {
-    size_t done = 0;
-    while (done < log_state.len) {
-        size_t n = write_some(log_state.pending + done, log_state.len - done);
-        if (n == 0)
-            break;
-        done += n;
-    }
-    log_state.len -= done;
-    memmove(log_state.pending, log_state.pending + done, log_state.len);
+    return level >= log_state.least;
 }
 
-static void report_dropped(void)
+static void report_lost(void)
 {
     char text[96];
-    int n = snprintf(text, sizeof(text), "%zu log lines were dropped: the log's reader is too slow", log_state.dropped);
-    log_state.dropped = 0;
-    queue_line(LOG_WARNING, slice_of(text, (size_t)n));
-    flush_pending();
+    int n =
+        snprintf(text, sizeof(text), "%zu log lines were dropped: the log's reader is too slow", log_state.sink.lost);
+    log_state.sink.lost = 0;
+    queue_record(&(struct log_said){
+        .level = LOG_WARNING, .now_us = os_wall_us(), .event = SLICE("note"), .message = slice_of(text, (size_t)n)});
+    log_sink_flush(&log_state.sink);
+}
+
+static void tell_due(bool at_end)
+{
+    struct log_left_out told;
+    int64_t now_us = os_wall_us();
+    while (log_state.sink.len < LOG_PENDING_MAX / 2 && log_limit_due(&log_state.limit, now_us, at_end, &told))
+        tell_left_out(&told, now_us);
 }
 
 void log_flush(void)
 {
     pthread_mutex_lock(&log_state.lock);
-    if (log_state.len > 0) {
-        flush_pending();
-        if (log_state.dropped > 0 && log_state.len < PENDING_MAX / 2)
-            report_dropped();
+    if (log_state.limit.waiting > 0)
+        tell_due(false);
+    if (log_state.sink.len > 0 || log_state.sink.lost > 0) {
+        log_sink_flush(&log_state.sink);
+        if (log_state.sink.lost > 0 && log_state.sink.len < LOG_PENDING_MAX / 2)
+            report_lost();
     }
     pthread_mutex_unlock(&log_state.lock);
+}
+
+int64_t log_flush_again_ms(void)
+{
+    pthread_mutex_lock(&log_state.lock);
+    int64_t ms = log_state.sink.len > 0 ? SLOW_MS : log_state.limit.waiting > 0 ? LEFT_OUT_MS : -1;
+    pthread_mutex_unlock(&log_state.lock);
+    return ms;
+}
+
+static void take_name(slice component)
+{
+    struct log_origin *o = &log_state.origin;
+    slice name = slice_sub(component, 0, sizeof o->name);
+    if (name.len > 0)
+        memcpy(o->name, name.ptr, name.len);
+    o->name_len = name.len;
+}
+
+/* systemd.exec(5): the variable names the stream that standard error was when the service was started. */
+static bool is_of_journal(int fd)
+{
+    char memory[64];
+    buf here;
+    struct stat st;
+    const char *of_environment = getenv("JOURNAL_STREAM");
+    if (!of_environment || fstat(fd, &st) != 0)
+        return false;
+    buf_init_fixed(&here, memory, sizeof memory);
+    buf_append_u64(&here, st.st_dev);
+    buf_append_char(&here, ':');
+    buf_append_u64(&here, st.st_ino);
+    return slice_equal(buf_slice(&here), slice_str(of_environment));
+}
+
+static void use_stream(int fd, enum log_format format)
+{
+    os_close(&log_state.socket);
+    log_state.style = (struct log_style){.to = LOG_TO_STDERR, .format = format, .of_journal = is_of_journal(fd)};
+    log_sink_to(&log_state.sink, fd);
 }
 
 void log_open(slice component, int fd, enum log_level least)
 {
     log_flush();
     pthread_mutex_lock(&log_state.lock);
-    log_state.fd = fd;
-    log_state.sink = sink_of(fd);
+    know_pid();
+    take_name(component);
     log_state.least = least;
-    slice name = slice_sub(component, 0, sizeof(log_state.component));
-    if (name.len > 0)
-        memcpy(log_state.component, name.ptr, name.len);
-    log_state.component_len = name.len;
+    log_limit_init(&log_state.limit, 0);
+    use_stream(fd, LOG_TEXT);
     pthread_mutex_unlock(&log_state.lock);
+}
+
+void log_begin(slice component)
+{
+    pthread_mutex_lock(&log_state.lock);
+    know_pid();
+    take_name(component);
+    pthread_mutex_unlock(&log_state.lock);
+}
+
+int log_socket(void)
+{
+    return log_state.socket;
+}
+
+/* A datagram socket that is connected already changes its peer, for all processes that have it. */
+static enum err connect_socket(void)
+{
+    if (log_state.socket < 0)
+        return ERR_OK;
+    if (connect(log_state.socket, (const struct sockaddr *)&log_state.address, sizeof log_state.address) == 0)
+        return ERR_OK;
+    return os_err(errno);
+}
+
+enum err log_reconnect(void)
+{
+    pthread_mutex_lock(&log_state.lock);
+    enum err e = connect_socket();
+    pthread_mutex_unlock(&log_state.lock);
+    return e;
+}
+
+static enum err use_socket(const struct log_settings *settings)
+{
+    slice path = settings->socket;
+    int size = SOCKET_BUFFER;
+    if (path.len == 0)
+        path = settings->to == LOG_TO_JOURNAL ? SLICE("/run/systemd/journal/socket") : SLICE("/dev/log");
+    if (path.len >= sizeof log_state.address.sun_path)
+        return ERR_LIMIT;
+    bool same = log_state.socket >= 0 && log_state.style.to == settings->to &&
+                slice_equal(slice_str(log_state.address.sun_path), path);
+    log_state.style = (struct log_style){.to = settings->to, .format = settings->format};
+    if (same)
+        return connect_socket();
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return os_err(errno);
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    os_close(&log_state.socket);
+    log_state.socket = fd;
+    log_state.address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(log_state.address.sun_path, path.ptr, path.len);
+    log_sink_to_datagrams(&log_state.sink, fd);
+    return connect_socket();
+}
+
+enum err log_use(const struct log_settings *settings)
+{
+    enum err e = ERR_OK;
+    log_flush();
+    tzset(); /* while its file can be read */
+    pthread_mutex_lock(&log_state.lock);
+    log_state.least = settings->least;
+    if (log_state.limit.lines != settings->client_lines)
+        log_limit_init(&log_state.limit, settings->client_lines);
+    if (settings->to == LOG_TO_STDERR)
+        use_stream(2, settings->format);
+    else
+        e = use_socket(settings);
+    pthread_mutex_unlock(&log_state.lock);
+    return e;
 }
 
 void log_close(void)
 {
     int64_t end = os_now_ms() + CLOSE_WAIT_MS;
+    pthread_mutex_lock(&log_state.lock);
+    tell_due(true);
+    pthread_mutex_unlock(&log_state.lock);
     for (;;) {
         log_flush();
         int64_t left = end - os_now_ms();
-        if (log_state.len == 0 || left <= 0)
+        if (log_state.sink.len == 0 || left <= 0)
             return;
-        struct pollfd ready = {.fd = log_state.fd, .events = POLLOUT};
-        if (poll(&ready, 1, (int)left) < 0 && errno != EINTR)
-            return;
+        log_sink_wait(&log_state.sink, (int)left);
     }
 }

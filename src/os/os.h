@@ -10,6 +10,7 @@
 #include "os/idna.h"
 #include "os/log.h"
 #include "os/loop.h"
+#include "os/map.h"
 #include "os/net.h"
 #include "os/notify.h"
 #include "os/passed.h"

@@ -12,6 +12,9 @@
 static const char *const query_words[] = {"none", "authenticated", "any", NULL};
 static const char *const hash_words[] = {"yescrypt", "argon2id", NULL};
 static const char *const bad_job_words[] = {"hold", "delete", "dead-letter", NULL};
+static const char *const log_to_words[] = {"stderr", "syslog", "journal", NULL};
+static const char *const log_format_words[] = {"text", "json", NULL};
+static const char *const log_level_words[] = {"debug", "info", "warning", "error", NULL};
 static const char *const newline_words[] = {"normalize", "reject", NULL};
 
 static const struct option top[] = {
@@ -38,6 +41,7 @@ static const struct option top[] = {
     {.name = "limits", .type = OPTION_TABLE, .offset = AT(draft_top, limits)},
     {.name = "auth", .type = OPTION_TABLE, .offset = AT(draft_top, auth)},
     {.name = "batch", .type = OPTION_TABLE, .offset = AT(draft_top, batch)},
+    {.name = "log", .type = OPTION_TABLE, .offset = AT(draft_top, log)},
     {.name = "sender", .type = OPTION_LATER},
     {.name = "access", .type = OPTION_LATER},
     {.name = "filter", .type = OPTION_LATER},
@@ -264,6 +268,21 @@ static const struct option batch[] = {
      .doc = "Folder of dead letters; STATE_DIR/batch/dead when absent."},
 };
 
+static const struct option logs[] = {
+    {"to", OPTION_WORD, AT(conf_log, lines.to), .fallback = "stderr", .words = log_to_words,
+     .doc = "Where lines go: stderr, syslog (/dev/log, facility mail), journal (with fields). See thurn-log(5)."},
+    {"format", OPTION_WORD, AT(conf_log, lines.format), .fallback = "text", .words = log_format_words,
+     .doc = "Lines for people, or JSON, one object a line: text, json. The journal has fields of its own."},
+    {"level", OPTION_WORD, AT(conf_log, lines.least), .fallback = "info", .words = log_level_words,
+     .doc = "The least that is written: debug, info, warning, error."},
+    {"client_lines", OPTION_COUNT, AT(conf_log, lines.client_lines), 0, 1000000, "20",
+     .doc = "Lines of one kind about one client's address at once; then one a second is written, and the others are "
+            "counted. Lines about a mail always are written. 0 is no limit."},
+    {"trace", OPTION_SIZE, AT(conf_log, trace), 0, SIZE_MAX_BYTES, "32M",
+     .doc = "Disk space for the last events of all processes, below STATE_DIR/trace, from which thurn trace and thurn top "
+            "read; at least 4M. 0 keeps none."},
+};
+
 const struct section option_sections[SECTION_COUNT] = {
     [SECTION_TOP] = {"", NULL, ROWS(top), .doc = "The host"},
     [SECTION_QUEUE] = {"queue", NULL, ROWS(queue), .doc = "The queue of undelivered mail"},
@@ -287,4 +306,5 @@ const struct section option_sections[SECTION_COUNT] = {
          .doc = "More addresses for a login: \"alice@example.org\" = [\"*@example.net\", \"info@example.org\"]"},
     [SECTION_LIMITS] = {"limits", NULL, ROWS(limits), .doc = "Limits"},
     [SECTION_BATCH] = {"batch", NULL, ROWS(batch), .doc = "Files of SMTP commands: thurn-batch(1)"},
+    [SECTION_LOG] = {"log", NULL, ROWS(logs), .doc = "The log: thurn-log(5)"},
 };

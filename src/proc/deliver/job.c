@@ -183,12 +183,25 @@ static void deliver_one(struct deliver *d, struct job *j, uint32_t recipient)
     deliver_worker_give(d, x);
 }
 
+static void log_unreadable(uint64_t id, enum err why)
+{
+    struct trace_event e;
+    char line[256], text[QUEUE_ID_TEXT_MAX];
+    buf b;
+    buf_init_fixed(&b, line, sizeof line);
+    queue_id_print(&b, id);
+    buf_append(&b, SLICE(": cannot be read from the spool: "));
+    buf_append(&b, slice_str(err_text(why)));
+    trace_event_init(&e, TRACE_NOTE, LOG_ERROR);
+    trace_add(&e, TRACE_KEY_ID, slice_of(text, queue_id_write(text, id)));
+    trace_add(&e, TRACE_KEY_REASON, slice_str(err_text(why)));
+    trace_emit(&e, buf_slice(&b));
+}
+
 static void unreadable(struct deliver *d, struct job *j, const struct ipc_job *m, enum err e)
 {
-    char id[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(id, j->place.id);
     struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
-    log_line(LOG_ERROR, "%.*s: cannot be read from the spool: %s", (int)n, id, err_text(e));
+    log_unreadable(j->place.id, e);
     for (size_t i = 0; i + sizeof(uint32_t) <= m->recipients.len; i += sizeof(uint32_t))
         result(d, j, get_u32(m->recipients.ptr + i), &v);
     job_end(d, j);

@@ -7,6 +7,7 @@
 #include "child/child.h"
 #include "proc/deliver/item.h"
 #include "route/route.h"
+#include "trace/trace.h"
 
 #define WORKERS_A_USER 4u
 

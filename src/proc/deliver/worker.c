@@ -193,8 +193,8 @@ static void worker_become(const struct deliver *d, const struct delivery *x, int
 {
     struct sandbox_profile sandbox;
     const struct os_user *user = &x->user;
-    process_child_begin("thurn: delivery", (uint32_t)parent_pid, &fd, 1);
-    log_open(SLICE("local"), 2, LOG_INFO);
+    const int keep[] = {fd, log_socket()};
+    process_child_begin("thurn: delivery", (uint32_t)parent_pid, keep, 2);
     if (x->item.kind == ITEM_COMMAND)
         process_leave_terminal();
     if (d->child.start->root && process_become_recipient(user) != ERR_OK) {

@@ -8,9 +8,9 @@
 
 static void run_job(struct master *m, int pair[2], const char *title, int (*work)(void *ctx, buf *words), void *ctx)
 {
-    int keep[2] = {pair[1], m->lock_fd};
+    int keep[3] = {pair[1], m->lock_fd, log_socket()};
     buf words;
-    process_child_begin(title, m->pid, keep, 2);
+    process_child_begin(title, m->pid, keep, 3);
     buf_init(&words, WORDS_MAX);
     int status = work(ctx, &words);
     slice rest = buf_slice(&words);

@@ -9,16 +9,6 @@
 #define IDLE_MS 2000
 #define MESSAGES_MAX (1u << 20)
 
-void master_log_lines(enum log_level level, slice text)
-{
-    slice line;
-    while (text.len > 0) {
-        (void)slice_cut(text, '\n', &line, &text);
-        if (line.len > 0)
-            log_line(level, "%.*s", SLICE_ARG(line));
-    }
-}
-
 /* Before there are children, people read standard error itself. */
 static void say(slice words)
 {
@@ -92,9 +82,13 @@ static int load_first(struct master *m)
     list_push(&m->generations, &g->link);
     int status = check_first(m, g);
     if (status == 0)
-        status = master_prepare(m, g);
+        master_log_use(m, &g->conf->log.lines);
     if (status == 0)
+        status = master_prepare(m, g);
+    if (status == 0) {
+        master_rings_open(m, g);
         status = bind_first(m, g);
+    }
     if (status != 0)
         return status;
     m->current = g;
@@ -191,6 +185,7 @@ static void turn(struct master *m)
     master_reload_tick(m, now);
     master_retire_tick(m, now);
     master_keepalive_tick(m, now);
+    master_log_tick(m, now);
     if (!m->announced && m->stop == STOP_NOT && master_seats_ready(m)) {
         m->announced = true;
         size_t receivers = master_children_of(m, NULL, M_RECEIVER);
@@ -232,6 +227,7 @@ static void close_all(struct master *m)
         struct master_generation *g = LIST_ENTRY(at, struct master_generation, link);
         master_generation_close(&g);
     }
+    master_rings_close(m);
     os_close(&m->signals_fd);
     os_close(&m->spool_fd);
     os_close(&m->lock_fd);
@@ -240,7 +236,7 @@ static void close_all(struct master *m)
 int master_run(const struct master_options *options)
 {
     struct master m = {.options = *options, .pid = process_pid(), .root = os_uid() == 0};
-    m.signals_fd = m.spool_fd = m.lock_fd = m.reload.job.fd = -1;
+    m.signals_fd = m.spool_fd = m.lock_fd = m.reload.job.fd = m.rings.folder_fd = -1;
     list_init(&m.listeners);
     list_init(&m.generations);
     list_init(&m.children);

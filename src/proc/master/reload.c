@@ -144,6 +144,8 @@ static void switch_generation(struct master *m)
     }
     list_push(&m->generations, &g->link);
     m->current = g;
+    master_log_use(m, &g->conf->log.lines);
+    master_rings_reload(m, g->conf);
     r->state = RELOAD_STARTING;
     r->give_up_ms = os_now_ms() + START_LIMIT_MS;
     log_changes(m, old, g);

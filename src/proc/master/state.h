@@ -102,6 +102,16 @@ struct master_keepalive {
     enum process_kind dead;
 };
 
+/* Where processes tell what happens: rings.c. */
+struct master_rings {
+    int folder_fd;      /* -1: there are none */
+    uint32_t receivers; /* of a generation */
+    uint64_t bytes;     /* of all files together */
+    uint64_t min_free;
+    bool complained;
+    struct master_ring *first;
+};
+
 enum stop_stage { STOP_NOT, STOP_SESSIONS, STOP_QUEUE, STOP_NOW };
 
 struct master {
@@ -119,7 +129,10 @@ struct master {
     struct master_seat queue;
     struct master_reload reload;
     struct master_keepalive keepalive;
+    struct master_rings rings;
     int64_t watch_at_ms;
+    int64_t log_at_ms; /* when its socket is connected again */
+    enum err log_err;  /* that people know of */
     enum stop_stage stop;
     int exit_status;
 };
@@ -191,6 +204,21 @@ void master_retire(struct master *m);
 void master_retire_tick(struct master *m, int64_t now_ms);
 void master_stop(struct master *m);
 
+/* rings.c: at the start, once; the master tells in its own from then on. What fails is said, and the server runs without. */
+void master_rings_open(struct master *m, const struct master_generation *g);
+/* From now on this size for those that begin. */
+void master_rings_reload(struct master *m, const struct conf *conf);
+/* For a child that is about to be forked: NULL, it has none. */
+struct trace_ring *master_ring_of(struct master *m, enum process_kind kind, uint32_t slot);
+/* The child has ended. */
+void master_ring_rest(struct master *m, enum process_kind kind, uint32_t slot);
+/* In the child: gives up all but its own. */
+void master_rings_leave(struct master *m, const struct trace_ring *mine);
+void master_rings_close(struct master *m);
+
+/* log.c: from now on the log is so, in children that are forked from now on, too. */
+void master_log_use(struct master *m, const struct log_settings *settings);
+void master_log_tick(struct master *m, int64_t now_ms);
 /* Each line of text as a line of the log. */
 void master_log_lines(enum log_level level, slice text);
 

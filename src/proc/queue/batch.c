@@ -135,10 +135,9 @@ static enum err group_message(struct spool_group *g, const struct spool_head *he
     enum err e = head->copy > 0 ? spool_group_move(g, head, body) : spool_group_message(g, head, body);
     if (e != ERR_LIMIT)
         return e;
-    char id[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(id, head->id);
-    log_line(LOG_WARNING, "%.*s: %s", (int)n, id,
-             head->copy > 0 ? "too large for our segments, stays where it is" : "report too large, dropped");
+    queue_log_note(LOG_WARNING, head->id,
+                   head->copy > 0 ? "too large for our segments, stays where it is" : "report too large, dropped",
+                   SLICE_NONE);
     return ERR_OK;
 }
 

@@ -288,10 +288,8 @@ static void message_act(struct queue *q, struct listing *l, uint32_t message)
 
 static void head_unreadable(struct listing *l, uint64_t id, enum err e)
 {
-    char text[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(text, id);
     l->unread++;
-    log_line(LOG_ERROR, "%.*s: its record cannot be read: %s", (int)n, text, err_text(e));
+    queue_log_note(LOG_ERROR, id, "its record cannot be read", slice_str(err_text(e)));
 }
 
 static void message_visit(struct queue *q, struct listing *l, uint32_t message)

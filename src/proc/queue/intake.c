@@ -107,15 +107,6 @@ void queue_intake_place(struct queue *q, uint32_t handle, const struct spool_pla
     queue_segment_live_drop(q, old);
 }
 
-static void log_active(uint64_t id, const struct spool_head *head)
-{
-    char text[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(text, id);
-    slice from = head->envelope_count ? head->envelopes[0].reverse_path : SLICE_NONE;
-    log_line(LOG_INFO, "%.*s: from=<%.*s>, size=%llu, nrcpt=%u (queue active)", (int)n, text, SLICE_ARG(from),
-             (unsigned long long)head->facts.size, spool_head_recipient_count(head));
-}
-
 /* A damaged or foreign record must not lead out of the tables. */
 static int8_t priority_of(const struct spool_head *head)
 {
@@ -136,6 +127,8 @@ static void held_explain(struct queue *q, uint32_t message, const struct spool_h
         return;
     for (uint32_t part = m->first_part; part; part = sched_part(q->sched, part)->next_in_message)
         sched_part_restore(q->sched, part, 0, 0, reason);
+    if (q->recovered)
+        queue_log_held(m->id, true, reason);
 }
 
 enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes, bool recovering)
@@ -168,7 +161,7 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
     queue_segment_live_add(q, place->segment);
     q->changes++;
     if (!recovering)
-        log_active(m.id, &head);
+        queue_log_active(m.id, &head);
     e = queue_wish_set(q, handle, queue_wish_read(&head));
     if (e == ERR_OK)
         e = queue_intake_route(q, handle, &head);
@@ -226,10 +219,8 @@ void queue_intake_message_done(struct queue *q, uint32_t message)
 {
     const struct sched_message *m = sched_message(q->sched, message);
     uint64_t segment = m->segment;
-    char text[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(text, m->id);
     if (q->recovered)
-        log_line(LOG_INFO, "%.*s: removed", (int)n, text);
+        queue_log_removed(m->id);
     /* With part of it not in the index, what looks finished may still have recipients. */
     if ((m->flags & SCHED_LARGE) && !q->incomplete)
         large_remove(q, m);

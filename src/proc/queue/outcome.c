@@ -60,6 +60,7 @@ static void part_deferred(struct queue *q, uint32_t part, const struct verdict *
         next_s = w->deliver_by_s;
         sched_part_until(q->sched, part, next_s);
     }
+    queue_log_waiting(q, part, next_s, sched_part_reason(q->sched, part));
     struct spool_outcome o = {
         .id = sched_message(q->sched, p->message)->id,
         .kind = SPOOL_DEFERRED,
@@ -264,9 +265,7 @@ static bool give_up(struct queue *q, uint32_t part, enum status status, const st
         v.text = text;
     if (!part_ended(q, part, part_all(q, part, DSN_FAILED, &v, SLICE_NONE)))
         return false;
-    char text_id[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(text_id, id);
-    log_line(LOG_INFO, "%.*s: status=expired, returned to sender", (int)n, text_id);
+    queue_log_expired(id, v.text);
     return true;
 }
 
@@ -395,10 +394,7 @@ void queue_outcome_delivered(struct queue *q, uint32_t part)
     uint32_t message = sched_part(q->sched, part)->message;
     const struct sched_message *m = sched_message(q->sched, message);
     const struct wish *w = queue_wish(q, message);
-    char id[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(id, m->id);
-    log_line(LOG_INFO, "%.*s: relay=none, delay=%lld, dsn=2.0.0, status=sent (discarded)", (int)n, id,
-             (long long)(os_wall_s() - (int64_t)m->arrival_s));
+    queue_log_discarded(m->id, os_wall_s() - (int64_t)m->arrival_s);
     if (w && w->flags & WISH_SUCCESS && part_ended(q, part, part_all(q, part, DSN_DELIVERED, &v, SLICE_NONE)))
         return;
     outcome_all(q, part, SPOOL_DELIVERED, &v);
@@ -447,6 +443,7 @@ void queue_outcome_hold(struct queue *q, uint32_t message, bool hold, slice reas
     if (!hold)
         queue_wish_hold_back(q, message);
     held_add(q, m->id, hold, reason);
+    queue_log_held(m->id, hold, reason);
 }
 
 static bool any_leased(const struct queue *q, const struct sched_message *m)
@@ -480,11 +477,8 @@ static void move(struct queue *q, uint32_t message)
             e = queue_batch_move(q, &head, body);
         spool_entry_close(&entry);
     }
-    if (e != ERR_OK) {
-        char id[QUEUE_ID_TEXT_MAX];
-        size_t n = queue_id_write(id, m->id);
-        log_line(LOG_WARNING, "%.*s: cannot be moved to the long-lived segments: %s", (int)n, id, err_text(e));
-    }
+    if (e != ERR_OK)
+        queue_log_note(LOG_WARNING, m->id, "cannot be moved to the long-lived segments", slice_str(err_text(e)));
     /* Also after a failure: it stays where it is, and is not read again every minute. */
     m->flags |= SCHED_MOVED;
 }

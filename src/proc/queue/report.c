@@ -215,15 +215,18 @@ static enum err report(struct queue *q, const struct making *k, uint64_t id)
 
 static void log_report(const struct making *k, uint64_t id, enum err e)
 {
-    char from[QUEUE_ID_TEXT_MAX], to[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(from, k->original->id), m = queue_id_write(to, id);
-    const char *what = k->delay    ? "sender delay notification"
-                       : k->failed ? "sender non-delivery notification"
-                                   : "sender delivery status notification";
-    if (e == ERR_OK)
-        log_line(LOG_INFO, "%.*s: %s: %.*s", (int)n, from, what, (int)m, to);
-    else
-        log_line(LOG_WARNING, "%.*s: no %s to <%.*s>: %s", (int)n, from, what, SLICE_ARG(k->to), err_text(e));
+    slice what = k->delay    ? SLICE("sender delay notification")
+                 : k->failed ? SLICE("sender non-delivery notification")
+                             : SLICE("sender delivery status notification");
+    if (e == ERR_OK) {
+        queue_log_report(k->original->id, what, id, k->to);
+        return;
+    }
+    char memory[512];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof memory);
+    buf_printf(&b, "no %.*s to <%.*s>%c", SLICE_ARG(what), SLICE_ARG(slice_sub(k->to, 0, 400)), 0);
+    queue_log_note(LOG_WARNING, k->original->id, memory, slice_str(err_text(e)));
 }
 
 /* To whom: the reverse-path; for a bounce of ours that failed the postmaster; nobody for other mail without reverse-path, or when it was the postmaster who could not be reached. */
@@ -254,10 +257,9 @@ static bool hopeless(enum err e)
 static enum err report_send(struct queue *q, struct making *k)
 {
     if (!addressee(q, k)) {
-        char id[QUEUE_ID_TEXT_MAX];
-        size_t n = queue_id_write(id, k->original->id);
         if (k->failed)
-            log_line(LOG_WARNING, "%.*s: undeliverable without a reverse-path to tell: dropped", (int)n, id);
+            queue_log_note(LOG_WARNING, k->original->id, "undeliverable without a reverse-path to tell: dropped",
+                           SLICE_NONE);
         return ERR_OK;
     }
     uint64_t id = queue_number(q);
@@ -361,9 +363,7 @@ static enum err make(struct queue *q, uint32_t message, struct making k, struct 
     k.begin_s = queue_wish_begin_s(q, message);
     enum err e = original_open(q, &k, m);
     if (e != ERR_OK) {
-        char id[QUEUE_ID_TEXT_MAX];
-        size_t n = queue_id_write(id, m->id);
-        log_line(LOG_ERROR, "%.*s: no report to its sender: %s", (int)n, id, err_text(e));
+        queue_log_note(LOG_ERROR, m->id, "no report to its sender", slice_str(err_text(e)));
         return e;
     }
     envelopes(q, &k, recipients, count);

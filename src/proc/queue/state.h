@@ -8,6 +8,7 @@
 #include "child/child.h"
 #include "route/route.h"
 #include "sched/sched.h"
+#include "trace/trace.h"
 
 /* A segment that holds, or may hold, mail or outcomes. */
 struct segment {
@@ -174,6 +175,20 @@ void queue_segment_epoch(struct segment *s, uint32_t epoch);
 void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p);
 void queue_segments_release_all(struct queue *q);
 void queue_segments_close(struct queue *q);
+
+/* log.c: what happens to a mail */
+void queue_log_active(uint64_t id, const struct spool_head *head);
+void queue_log_removed(uint64_t id);
+/* reason: what its sender is told. */
+void queue_log_expired(uint64_t id, slice reason);
+void queue_log_discarded(uint64_t id, int64_t delay_s);
+/* what: "sender non-delivery notification"; report: its queue id. */
+void queue_log_report(uint64_t id, slice what, uint64_t report, slice to);
+void queue_log_held(uint64_t id, bool hold, slice reason);
+/* The part is tried again then. */
+void queue_log_waiting(struct queue *q, uint32_t part, int64_t next_s, slice reason);
+/* "ID: what: why" */
+void queue_log_note(enum log_level level, uint64_t id, const char *what, slice why);
 
 /* intake.c */
 /* A message record, from an announcement, from recovery or from our own batch. ERR_OK also when it was known. */

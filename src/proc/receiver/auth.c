@@ -53,8 +53,7 @@ static void fail(struct session *s)
     count_failure(s);
     uint32_t doublings = s->auth_failures < PENALTY_DOUBLINGS_MAX ? s->auth_failures : PENALTY_DOUBLINGS_MAX;
     s->auth_failures++;
-    log_line(LOG_WARNING, "%.*s[%.*s]: SASL %s authentication failed: sasl_username=%.*s", SLICE_ARG(session_name(s)),
-             SLICE_ARG(session_ip(s)), auth_mechanism(s), SLICE_ARG(user_of(s)));
+    log_login(s, TRACE_LOGIN_FAILED, SLICE("authentication failed"), user_of(s));
     session_wait(s, WAIT_LOGIN_FAILED, (int64_t)PENALTY_MS << doublings);
 }
 
@@ -67,10 +66,13 @@ static bool is_locked(struct session *s)
 
 static void refuse_locked(struct session *s)
 {
-    log_line(LOG_WARNING,
-             "%.*s[%.*s]: SASL %s authentication refused: [limits] auth_failures = %u is reached: sasl_username=%.*s",
-             SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), auth_mechanism(s), s->r->limits.auth_failures,
-             SLICE_ARG(user_of(s)));
+    char memory[96];
+    buf what;
+    buf_init_fixed(&what, memory, sizeof(memory));
+    buf_append(&what, SLICE("authentication refused: [limits] auth_failures = "));
+    buf_append_u64(&what, s->r->limits.auth_failures);
+    buf_append(&what, SLICE(" is reached"));
+    log_login(s, TRACE_LOGIN_FAILED, buf_slice(&what), user_of(s));
     session_answer_status(s, STATUS_AUTH_LOCKED);
 }
 
@@ -175,6 +177,7 @@ static void sign_in(struct session *s, slice login)
     s->login = l;
     s->route.login = slice_of(l->name, l->len);
     s->counts.auth_ok++;
+    log_login(s, TRACE_LOGIN, SLICE("authentication succeeded"), s->route.login);
     session_answer_status(s, STATUS_AUTH_OK);
 }
 

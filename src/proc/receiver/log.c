@@ -18,13 +18,50 @@ slice session_protocol(const struct session *s)
     return names[(lmtp ? 2 : 0) + (utf8 ? 1 : 0)][(tls ? 2 : 0) + (s->route.login.len > 0 ? 1 : 0)];
 }
 
+#define LINE_MAX_BYTES 4096 /* what does not fit is cut by the log, too */
+
+static slice listener_name(const struct session *s)
+{
+    static const slice names[] = {[CONF_LISTEN_MX] = SLICE("mx"),
+                                  [CONF_LISTEN_SUBMISSION] = SLICE("submission"),
+                                  [CONF_LISTEN_LMTP] = SLICE("lmtp")};
+    return s->listener->conf ? names[s->listener->conf->role] : SLICE("local");
+}
+
+void log_event_begin(struct trace_event *e, const struct session *s, enum trace_kind kind, enum log_level level)
+{
+    trace_event_init(e, kind, level);
+    trace_add(e, TRACE_KEY_CLIENT, session_ip(s));
+    trace_add(e, TRACE_KEY_CLIENT_NAME, session_name(s));
+    trace_add(e, TRACE_KEY_HELO, session_helo(s));
+    trace_add(e, TRACE_KEY_LISTENER, listener_name(s));
+    if (s->listener->conf && s->listener->conf->port > 0)
+        trace_add_number(e, TRACE_KEY_PORT, s->listener->conf->port);
+    trace_add(e, TRACE_KEY_LOGIN, s->route.login);
+}
+
+void log_print_client(buf *b, slice name, slice ip)
+{
+    buf_append(b, name);
+    buf_append_char(b, '[');
+    buf_append(b, ip);
+    buf_append_char(b, ']');
+}
+
 void log_connect(struct session *s)
 {
     /* whoever was refused at once has had its line */
     if (s->connect_logged || s->refusal != STATUS_OK)
         return;
     s->connect_logged = true;
-    log_line(LOG_INFO, "connect from %.*s[%.*s]", SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)));
+    struct trace_event e;
+    char memory[512];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    buf_append(&b, SLICE("connect from "));
+    log_print_client(&b, session_name(s), session_ip(s));
+    log_event_begin(&e, s, TRACE_CONNECT, LOG_INFO);
+    trace_emit(&e, buf_slice(&b));
 }
 
 static void append_count(buf *b, const char *name, uint32_t ok, uint32_t all)
@@ -65,7 +102,6 @@ void log_rule(buf *b, const struct conf *conf, enum status status)
 
 static void log_why(const struct session *s, slice why)
 {
-    slice name = session_name(s), ip = session_ip(s);
     char memory[64];
     buf rule;
     buf_init_fixed(&rule, memory, sizeof(memory));
@@ -75,8 +111,20 @@ static void log_why(const struct session *s, slice why)
         log_rule(&rule, s->r->conf, STATUS_TOO_MANY_ERRORS);
     else if (slice_equal(why, SLICE("too many messages")))
         log_rule(&rule, s->r->conf, STATUS_TOO_MANY_MESSAGES);
-    log_line(LOG_INFO, "%.*s after %s from %.*s[%.*s]%.*s", SLICE_ARG(why), s->verb, SLICE_ARG(name), SLICE_ARG(ip),
-             SLICE_ARG(buf_slice(&rule)));
+    struct trace_event e;
+    char line[LINE_MAX_BYTES];
+    buf b;
+    buf_init_fixed(&b, line, sizeof(line));
+    buf_append(&b, why);
+    buf_append(&b, SLICE(" after "));
+    buf_append(&b, slice_str(s->verb));
+    buf_append(&b, SLICE(" from "));
+    log_print_client(&b, session_name(s), session_ip(s));
+    buf_append(&b, buf_slice(&rule));
+    log_event_begin(&e, s, TRACE_NOTE, LOG_INFO);
+    trace_add(&e, TRACE_KEY_COMMAND, slice_str(s->verb));
+    trace_add(&e, TRACE_KEY_REASON, why);
+    trace_emit(&e, buf_slice(&b));
 }
 
 void log_disconnect(struct session *s, slice why)
@@ -88,9 +136,11 @@ void log_disconnect(struct session *s, slice why)
     log_connect(s);
     if (!quit)
         log_why(s, why);
-    char memory[256];
+    char memory[1024];
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
+    buf_append(&b, SLICE("disconnect from "));
+    log_print_client(&b, session_name(s), session_ip(s));
     append_count(&b, "helo", c->helo, c->helo);
     append_count(&b, "ehlo", c->ehlo, c->ehlo);
     append_count(&b, "starttls", c->starttls, c->starttls);
@@ -105,28 +155,59 @@ void log_disconnect(struct session *s, slice why)
         c->helo + c->ehlo + c->starttls + c->auth_ok + c->mail_ok + c->rcpt_ok + c->data_ok + c->query + c->etrn + quit;
     uint32_t all = c->helo + c->ehlo + c->starttls + c->auth + c->mail + c->rcpt + c->data + c->query + c->etrn + quit;
     append_count(&b, "commands", ok, all);
-    log_line(LOG_INFO, "disconnect from %.*s[%.*s]%.*s", SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)),
-             SLICE_ARG(buf_slice(&b)));
+    struct trace_event e;
+    log_event_begin(&e, s, TRACE_DISCONNECT, LOG_INFO);
+    trace_emit(&e, buf_slice(&b));
+}
+
+/* "554 5.7.1 <a@b>: text", or without an address. */
+static void print_reply(buf *b, const struct verdict *v, slice to)
+{
+    struct verdict code = *v;
+    code.text = SLICE_NONE;
+    status_print(b, &code);
+    if (to.len > 0) {
+        buf_append(b, SLICE(" <"));
+        buf_append(b, to);
+        buf_append(b, SLICE(">:"));
+    }
+    buf_append_char(b, ' ');
+    buf_append(b, v->text);
 }
 
 static void log_line_of_reject(struct session *s, const char *verb, const struct verdict *v, slice from, slice to)
 {
-    char memory[640];
-    buf b;
-    buf_init_fixed(&b, memory, sizeof(memory));
-    struct verdict code = *v;
-    code.text = SLICE_NONE;
-    status_print(&b, &code);
+    struct trace_event e;
+    char line[LINE_MAX_BYTES], memory[16];
+    buf b, dsn;
+    buf_init_fixed(&b, line, sizeof(line));
+    buf_append(&b, SLICE("NOQUEUE: reject: "));
+    buf_append(&b, slice_str(verb));
+    buf_append(&b, SLICE(" from "));
+    log_print_client(&b, session_name(s), session_ip(s));
+    buf_append(&b, SLICE(": "));
+    print_reply(&b, v, to);
+    buf_append(&b, SLICE("; from=<"));
+    buf_append(&b, from);
     if (to.len > 0) {
-        buf_append(&b, SLICE(" <"));
+        buf_append(&b, SLICE("> to=<"));
         buf_append(&b, to);
-        buf_append(&b, SLICE(">:"));
     }
-    slice protocol = session_protocol(s), open = to.len > 0 ? SLICE(" to=<") : SLICE_NONE;
-    log_line(LOG_INFO, "NOQUEUE: reject: %s from %.*s[%.*s]: %.*s %.*s; from=<%.*s>%.*s%.*s%s proto=%.*s helo=<%.*s>",
-             verb, SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)), SLICE_ARG(buf_slice(&b)), SLICE_ARG(v->text),
-             SLICE_ARG(from), SLICE_ARG(open), SLICE_ARG(to), to.len > 0 ? ">" : "", SLICE_ARG(protocol),
-             SLICE_ARG(session_helo(s)));
+    buf_append(&b, SLICE("> proto="));
+    buf_append(&b, session_protocol(s));
+    buf_append(&b, SLICE(" helo=<"));
+    buf_append(&b, session_helo(s));
+    buf_append_char(&b, '>');
+    buf_init_fixed(&dsn, memory, sizeof(memory));
+    status_print_enhanced(&dsn, v);
+    log_event_begin(&e, s, TRACE_REJECT, LOG_INFO);
+    trace_add(&e, TRACE_KEY_COMMAND, slice_str(verb));
+    trace_add(&e, TRACE_KEY_FROM, from);
+    trace_add(&e, TRACE_KEY_TO, to);
+    trace_add_number(&e, TRACE_KEY_CODE, v->code);
+    trace_add(&e, TRACE_KEY_DSN, buf_slice(&dsn));
+    trace_add(&e, TRACE_KEY_REASON, v->text);
+    trace_emit(&e, buf_slice(&b));
 }
 
 void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to)
@@ -139,32 +220,76 @@ void log_reject_from(struct session *s, const char *verb, const struct verdict *
     log_line_of_reject(s, verb, v, from, SLICE_NONE);
 }
 
-static slice message_id_of(const struct part *p)
+void log_pregreet(struct session *s)
 {
-    struct header_field f;
-    if (!header_find(spool_message_start(p->message), SLICE("Message-ID"), &f))
-        return SLICE("<>");
-    return slice_trim(f.value);
+    struct trace_event e;
+    char line[1024];
+    buf b;
+    slice why = SLICE("the client spoke before the greeting");
+    buf_init_fixed(&b, line, sizeof(line));
+    buf_append(&b, SLICE("NOQUEUE: reject: CONNECT from "));
+    log_print_client(&b, session_name(s), session_ip(s));
+    buf_append(&b, SLICE(": "));
+    buf_append(&b, why);
+    log_event_begin(&e, s, TRACE_REJECT, LOG_INFO);
+    trace_add(&e, TRACE_KEY_COMMAND, SLICE("CONNECT"));
+    trace_add(&e, TRACE_KEY_REASON, why);
+    trace_emit(&e, buf_slice(&b));
 }
 
-void log_message(struct session *s, const struct part *p)
+void log_refused(slice ip, const char *what, slice why)
 {
-    char id[QUEUE_ID_TEXT_MAX];
-    int n = (int)queue_id_write(id, p->id);
-    slice name = session_name(s), ip = session_ip(s), message_id = message_id_of(p);
-    if (s->route.login.len > 0)
-        log_line(LOG_INFO, "%.*s: client=%.*s[%.*s], sasl_method=%s, sasl_username=%.*s", n, id, SLICE_ARG(name),
-                 SLICE_ARG(ip), auth_mechanism(s), SLICE_ARG(s->route.login));
-    else
-        log_line(LOG_INFO, "%.*s: client=%.*s[%.*s]", n, id, SLICE_ARG(name), SLICE_ARG(ip));
-    if (s->forward) {
-        struct message_origin o = peer_origin(s);
-        log_line(LOG_INFO, "%.*s: orig_client=%.*s[%.*s], orig_proto=%.*s, orig_helo=<%.*s>", n, id,
-                 SLICE_ARG(o.client_name), SLICE_ARG(o.client_ip), SLICE_ARG(o.protocol), SLICE_ARG(o.helo));
-    }
-    if (s->transaction->priority != 0) /* RFC 6710 section 4.1 */
-        log_line(LOG_INFO, "%.*s: priority=%d", n, id, s->transaction->priority);
-    if (p->list)
-        log_line(LOG_INFO, "%.*s: list=<%.*s>", n, id, SLICE_ARG(p->list->address));
-    log_line(LOG_INFO, "%.*s: message-id=%.*s", n, id, SLICE_ARG(message_id));
+    struct trace_event e;
+    char line[512];
+    buf b;
+    buf_init_fixed(&b, line, sizeof(line));
+    buf_append(&b, slice_str(what));
+    buf_append(&b, SLICE(" unknown["));
+    buf_append(&b, ip);
+    buf_append(&b, SLICE("]: "));
+    buf_append(&b, why);
+    trace_event_init(&e, TRACE_REJECT, LOG_WARNING);
+    trace_add(&e, TRACE_KEY_CLIENT, ip);
+    trace_add(&e, TRACE_KEY_COMMAND, SLICE("CONNECT"));
+    trace_add(&e, TRACE_KEY_REASON, why);
+    trace_emit(&e, buf_slice(&b));
+}
+
+void log_tls_failed(struct session *s, slice why)
+{
+    struct trace_event e;
+    char line[1024];
+    buf b;
+    buf_init_fixed(&b, line, sizeof(line));
+    buf_append(&b, SLICE("TLS failed with "));
+    log_print_client(&b, session_name(s), session_ip(s));
+    buf_append(&b, SLICE(": "));
+    buf_append(&b, why);
+    log_event_begin(&e, s, TRACE_NOTE, LOG_INFO);
+    trace_add(&e, TRACE_KEY_COMMAND, SLICE("STARTTLS"));
+    trace_add(&e, TRACE_KEY_REASON, why);
+    trace_emit(&e, buf_slice(&b));
+}
+
+void log_login(struct session *s, enum trace_kind kind, slice what, slice user)
+{
+    struct trace_event e;
+    char line[2048];
+    buf b;
+    slice mechanism = slice_str(auth_mechanism(s));
+    buf_init_fixed(&b, line, sizeof(line));
+    log_print_client(&b, session_name(s), session_ip(s));
+    buf_append(&b, SLICE(": SASL "));
+    buf_append(&b, mechanism);
+    buf_append_char(&b, ' ');
+    buf_append(&b, what);
+    buf_append(&b, SLICE(": sasl_username="));
+    buf_append(&b, user);
+    log_event_begin(&e, s, kind, kind == TRACE_LOGIN ? LOG_DEBUG : LOG_WARNING);
+    if (s->route.login.len == 0)
+        trace_add(&e, TRACE_KEY_LOGIN, user);
+    trace_add(&e, TRACE_KEY_MECHANISM, mechanism);
+    if (kind == TRACE_LOGIN_FAILED)
+        trace_add(&e, TRACE_KEY_REASON, what);
+    trace_emit(&e, buf_slice(&b));
 }

@@ -37,7 +37,7 @@ static void refuse(struct proxied *p, const char *why)
     buf b;
     buf_init_fixed(&b, ip, sizeof(ip));
     address_ip_print(&b, p->peer.ip, p->peer.ip_len);
-    log_line(LOG_WARNING, "refused proxy unknown[%.*s]: %s", SLICE_ARG(buf_slice(&b)), why);
+    log_refused(buf_slice(&b), "refused proxy", slice_str(why));
     forget(p, true);
 }
 

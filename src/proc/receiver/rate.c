@@ -31,8 +31,14 @@ static void alarm(struct session *s, const struct limits_user *u)
     buf rule;
     buf_init_fixed(&rule, memory, sizeof(memory));
     log_rule(&rule, r->conf, STATUS_USER_RATE);
-    log_line(LOG_WARNING, "%.*s has sent %u messages to %u recipients in this hour: its mail is held%.*s",
-             SLICE_ARG(login), u->messages, u->recipients, SLICE_ARG(buf_slice(&rule)));
+    struct trace_event e;
+    char line[512];
+    buf b;
+    buf_init_fixed(&b, line, sizeof(line));
+    buf_printf(&b, "%.*s has sent %u messages to %u recipients in this hour: its mail is held%.*s", SLICE_ARG(login),
+               u->messages, u->recipients, SLICE_ARG(buf_slice(&rule)));
+    log_event_begin(&e, s, TRACE_NOTE, LOG_WARNING);
+    trace_emit(&e, buf_slice(&b));
     struct ipc_message m = {
         .type = IPC_user_alarm, .fd = -1, .u.user_alarm = {login, u->messages, u->recipients, u->since_s}};
     ipc_hub_send(r->child.hub, r->queue, &m);

@@ -47,6 +47,11 @@ bool session_is_submission(const struct session *s)
     return c && c->role == CONF_LISTEN_SUBMISSION;
 }
 
+struct admission session_admission(const struct session *s)
+{
+    return (struct admission){s->r->conf, s->r->routes, s->listener->conf, &s->route};
+}
+
 void session_start_tls(struct session *s)
 {
     write_output(s);
@@ -200,8 +205,7 @@ static void on_data(void *ctx, slice in)
     struct session *s = ctx;
     s->active_ms = receiver_now_ms(s->r);
     if (s->wait == WAIT_PREGREET) {
-        log_line(LOG_INFO, "NOQUEUE: reject: CONNECT from %.*s[%.*s]: the client spoke before the greeting",
-                 SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)));
+        log_pregreet(s);
         session_answer_status(s, STATUS_PREGREET);
     }
     if (s->stash.len == 0) {
@@ -238,11 +242,8 @@ static void on_secured(void *ctx)
 static void on_closed(void *ctx, enum err why)
 {
     struct session *s = ctx;
-    if (why == ERR_TLS) {
-        slice text = net_tls_error(s->net);
-        log_line(LOG_INFO, "TLS failed with %.*s[%.*s]: %.*s", SLICE_ARG(session_name(s)), SLICE_ARG(session_ip(s)),
-                 SLICE_ARG(text));
-    }
+    if (why == ERR_TLS)
+        log_tls_failed(s, net_tls_error(s->net));
     s->eof = true;
     s->broken = s->broken || why != ERR_CLOSED || s->wait == WAIT_HANDSHAKE;
     session_resume(s);

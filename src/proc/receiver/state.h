@@ -14,6 +14,7 @@
 #include "proc/receiver/receiver.h"
 #include "sched/sched.h"
 #include "smtp/smtp.h"
+#include "trace/trace.h"
 
 #define RECEIVER_NAME_MAX 256
 #define EXIT_TEMPORARY 75
@@ -47,6 +48,7 @@ struct storing {
     struct session *session; /* NULL: gone */
     uint64_t id;             /* the one that the client is told */
     uint32_t waits;          /* parts not yet done */
+    struct list accepted;    /* what is to be said of each when it is */
     enum err err;            /* of a part that failed */
 };
 
@@ -352,12 +354,6 @@ enum status parameters_mail(struct transaction *t, const struct smtp_mail_parame
 /* The same of RCPT: t->rcpt_notify, t->rcpt_orcpt. ERR_NOMEM. */
 must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p);
 
-/* international.c */
-/* The domain in A-labels; what is changed is in the arena. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM. */
-must_check enum err international_sender(struct arena *arena, struct address *path);
-/* The same for a recipient, whose local part becomes normal where it is ours. STATUS_OK, ASCII_ONLY, BAD_PATH_RECIPIENT. */
-enum status international_recipient(const struct receiver *r, struct arena *arena, struct address *path);
-
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
 enum status rate_admits(const struct session *s, uint32_t recipients);
@@ -405,12 +401,12 @@ void header_mend(buf *out, slice content, const struct header_added *add);
 /* addresses.c */
 /* Appends the field; in an address field each address without a domain gets origin. What cannot be read stays as it is. */
 void addresses_qualify(buf *out, const struct header_field *f, slice origin);
-/* Whether a domain is none, an address, one of ours, or has a dot: others cannot be found by anybody. */
-bool addresses_domain_whole(const struct route_index *routes, slice domain);
 /* OK, BAD_HEADER_ADDRESS, UNQUALIFIED, LOCAL_ERROR. */
 enum status addresses_judge(const struct route_index *routes, slice header);
 /* Is the session one of a submission listener? */
 bool session_is_submission(const struct session *s);
+/* What its MAIL and RCPT are judged by. */
+struct admission session_admission(const struct session *s);
 
 /* store.c */
 void store_message(struct session *s, const struct body_facts *facts);
@@ -492,7 +488,23 @@ void log_disconnect(struct session *s, slice why);
 void log_reject(struct session *s, const char *verb, const struct verdict *v, slice to);
 /* The same at MAIL, before there is a transaction. */
 void log_reject_from(struct session *s, const char *verb, const struct verdict *v, slice from);
-void log_message(struct session *s, const struct part *p);
+/* Gathers what is to be said when the part is stored. */
+void log_message(struct session *s, const struct part *p, const struct spool_head *head);
+/* Says it, or (e) that nothing came of it; harmless when nothing was gathered. */
+void log_stored(struct storing *st, uint64_t id, enum err e);
+void log_not_stored(uint64_t id, enum err e);
+/* Forgets what is left. */
+void log_stored_none(struct storing *st);
+void log_pregreet(struct session *s);
+void log_tls_failed(struct session *s, slice why);
+/* kind: LOGIN or LOGIN_FAILED; what: "authentication failed"; user: as whom. */
+void log_login(struct session *s, enum trace_kind kind, slice what, slice user);
+/* Somebody who got no session: what is "refused". */
+void log_refused(slice ip, const char *what, slice why);
+/* An event with what is known of the session. */
+void log_event_begin(struct trace_event *e, const struct session *s, enum trace_kind kind, enum log_level level);
+/* name[ip] */
+void log_print_client(buf *b, slice name, slice ip);
 
 /* The protocol of RFC 3848: "ESMTPSA" and so on. */
 slice session_protocol(const struct session *s);

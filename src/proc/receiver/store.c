@@ -14,12 +14,14 @@ struct storing *storing_take(struct session *s)
         return NULL;
     *st = (struct storing){.r = s->r, .session = s, .id = s->transaction->id};
     list_init(&st->link);
+    list_init(&st->accepted);
     return st;
 }
 
 void storing_give_back(struct storing *st)
 {
     st->session = NULL;
+    log_stored_none(st);
     list_push_front(&st->r->free_storings, &st->link);
 }
 
@@ -97,7 +99,7 @@ static void commit(struct session *s, struct part *p, const struct body_facts *f
                                     .origin = peer_origin(s),
                                     .envelope_count = 1,
                                     .envelopes = &envelope};
-    log_message(s, p);
+    log_message(s, p, &head);
     enum err e = spool_message_commit(&p->message, &head);
     p->message = NULL;
     if (e == ERR_OK)
@@ -181,12 +183,13 @@ static void finish(struct storing *st)
 void store_done(struct receiver *r, const struct spool_done *done)
 {
     struct storing *st = done->cookie;
+    /* where nothing was written, there is no place */
+    uint64_t id = done->err == ERR_OK ? done->place.id : st->id;
+    log_stored(st, id, done->err);
     if (done->err == ERR_OK) {
         announce_message(r, done);
     } else {
-        char id[QUEUE_ID_TEXT_MAX];
-        int n = (int)queue_id_write(id, st->id);
-        log_line(LOG_ERROR, "%.*s: not stored, refused: %s", n, id, err_text(done->err));
+        log_not_stored(id, done->err);
         st->err = done->err;
     }
     if (done->closed_segment)

@@ -120,16 +120,6 @@ static void down_send(struct sender *s, uint32_t number, const struct verdict *v
     ipc_hub_send(s->child.hub, queue, &m);
 }
 
-static void log_down(const struct destination *d, const struct verdict *v, slice host)
-{
-    char memory[1024];
-    buf b;
-    buf_init_fixed(&b, memory, sizeof memory);
-    status_print(&b, v);
-    log_line(LOG_INFO, "destination %.*s: status=deferred (%.*s%s%.*s)", SLICE_ARG(d->key), SLICE_ARG(host),
-             host.len ? ": " : "", SLICE_ARG(buf_slice(&b)));
-}
-
 static void fail(struct sender *s, struct job *j, const struct verdict *v, bool remote)
 {
     for (uint32_t i = 0; i < j->recipient_count; i++) {
@@ -146,7 +136,7 @@ void sender_destination_down(struct sender *s, struct destination *d, const stru
     d->targets_until_ms = 0;
     d->target_first = 0;
     if (d->job_count > 0 && !permanent)
-        log_down(d, v, host);
+        sender_log_down(d, v, host);
     for (struct job *j = sender_job_first(d); j; j = sender_job_first(d)) {
         sender_report_log_unsent(s, j, v, host);
         if (permanent) {

@@ -14,6 +14,8 @@ void sender_report_log(const struct job *j, uint32_t index, const struct session
         .to = recipient->address,
         .original_to = recipient->original,
         .relay = from->host_text,
+        .destination = from->destination->key,
+        .tls = from->connection ? net_tls_text(from->connection) : SLICE_NONE,
         .delay_us = wall_us - j->arrival_us,
         .parts_us = {j->dispatch_us - j->arrival_us, (wall_us - j->dispatch_us) - (now_us - j->taken_us),
                      from->carried <= 1 ? from->ready_us - from->begun_us : 0, now_us - from->started_us},

@@ -110,7 +110,7 @@ static void session_over(struct sender *s, struct session *x, const struct verdi
     bool worked = phase > SMTP_PHASE_AUTH || x->carried > 0;
     failure_keep(x, v, remote);
     if (!worked) {
-        log_line(LOG_INFO, "connect to %.*s: %.*s", SLICE_ARG(x->host_text), SLICE_ARG(d->failure.text));
+        sender_log_host_failed(x, &d->failure);
         target_failed(s, x);
         return;
     }
@@ -177,8 +177,7 @@ static bool retry_plain(struct sender *s, struct session *x)
         return false;
     struct destination *d = x->destination;
     uint32_t target = x->target;
-    log_line(LOG_INFO, "%.*s: TLS handshake failed (%.*s): trying without", SLICE_ARG(x->host_text),
-             SLICE_ARG(net_tls_error(x->connection)));
+    sender_log_tls_failed(x);
     sender_session_close(s, x);
     sender_session_open(s, d, target, true);
     return true;
@@ -201,6 +200,8 @@ static void ready(struct sender *s, struct session *x)
         x->offer = smtp_client_offered(x->client);
     if (!x->ready_us)
         x->ready_us = os_now_us();
+    if (!x->ready)
+        sender_log_connected(x);
     set_ready(x);
     if (!x->stale && x->target < x->destination->target_first)
         x->destination->target_first = x->target;
@@ -327,6 +328,7 @@ static void on_connected(void *ctx)
     struct session *x = ctx;
     struct sender *s = sender_get();
     x->state = SESSION_TALKING;
+    x->connected_us = os_now_us();
     if (!x->options.implicit_tls || tls_begin(s, x))
         sender_session_drive(s, x);
 }
@@ -337,6 +339,7 @@ static void on_secured(void *ctx)
     struct sender *s = sender_get();
     bool verified = net_tls_verified(x->connection);
     x->state = SESSION_TALKING;
+    x->secured_us = os_now_us();
     smtp_client_secured(x->client, loop_now_ms(s->child.loop), verified);
     sender_session_drive(s, x);
 }

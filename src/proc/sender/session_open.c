@@ -81,6 +81,7 @@ enum err sender_session_tls(struct sender *s, struct session *x)
     const struct credentials *own = x->destination->credentials;
     const struct tls_client *t = own && own->tls ? own->tls : must_verify(x) ? s->tls_verify : s->tls_open;
     x->state = SESSION_HANDSHAKE;
+    x->tls_begun_us = os_now_us();
     x->deadline_ms = loop_now_ms(s->child.loop) + sender_session_timeout(s, HANDSHAKE_MS);
     return net_start_tls_client(x->connection, t, x->name);
 }

@@ -9,6 +9,7 @@
 #include "route/route.h"
 #include "sasl/sasl.h"
 #include "smtp/smtp.h"
+#include "trace/trace.h"
 
 #define TARGETS_MAX 32u
 #define RECIPIENTS_MAX 1000u
@@ -57,6 +58,8 @@ struct destination {
     uint32_t target_first;    /* those before it have failed since they were asked for */
     uint64_t asking;          /* token of the question under way, 0 none */
     int64_t asking_until_ms;
+    int64_t asked_us;       /* when */
+    uint32_t dns_ms;        /* of the last answer; 0: none was needed */
     struct verdict failure; /* the last session's, in failure_memory */
     char failure_memory[512], failure_host[320];
     slice failure_from;
@@ -84,7 +87,7 @@ struct session {
     slice host_text;
     enum session_state state;
     int64_t deadline_ms; /* of connecting and handshakes; of idleness when idle */
-    int64_t begun_us, ready_us, started_us;
+    int64_t begun_us, connected_us, tls_begun_us, secured_us, ready_us, started_us; /* 0: not */
     struct job *job;
     struct smtp_client_message message; /* of the job; its arrays are in the job's arena */
     uint32_t *map;                      /* message's recipients -> the job's */
@@ -227,6 +230,15 @@ void sender_transfer_body(struct sender *s, struct session *x);
 void sender_transfer_recipient(struct session *x, const struct smtp_client_event *e);
 /* The message has its verdicts: report, or try the next target with what failed for want of a connection. */
 void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum smtp_client_phase phase);
+
+/* log.c: of hosts and sessions */
+void sender_log_connected(struct session *x);
+void sender_log_host_failed(const struct session *x, const struct verdict *v);
+void sender_log_tls_failed(const struct session *x);
+/* The job is tried again. */
+void sender_log_lost(const struct session *x, const struct job *j);
+void sender_log_down(const struct destination *d, const struct verdict *v, slice host);
+void sender_log_unreadable(const struct job *j, enum err e);
 
 /* report.c */
 void sender_report_log(const struct job *j, uint32_t index, const struct session *from, const struct spool_head *head);

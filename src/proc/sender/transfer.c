@@ -21,9 +21,7 @@ static enum err entry_open(struct sender *s, struct session *x, const struct job
     enum err e = spool_entry_open(s->reader, &j->place, &x->entry);
     if (e == ERR_OK)
         return ERR_OK;
-    char id[QUEUE_ID_TEXT_MAX];
-    size_t n = queue_id_write(id, j->place.id);
-    log_line(LOG_ERROR, "%.*s: cannot be read from the spool: %s", (int)n, id, err_text(e));
+    sender_log_unreadable(j, e);
     x->entry = NULL;
     return e;
 }
@@ -209,7 +207,7 @@ void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum 
     spool_entry_close(&x->entry);
     sender_convert_end(s, x);
     if (elsewhere)
-        log_line(LOG_INFO, "lost connection with %.*s: trying again", SLICE_ARG(x->host_text));
+        sender_log_lost(x, j);
     if (sender_job_open(j))
         sender_job_wait(d, j);
     else

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+/* A mail is accepted when it is on disk, and by then its session may be gone: what is to be said of it is gathered when it is committed, and said when the disk has it. */
+#include "proc/receiver/state.h"
+
+#define LINE_MAX_BYTES 2048
+#define MESSAGE_ID_MAX 998 /* RFC 5322 section 2.1.1; longer ones are cut */
+
+struct accepted {
+    struct list link; /* in storing.accepted */
+    uint64_t id;
+    int64_t committed_ms;
+    struct trace_event event;
+    slice line, message_id; /* these and the event's texts are in memory */
+    char memory[];
+};
+
+static slice message_id_of(const struct part *p)
+{
+    struct header_field f;
+    if (!header_find(spool_message_start(p->message), SLICE("Message-ID"), &f))
+        return SLICE("<>");
+    return slice_sub(slice_trim(f.value), 0, MESSAGE_ID_MAX);
+}
+
+static slice keep(char **at, slice text)
+{
+    slice kept = slice_of(*at, text.len);
+    if (text.len > 0)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return kept;
+}
+
+/* NULL without memory: the line is lost, the mail is not. */
+static struct accepted *accepted_new(const struct trace_event *e, slice line, slice message_id)
+{
+    size_t size = line.len + message_id.len;
+    for (size_t i = 0; i < e->count; i++)
+        size += e->fields[i].text.len;
+    struct accepted *a = malloc(sizeof(*a) + size);
+    if (!a)
+        return NULL;
+    char *at = a->memory;
+    trace_event_init(&a->event, e->kind, e->level);
+    for (size_t i = 0; i < e->count; i++) {
+        a->event.fields[i] = e->fields[i];
+        if (!e->fields[i].number)
+            a->event.fields[i].text = keep(&at, e->fields[i].text);
+    }
+    a->event.count = e->count;
+    a->line = keep(&at, line);
+    a->message_id = keep(&at, message_id);
+    return a;
+}
+
+static void begin_line(buf *b, uint64_t id, slice what)
+{
+    queue_id_print(b, id);
+    buf_append(b, SLICE(": "));
+    buf_append(b, what);
+}
+
+static void say(uint64_t id, slice what, slice value)
+{
+    struct trace_event e;
+    char line[LINE_MAX_BYTES], text[QUEUE_ID_TEXT_MAX];
+    buf b;
+    buf_init_fixed(&b, line, sizeof(line));
+    begin_line(&b, id, what);
+    buf_append(&b, value);
+    trace_event_init(&e, TRACE_NOTE, LOG_INFO);
+    trace_add(&e, TRACE_KEY_ID, slice_of(text, queue_id_write(text, id)));
+    trace_emit(&e, buf_slice(&b));
+}
+
+/* What few messages have. */
+static void log_more(const struct session *s, const struct part *p)
+{
+    char memory[LINE_MAX_BYTES];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof(memory));
+    if (s->forward) {
+        struct message_origin o = peer_origin(s);
+        log_print_client(&b, o.client_name, o.client_ip);
+        buf_append(&b, SLICE(", orig_proto="));
+        buf_append(&b, o.protocol);
+        buf_append(&b, SLICE(", orig_helo=<"));
+        buf_append(&b, o.helo);
+        buf_append_char(&b, '>');
+        say(p->id, SLICE("orig_client="), buf_slice(&b));
+    }
+    buf_clear(&b);
+    if (s->transaction->priority != 0) { /* RFC 6710 section 4.1 */
+        buf_printf(&b, "%d", s->transaction->priority);
+        say(p->id, SLICE("priority="), buf_slice(&b));
+    }
+    buf_clear(&b);
+    if (p->list) {
+        buf_append_char(&b, '<');
+        buf_append(&b, p->list->address);
+        buf_append_char(&b, '>');
+        say(p->id, SLICE("list="), buf_slice(&b));
+    }
+}
+
+static void print_line(buf *b, const struct session *s, const struct part *p)
+{
+    begin_line(b, p->id, SLICE("client="));
+    log_print_client(b, session_name(s), session_ip(s));
+    if (s->route.login.len == 0)
+        return;
+    buf_append(b, SLICE(", sasl_method="));
+    buf_append(b, slice_str(auth_mechanism(s)));
+    buf_append(b, SLICE(", sasl_username="));
+    buf_append(b, s->route.login);
+}
+
+void log_message(struct session *s, const struct part *p, const struct spool_head *head)
+{
+    struct trace_event e;
+    char line[LINE_MAX_BYTES], id[QUEUE_ID_TEXT_MAX];
+    slice message_id = message_id_of(p);
+    buf b;
+    buf_init_fixed(&b, line, sizeof(line));
+    print_line(&b, s, p);
+    log_event_begin(&e, s, TRACE_ACCEPTED, LOG_INFO);
+    trace_add(&e, TRACE_KEY_ID, slice_of(id, queue_id_write(id, p->id)));
+    trace_add(&e, TRACE_KEY_MESSAGE_ID, message_id);
+    if (s->route.login.len > 0)
+        trace_add(&e, TRACE_KEY_MECHANISM, slice_str(auth_mechanism(s)));
+    if (s->net)
+        trace_add(&e, TRACE_KEY_TLS, net_tls_text(s->net));
+    trace_add(&e, TRACE_KEY_FROM, head->envelopes[0].reverse_path);
+    trace_add_number(&e, TRACE_KEY_SIZE, (int64_t)head->facts.size);
+    trace_add_number(&e, TRACE_KEY_RECIPIENTS, p->count);
+    struct accepted *a = accepted_new(&e, buf_slice(&b), message_id);
+    if (!a)
+        return;
+    a->id = p->id;
+    a->committed_ms = receiver_now_ms(s->r);
+    list_push(&s->transaction->storing->accepted, &a->link);
+    log_more(s, p);
+}
+
+/* The event before it has said it: this is a line for those who look for it in the log, and no event. */
+static void log_message_id(uint64_t id, slice message_id)
+{
+    char line[LINE_MAX_BYTES], text[QUEUE_ID_TEXT_MAX];
+    struct log_field fields[2] = {
+        {.name = trace_key_name(TRACE_KEY_ID), .text = slice_of(text, queue_id_write(text, id))},
+        {.name = trace_key_name(TRACE_KEY_MESSAGE_ID), .text = message_id}};
+    buf b;
+    if (!log_wants(LOG_INFO))
+        return;
+    buf_init_fixed(&b, line, sizeof(line));
+    begin_line(&b, id, SLICE("message-id="));
+    buf_append(&b, message_id);
+    log_record(LOG_INFO, trace_kind_name(TRACE_NOTE), fields, 2, buf_slice(&b));
+}
+
+void log_stored(struct storing *st, uint64_t id, enum err e)
+{
+    struct accepted *a = NULL;
+    LIST_FOREACH(l, &st->accepted) {
+        a = LIST_ENTRY(l, struct accepted, link);
+        if (a->id == id)
+            break;
+        a = NULL;
+    }
+    if (!a)
+        return;
+    list_remove(&a->link);
+    if (e == ERR_OK)
+        trace_add_number(&a->event, TRACE_KEY_SYNC_MS, receiver_now_ms(st->r) - a->committed_ms);
+    else
+        a->event.kind = TRACE_NOTE;
+    trace_emit(&a->event, a->line);
+    log_message_id(id, a->message_id);
+    free(a);
+}
+
+void log_not_stored(uint64_t id, enum err e)
+{
+    struct trace_event event;
+    char line[256], text[QUEUE_ID_TEXT_MAX];
+    buf b;
+    buf_init_fixed(&b, line, sizeof(line));
+    begin_line(&b, id, SLICE("not stored, refused: "));
+    buf_append(&b, slice_str(err_text(e)));
+    trace_event_init(&event, TRACE_NOTE, LOG_ERROR);
+    trace_add(&event, TRACE_KEY_ID, slice_of(text, queue_id_write(text, id)));
+    trace_add(&event, TRACE_KEY_REASON, slice_str(err_text(e)));
+    trace_emit(&event, buf_slice(&b));
+}
+
+void log_stored_none(struct storing *st)
+{
+    struct list *l;
+    while ((l = list_pop(&st->accepted)))
+        free(LIST_ENTRY(l, struct accepted, link));
+}
