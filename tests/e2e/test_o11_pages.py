@@ -188,7 +188,7 @@ def test_o11_documents_name_real_commands(told, document):
     assert wrong == []
 
 
-ABSENT = re.compile(r": error: \S+: (?:not found|no such file)|error: .*(?:no such user|there is no user)|: not found$")
+ABSENT = re.compile(r": error: \S+: (?:not found|no such file)|error: .*(?:no such user|there is no (?:system )?user)|: not found$")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
