@@ -7,8 +7,10 @@
 
 #include "base/base.h"
 
-/* words: "READY=1". ERR_OK when nobody asks. */
+/* words: "READY=1". ERR_OK when nobody asks. A service manager that does not read is waited for for 2 s: ERR_AGAIN. */
 must_check enum err os_notify(slice words);
+/* WATCHDOG=1; waits for nobody. */
+must_check enum err os_notify_alive(void);
 /* RELOADING=1 with the time that Type=notify-reload wants beside it. The end of it is READY=1. */
 must_check enum err os_notify_reloading(void);
 /* Within how many milliseconds WATCHDOG=1 is to come each time; 0: nobody waits for it. usec and pid: WATCHDOG_USEC and WATCHDOG_PID, or NULL. */

@@ -188,7 +188,7 @@ def test_o11_documents_name_real_commands(told, document):
     assert wrong == []
 
 
-ABSENT = re.compile(r": error: \S+: (?:not found|no such file)|error: .*(?:no such user|there is no user)|: not found$")
+ABSENT = re.compile(r": error: \S+: (?:not found|no such file)|error: .*(?:no such user|there is no (?:system )?user)|: not found$")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -205,3 +205,18 @@ def test_o11_documents_have_good_configurations(told, work, document):
         done = subprocess.run([told.binary, "check", "-c", path], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         errors = [line for line in done.stderr.splitlines() if " error: " in line and not ABSENT.search(line)]
         assert errors == [], block
+
+
+def test_o11_documents_quote_real_replies():
+    """A code with its enhanced code in the guide by symptom is one that the server has."""
+    table = set(re.findall(r"STATUS\(\w+, (\d+), (\d), (\d+), (\d+), \"([^\"]*)\"\)", read("src/mail/tables/status_table.h")))
+    codes = {(code, ".".join(enhanced)) for code, *enhanced, _ in table}
+    texts = {(code, ".".join(enhanced)): [] for code, *enhanced, _ in table}
+    for code, *enhanced, text in table:
+        texts[code, ".".join(enhanced)].append(text)
+    quoted = re.findall(r"\b([245]\d\d) (\d\.\d+\.\d+)((?: <[^>]*>:)?)(?: ([A-Z][A-Za-z' ]*[a-z]))?", read("docs/troubleshooting.md"))
+    assert len(quoted) > 15
+    assert [row for row in quoted if (row[0], row[1]) not in codes and row[0] != "250"] == []
+    system = {"Connection refused"}  # in the words of the system, not ours
+    assert [row for row in quoted if row[3] and row[3] not in system
+            and not any(text.startswith(row[3]) for text in texts.get((row[0], row[1]), []))] == []

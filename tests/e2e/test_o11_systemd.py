@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 from harness import account, process, thurn, wait
@@ -23,19 +24,21 @@ class Manager:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         os.chmod(self.path, 0o777)
-        self.socket.setblocking(False)
         self.heard = []
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
 
-    def all(self):
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self.heard += self.socket.recv(4096).decode().split("\n")
-        return self.heard
+    def _listen(self):
+        while word := self.socket.recv(4096).decode():
+            self.heard += word.split("\n")
 
     def hears(self, word, count=1):
-        wait.until(lambda: self.all().count(word) >= count, lambda: f"{count} times {word}, heard {self.heard}")
+        wait.until(lambda: self.heard.count(word) >= count, lambda: f"{count} times {word}, heard {self.heard}")
 
     def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", self.path)
+        self.thread.join(wait.LIMIT)
         self.socket.close()
 
 
@@ -113,9 +116,9 @@ def test_o11_socket_activation(activated, manager):
     # the watchdog hears of us again and again, and it is told of a reload's beginning and end
     manager.hears("WATCHDOG=1", 3)
     server.command("reload")
-    heard = manager.all()
+    wait.until(lambda: "READY=1" in manager.heard[manager.heard.index("RELOADING=1"):], lambda: str(manager.heard))
+    heard = manager.heard
     assert heard.count("RELOADING=1") == 1 and any(re.fullmatch(r"MONOTONIC_USEC=\d+", word) for word in heard)
-    assert "READY=1" in heard[heard.index("RELOADING=1"):]  # told before `thurn reload` has its answer
 
     # a reload that has no use for the passed socket is refused: strangers would wait there for ever
     server.change({"listen": {"mx": [other]}})
@@ -128,6 +131,7 @@ def test_o11_socket_activation(activated, manager):
     manager.hears("RELOADING=1", 2)
     manager.hears("READY=1", 3)
 
+    server.first.close()
     server.stop()
     manager.hears("STOPPING=1")
 
@@ -155,16 +159,16 @@ def test_o11_watchdog_wants_answers_of_all(serve, manager):
     os.kill(lookup, signal.SIGSTOP)
     try:
         server.logged("lookup does not answer: the service manager's watchdog is not told")
-        silent = manager.all().count("WATCHDOG=1")
+        silent = manager.heard.count("WATCHDOG=1")
         server.logged("lookup does not answer")
         with server.dial() as client:  # the others go on
             assert client.greeting.code == 220
-        assert manager.all().count("WATCHDOG=1") == silent
+        assert manager.heard.count("WATCHDOG=1") == silent
     finally:
         os.kill(lookup, signal.SIGCONT)
     manager.hears("WATCHDOG=1", silent + 1)
     process.kill(lookup, signal.SIGKILL)  # and a new one in its place is as good
-    manager.hears("WATCHDOG=1", manager.all().count("WATCHDOG=1") + 2)
+    manager.hears("WATCHDOG=1", manager.heard.count("WATCHDOG=1") + 2)
 
 
 def test_o11_credentials(serve, work, authority):

@@ -162,14 +162,17 @@ def test_o11_package_purge_keeps_mail_that_waits(box, tmp_path):
     assert "mail waits in /var/lib/thurn/queue" in said.stderr + said.stdout
     assert os.listdir(box.path("var/lib/thurn/queue/seg"))
 
-    # installed again, it has the mail
+    # installed again with the configuration that was kept, it has the mail
+    saved = box.read("var/lib/thurn/thurn.toml.purged")
+    assert "later@" in saved and not os.path.exists(box.path(CONF))
     install(box)
+    assert "later@" not in box.read(CONF)
+    box.write(CONF, saved)
+    os.remove(box.path("var/lib/thurn/thurn.toml.purged"))
     with served(box, tmp_path / "log2") as log:
-        box.write(CONF, box.read(CONF).replace('"mbox:/var/mail/thurn"', '"hold:"'))
-        lines = wait.until(lambda: box.run("thurn", "queue", "list", "--json").stdout.splitlines(), log)
-        idents = [json.loads(line)["id"] for line in lines]
-        assert f"later@{NAME}" in "".join(lines)
-        box.run("thurn", "queue", "remove", *idents)
+        mails = wait.until(lambda: box.run("thurn", "queue", "list", "--json").stdout.splitlines(), log)
+        assert [json.loads(mail)["to"] for mail in mails] == [[f"later@{NAME}"]]
+        box.run("thurn", "queue", "remove", json.loads(mails[0])["id"])
         wait.until(lambda: not box.run("thurn", "queue", "list", "--json").stdout, log)
 
 

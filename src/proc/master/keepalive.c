@@ -64,7 +64,7 @@ void master_keepalive_tick(struct master *m, int64_t now_ms)
     }
     k->silent = false;
     k->at_ms = now_ms + k->every_ms;
-    master_tell(os_notify(SLICE("WATCHDOG=1")));
+    master_tell(os_notify_alive());
     if (m->stop == STOP_NOT)
         ask_all(m);
 }

@@ -80,6 +80,7 @@ class Chroot:
         os.makedirs(folder)
         subprocess.run(["tar", "-C", folder, "-xf", tarball], check=True, timeout=LIMIT)
         os.chmod(folder, 0o755)
+        self.write("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
         self.write("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
 
     def path(self, name):
