@@ -30,6 +30,7 @@ static const struct subcommand subcommands[] = {
     {"init", cmd_init, "make a working configuration for a domain, with its first account"},
     {"dev", cmd_dev, "run a server to develop with: takes any mail, sends none out"},
     {"check", cmd_check, "tell what is wrong with the configuration, and what it permits"},
+    {"explain", cmd_explain, "tell what would become of a mail, step by step"},
     {"reload", cmd_reload, "make the running server read its configuration again"},
     {"queue", cmd_queue, "look at the mail that waits, and retry, hold, release or remove it"},
     {"send", cmd_send, "hand a message to the running server"},

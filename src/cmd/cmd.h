@@ -26,6 +26,7 @@ int cmd_reload(int argc, char **argv);
 int cmd_batch(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_dev(int argc, char **argv);
 int cmd_mailq(int argc, char **argv);

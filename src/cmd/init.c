@@ -2,15 +2,16 @@
 #include "cmd/init.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "child/child.h"
 #include "cmd/account_store.h"
+#include "cmd/check.h"
 #include "cmd/terminal.h"
 
 #define ARENA_MAX (1u << 20)
 #define PASSWORD_MAX 1024
 #define PEM_MAX 16384
-#define MESSAGES_MAX (1u << 20)
 #define OUT_MAX (1u << 20)
 
 static int usage(FILE *to)
@@ -137,13 +138,13 @@ static int check_pair(const struct init *n)
 /* As `thurn check` would find it. The configuration stays open for the account. */
 static int check_made(const struct init *n, struct conf **conf_r)
 {
-    buf messages;
-    buf_init(&messages, MESSAGES_MAX);
-    enum err e = conf_load(n->conf_path.ptr, command_colored(&n->command, 2), &messages, conf_r);
+    struct check_report report = {.path = n->conf_path.ptr, .color = command_colored(&n->command, STDERR_FILENO)};
+    const struct conf_sink sink = {check_report_take, &report};
+    enum err e = conf_load_told(n->conf_path.ptr, &sink, conf_r);
+    if (e == ERR_OK && !child_check(*conf_r, CHILD_CHECK_ALL, &sink))
+        e = ERR_SYNTAX;
     if (e == ERR_OK)
-        e = child_check_conf(*conf_r, &messages);
-    (void)fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&messages)));
-    buf_deinit(&messages);
+        check_ports(&report, *conf_r);
     if (e != ERR_OK)
         command_say("all files were made, but `thurn check` would refuse them for the reasons above");
     return e == ERR_OK ? 0 : EX_CONFIG;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /* The face of the room dns: libunbound, which is seen in dns.c and nowhere else, on the event loop or, for command-line tools, with a bounded wait. Forwards to the name
  * servers of /etc/resolv.conf, knows /etc/hosts, keeps one cache a context. A context is made after fork; its thread starts with the first question, so
- * privileges are given up before that. Answers are bytes of the network: whoever reads records checks them. Knows nothing of mail: which
- * host of an MX set comes first is lookup's business. */
+ * privileges are given up before that. Answers are bytes of the network: whoever reads records checks them. Of mail it knows the shape of MX records (hosts.h)
+ * and no more. */
 #ifndef DNS_DNS_H
 #define DNS_DNS_H
 
 #include "os/os.h"
 #include "dns/dns_name.h"
+#include "dns/hosts.h"
 
 struct dns;
 

@@ -38,8 +38,11 @@ void tls_server_close(struct tls_server **t);
 /* From here on its sessions ask clients for a certificate and take who has none, or one that is not valid: see tls_session_client_mails. ca_path: the authorities, PEM. Its sessions give no
  * tickets. Errors as tls_server_open. */
 must_check enum err tls_server_ask_clients(struct tls_server *t, slice ca_path, buf *why);
-/* Checks a pair without keeping it: readable, belong together, not expired. Warnings (unknown chain, near expiry) go to `warnings`, one line each. */
+/* Checks a pair without keeping it: readable, belong together, can be used. Warnings (expired or soon, unknown chain, another name, weak key) go to `warnings`, one line each. */
 must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);
+
+/* Appends, for people, the names that the pair's certificate is for and the days left: "mail.example.org, example.org; 89 days left". Errors as tls_server_open. */
+must_check enum err tls_pair_describe(const struct tls_pair *pair, int64_t now_s, buf *out, buf *why);
 
 /* A new key (ECDSA, P-256) and a certificate that it signs itself, as PEM: for this name, valid from yesterday on and for so many days. Nobody trusts such a certificate: it is for a
  * server's first hours. The caller wipes key_pem. ERR_TLS. */

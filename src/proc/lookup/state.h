@@ -6,7 +6,6 @@
 
 #include "child/child.h"
 #include "dns/dns.h"
-#include "proc/lookup/hosts.h"
 
 /* Questions that wait for DNS at a time; above it they are answered with LOOKUP_TEMPORARY, names with none. */
 #define LOOKUP_JOBS_MAX 2000u

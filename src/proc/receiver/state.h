@@ -352,12 +352,6 @@ enum status parameters_mail(struct transaction *t, const struct smtp_mail_parame
 /* The same of RCPT: t->rcpt_notify, t->rcpt_orcpt. ERR_NOMEM. */
 must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p);
 
-/* international.c */
-/* The domain in A-labels; what is changed is in the arena. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM. */
-must_check enum err international_sender(struct arena *arena, struct address *path);
-/* The same for a recipient, whose local part becomes normal where it is ours. STATUS_OK, ASCII_ONLY, BAD_PATH_RECIPIENT. */
-enum status international_recipient(const struct receiver *r, struct arena *arena, struct address *path);
-
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
 enum status rate_admits(const struct session *s, uint32_t recipients);
@@ -405,12 +399,12 @@ void header_mend(buf *out, slice content, const struct header_added *add);
 /* addresses.c */
 /* Appends the field; in an address field each address without a domain gets origin. What cannot be read stays as it is. */
 void addresses_qualify(buf *out, const struct header_field *f, slice origin);
-/* Whether a domain is none, an address, one of ours, or has a dot: others cannot be found by anybody. */
-bool addresses_domain_whole(const struct route_index *routes, slice domain);
 /* OK, BAD_HEADER_ADDRESS, UNQUALIFIED, LOCAL_ERROR. */
 enum status addresses_judge(const struct route_index *routes, slice header);
 /* Is the session one of a submission listener? */
 bool session_is_submission(const struct session *s);
+/* What its MAIL and RCPT are judged by. */
+struct admission session_admission(const struct session *s);
 
 /* store.c */
 void store_message(struct session *s, const struct body_facts *facts);

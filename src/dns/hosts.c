@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/lookup/hosts.h"
+#include "dns/hosts.h"
 
 #define HALF (HOST_ADDRESSES_MAX / 2)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "proc/lookup/hosts.h"
+#include "dns/hosts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* Inside the room only: the hosts of an answer to ask_mx or ask_host, gathered from MX, A and AAAA records, and how they are
+/* The hosts of an answer to ask_mx or ask_host, gathered from MX, A and AAAA records, and how they are
  * written into answer_mx. At most 20 hosts, the best preferences first, and 16 addresses each. Pure functions. */
-#ifndef PROC_LOOKUP_HOSTS_H
-#define PROC_LOOKUP_HOSTS_H
+#ifndef DNS_HOSTS_H
+#define DNS_HOSTS_H
 
-#include "dns/dns.h"
+#include "dns/dns_name.h"
 
 #define HOSTS_MAX 20u
 #define HOST_ADDRESSES_MAX 16u
