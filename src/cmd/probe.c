@@ -45,7 +45,7 @@ static int read_secret(const struct probe_options *o, buf *secret)
     if (path.len > 0) {
         int status = read_file(path, secret);
         (void)slice_cut(buf_slice(secret), '\n', &line, &rest);
-        secret->len = slice_trim(line).len; /* no password ends in white space, and files do in LF */
+        secret->len = line.len > 0 && line.ptr[line.len - 1] == '\r' ? line.len - 1 : line.len;
         return status;
     }
     if (o->user.len == 0 || slice_equal_nocase(o->mechanism, SLICE("EXTERNAL")))

@@ -35,6 +35,7 @@ static void lost(struct probe_session *p, enum err e, int64_t us)
     else
         buf_append(&b, e == ERR_CLOSED ? SLICE("the connection was closed") : slice_str(err_text(e)));
     probe_show_fault(p->show, buf_slice(&b), us);
+    p->lost = e;
     if (e == ERR_SYNTAX || e == ERR_TLS)
         probe_fail(p, EX_PROTOCOL, e == ERR_SYNTAX ? "no SMTP" : "TLS broken");
     else

@@ -23,6 +23,7 @@ struct probe_session {
     buf hidden;  /* the last response of a login as it was sent */
     buf line;    /* what is being said */
     bool greeted, secured, verified, signed_in, certificate_sent;
+    enum err lost;   /* why the connection is gone, or ERR_OK */
     int status;      /* of sysexits.h; 0: nothing failed */
     char words[256]; /* for the result */
 };
