@@ -53,9 +53,7 @@ bool probe_audit_connect(struct probe_audit *a)
     if (a->connections >= PROBE_AUDIT_CONNECTIONS_MAX || os_now_ms() > p->link.end_ms)
         return false;
     a->connections++;
-    p->host = a->place.name;
-    p->loopback = probe_is_loopback(&a->place.address);
-    return probe_link_open(&p->link, &a->place.address, p->o->has_source ? &p->o->source : NULL) == ERR_OK;
+    return probe_open(p, &a->place) == ERR_OK;
 }
 
 static bool secure(struct probe_audit *a)

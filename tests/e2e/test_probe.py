@@ -40,8 +40,8 @@ class Said:
 @pytest.fixture
 def probe(binary):
     def run(*args, expect=0, stdin="", inside=None):
-        argv = [binary, "probe", "--helo", "client.example.net", *args]
-        done = subprocess.run(inside.argv(argv) if inside else argv, input=stdin, capture_output=True, text=True, timeout=120)
+        argv = [binary, "probe", "--helo", "client.example.net", "--timeout", "100", *args]
+        done = subprocess.run(inside.argv(argv) if inside else argv, input=stdin, capture_output=True, text=True, timeout=230)
         assert expect is None or done.returncode == expect, f"{args}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return Said(done)
 
