@@ -45,7 +45,7 @@ static int read_secret(const struct probe_options *o, buf *secret)
     if (path.len > 0) {
         int status = read_file(path, secret);
         (void)slice_cut(buf_slice(secret), '\n', &line, &rest);
-        secret->len = slice_trim(line).len; /* no password ends in white space, and files do in LF */
+        secret->len = line.len > 0 && line.ptr[line.len - 1] == '\r' ? line.len - 1 : line.len;
         return status;
     }
     if (o->user.len == 0 || slice_equal_nocase(o->mechanism, SLICE("EXTERNAL")))
@@ -143,13 +143,8 @@ static int make_content(const struct probe_options *o, struct arena *arena, slic
 
 static bool connect_to(struct probe_session *p, const struct probe_place *place)
 {
-    char memory[256];
-    buf text, header;
-    buf_init_fixed(&text, memory, sizeof memory);
-    socket_address_print(&text, &place->address);
-    int64_t began = os_now_us();
-    enum err e = probe_link_open(&p->link, &place->address, p->o->has_source ? &p->o->source : NULL);
-    probe_show_connect(p->show, buf_slice(&text), e, os_now_us() - began);
+    buf header;
+    enum err e = probe_open(p, place);
     if (e == ERR_OK && p->o->proxy) {
         buf_init(&header, 1024);
         probe_proxy_write(&header, p->o->proxy_version, &p->o->proxy_source, &place->address);
@@ -160,8 +155,6 @@ static bool connect_to(struct probe_session *p, const struct probe_place *place)
     }
     if (e != ERR_OK)
         probe_fail(p, EX_UNAVAILABLE, "not reached: %s", err_text(e));
-    p->host = place->name;
-    p->loopback = probe_is_loopback(&place->address);
     return e == ERR_OK;
 }
 

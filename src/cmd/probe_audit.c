@@ -5,19 +5,25 @@
 
 int probe_audit_plan(const struct probe_options *o)
 {
-    (void)printf("This would try on %.*s, one connection after the other (at most %u, in at most %d minutes):\n\n"
-                 "  relay       RCPT for addresses of strangers (%.*s), written in every way that has opened a\n"
-                 "              relay before, and VRFY and EXPN; no message is sent to any of them\n"
-                 "  TLS         STARTTLS, injection behind it, versions, ciphers, key exchange, the certificate\n"
-                 "  login       whether AUTH is offered without TLS, or on port 25; no password is tried\n"
-                 "  lines       the greeting, commands before it, SIZE, a line of 128 KiB\n"
-                 "  smuggling   %s%.*s\n\n"
-                 "It is safe for a server of your own. Do not do it to others'. Say --yes to begin.\n",
-                 SLICE_ARG(o->target.host), PROBE_AUDIT_CONNECTIONS_MAX, PROBE_AUDIT_MS / 60000,
-                 SLICE_ARG(o->relay_to.len > 0 ? o->relay_to : SLICE(STRANGER)),
-                 o->to_count > 0 ? "false ends of a message; one test message (more if it is bad) goes to "
-                                 : "not tried: it sends a test message, so it needs --to with an address of your own",
-                 SLICE_ARG(o->to_count > 0 ? o->to[0] : SLICE_NONE));
+    (void)printf(
+        "This would try on %.*s, one connection after the other,\n"
+        "at most %u of them in at most %d minutes:\n\n"
+        "  relay      RCPT for addresses of strangers (%.*s), written in\n"
+        "             every way that has opened a relay before; VRFY and EXPN. No message is\n"
+        "             sent to any of them.\n"
+        "  TLS        STARTTLS and injection behind it, versions, ciphers, key exchange,\n"
+        "             the certificate.\n"
+        "  login      whether AUTH is offered without TLS, or on port 25. No password is\n"
+        "             tried.\n"
+        "  lines      the greeting, commands before it, SIZE, a line of 128 KiB.\n"
+        "  smuggling  %s%.*s\n\n"
+        "It is safe for a server of your own. Do not do it to others'. Say --yes to begin.\n",
+        SLICE_ARG(o->target.host), PROBE_AUDIT_CONNECTIONS_MAX, PROBE_AUDIT_MS / 60000,
+        SLICE_ARG(o->relay_to.len > 0 ? o->relay_to : SLICE(STRANGER)),
+        o->to_count > 0
+            ? "false ends of a message. One test message (more if it is bad) goes to\n             "
+            : "not tried: it sends a test message, so it needs --to with an\n             address of your own.",
+        SLICE_ARG(o->to_count > 0 ? o->to[0] : SLICE_NONE));
     return EX_USAGE;
 }
 
@@ -41,14 +47,13 @@ bool probe_audit_connect(struct probe_audit *a)
     struct probe_session *p = a->p;
     probe_link_close(&p->link);
     p->status = 0;
+    p->lost = ERR_OK;
     p->secured = p->verified = p->greeted = false;
     p->offer = SLICE_NONE;
     if (a->connections >= PROBE_AUDIT_CONNECTIONS_MAX || os_now_ms() > p->link.end_ms)
         return false;
     a->connections++;
-    p->host = a->place.name;
-    p->loopback = probe_is_loopback(&a->place.address);
-    return probe_link_open(&p->link, &a->place.address, p->o->has_source ? &p->o->source : NULL) == ERR_OK;
+    return probe_open(p, &a->place) == ERR_OK;
 }
 
 static bool secure(struct probe_audit *a)

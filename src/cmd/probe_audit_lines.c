@@ -78,7 +78,7 @@ void probe_audit_long_line(struct probe_audit *a)
     bool begun = probe_audit_begin(a);
     enum err e = begun ? probe_link_write(&a->p->link, buf_slice(&line)) : ERR_CLOSED;
     size_t count = begun && (e == ERR_OK || e == ERR_CLOSED) ? probe_audit_replies(a, 250, REPLIES_MAX, &first) : 0;
-    bool timed_out = begun && a->p->status != 0 && a->p->link.fd < 0 && strcmp(a->p->words, "no reply in time") == 0;
+    bool timed_out = begun && a->p->lost == ERR_TIMEOUT;
     buf_deinit(&line);
     if (!begun || timed_out)
         probe_audit_find(

@@ -186,12 +186,16 @@ void probe_audit_verify(struct probe_audit *a)
                          "could not be judged: no connection");
         return;
     }
-    uint16_t vrfy = ask_word(a, "VRFY", known), expn = ask_word(a, "EXPN", known);
-    if (vrfy == 250 || vrfy == 251)
+    slice nobody;
+    if (arena_printf(&a->p->arena, &nobody, "thurn-probe-nobody@%.*s", SLICE_ARG(a->own)) != ERR_OK)
+        nobody = SLICE("thurn-probe-nobody");
+    uint16_t vrfy = ask_word(a, "VRFY", known), other = ask_word(a, "VRFY", nobody), expn = ask_word(a, "EXPN", known);
+    /* 252 to all says nothing (RFC 5321 section 7.3); 252 to those who are there and 550 to the others says as much as 250. */
+    if (vrfy / 100 == 2 && (vrfy != 252 || other >= 500))
         probe_audit_find(a,
                          &(struct probe_audit_about){"vrfy", PROBE_WARNING,
                                                      "switch VRFY off for strangers: it then answers 252 to all"},
-                         "VRFY tells strangers which addresses exist (%u)", vrfy);
+                         "VRFY tells strangers which addresses exist (%u, and %u for nobody)", vrfy, other);
     else
         probe_audit_find(a, &(struct probe_audit_about){"vrfy", PROBE_OK, ""}, "VRFY tells strangers nothing (%u)",
                          vrfy);

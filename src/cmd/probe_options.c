@@ -318,6 +318,9 @@ static const char *contradiction(const struct probe_options *o)
         {o->audit && o->to_count > 1, "--audit takes one --to: an address of your own"},
         {o->yes && !o->audit, "--yes goes with --audit"},
         {o->relay_to.len > 0 && !o->audit, "--relay-to goes with --audit"},
+        {o->audit && ((o->relay_to.len > 0 && slice_find_char(o->relay_to, '@') <= 0) ||
+                      (o->to_count > 0 && slice_find_char(o->to[0], '@') <= 0)),
+         "--to and --relay-to of an audit are addresses with a domain"},
         {o->binary && !o->bdat, "--binarymime goes with --bdat: DATA cannot carry it"},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {

@@ -23,6 +23,20 @@ int probe_status(uint16_t code, int refused)
     return code >= 500 ? refused : EX_TEMPFAIL;
 }
 
+enum err probe_open(struct probe_session *p, const struct probe_place *place)
+{
+    char memory[256];
+    buf text;
+    buf_init_fixed(&text, memory, sizeof memory);
+    socket_address_print(&text, &place->address);
+    int64_t began = os_now_us();
+    enum err e = probe_link_open(&p->link, &place->address, p->o->has_source ? &p->o->source : NULL);
+    probe_show_connect(p->show, buf_slice(&text), e, os_now_us() - began);
+    p->host = place->name;
+    p->loopback = probe_is_loopback(&place->address);
+    return e;
+}
+
 static void lost(struct probe_session *p, enum err e, int64_t us)
 {
     char memory[1024];
@@ -35,6 +49,7 @@ static void lost(struct probe_session *p, enum err e, int64_t us)
     else
         buf_append(&b, e == ERR_CLOSED ? SLICE("the connection was closed") : slice_str(err_text(e)));
     probe_show_fault(p->show, buf_slice(&b), us);
+    p->lost = e;
     if (e == ERR_SYNTAX || e == ERR_TLS)
         probe_fail(p, EX_PROTOCOL, e == ERR_SYNTAX ? "no SMTP" : "TLS broken");
     else

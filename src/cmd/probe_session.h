@@ -5,6 +5,7 @@
 #define CMD_PROBE_SESSION_H
 
 #include "cmd/probe.h"
+#include "cmd/probe_find.h"
 #include "cmd/probe_link.h"
 #include "cmd/probe_show.h"
 
@@ -23,6 +24,7 @@ struct probe_session {
     buf hidden;  /* the last response of a login as it was sent */
     buf line;    /* what is being said */
     bool greeted, secured, verified, signed_in, certificate_sent;
+    enum err lost;   /* why the connection is gone, or ERR_OK */
     int status;      /* of sysexits.h; 0: nothing failed */
     char words[256]; /* for the result */
 };
@@ -32,6 +34,8 @@ void probe_fail(struct probe_session *p, int status, const char *format, ...) __
 /* The exit status of a refusal, by its code; refused is that of a permanent one. */
 int probe_status(uint16_t code, int refused);
 
+/* Connects; nothing is said yet. The caller says what a failure means. */
+must_check enum err probe_open(struct probe_session *p, const struct probe_place *place);
 /* A line without its CRLF, shown as it is, or as `shown` unless that is NULL. False: the connection is lost. */
 bool probe_say(struct probe_session *p, slice line, const char *shown);
 /* The next reply. False: there was none, and the run has failed with it. */

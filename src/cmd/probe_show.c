@@ -9,6 +9,7 @@
 #define TAG_WIDTH 6u
 #define TIME_WIDTH 10u
 #define MARGIN 2u
+#define FINDING_COLUMN 24u
 
 static void put_out(buf *b)
 {
@@ -177,6 +178,12 @@ static slice short_cipher(slice cipher)
     return short_name;
 }
 
+/* OpenSSL writes it small, people do not. */
+static slice group_name(slice group)
+{
+    return slice_equal(group, SLICE("x25519")) ? SLICE("X25519") : group;
+}
+
 static void tls_json(const struct probe_show *s, const struct tls_facts *f, int64_t days_left, int64_t us)
 {
     buf b, until;
@@ -232,7 +239,7 @@ void probe_show_tls(const struct probe_show *s, const struct tls_facts *f, int64
     buf_init(&b, LINE_MAX_BYTES);
     buf_printf(&b, "%.*s %.*s", SLICE_ARG(f->version), SLICE_ARG(short_cipher(f->cipher)));
     if (f->group.len > 0)
-        buf_printf(&b, " %.*s", SLICE_ARG(f->group));
+        buf_printf(&b, " %.*s", SLICE_ARG(group_name(f->group)));
     if (!f->has_certificate)
         buf_append(&b, SLICE(", no certificate"));
     else if (days_left < 0)
@@ -276,6 +283,30 @@ void probe_show_fault(const struct probe_show *s, slice text, int64_t us)
     end_object(s, &b);
 }
 
+/* Words from column `indent` on, in as many lines as they need. */
+static void append_wrapped(const struct probe_show *s, buf *b, slice text, size_t indent)
+{
+    buf escaped;
+    slice word, rest;
+    size_t column = indent;
+    buf_init(&escaped, LINE_MAX_BYTES);
+    buf_append_escaped(&escaped, text);
+    for (rest = buf_slice(&escaped); rest.len > 0;) {
+        (void)slice_cut(rest, ' ', &word, &rest);
+        size_t width = characters(word);
+        if (column > indent && column + 1 + width > s->width) {
+            buf_printf(b, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            buf_append_char(b, ' ');
+            column++;
+        }
+        buf_append(b, word);
+        column += width;
+    }
+    buf_deinit(&escaped);
+}
+
 void probe_show_finding(const struct probe_show *s, const struct probe_finding *f)
 {
     static const char *const kinds[] = {"ok", "warning", "bad"};
@@ -288,12 +319,12 @@ void probe_show_finding(const struct probe_show *s, const struct probe_finding *
         text_member(&b, "do", f->remedy);
         buf_append_char(&b, '}');
     } else {
-        buf_printf(&b, "%s%-8s%s %-17s ", s->color ? colors[f->kind] : "", kinds[f->kind], s->color ? "\033[0m" : "",
+        buf_printf(&b, "%s%-8s%s%-15s ", s->color ? colors[f->kind] : "", kinds[f->kind], s->color ? "\033[0m" : "",
                    f->check);
-        buf_append_escaped(&b, f->text);
+        append_wrapped(s, &b, f->text, FINDING_COLUMN);
         if (f->remedy.len > 0) {
-            buf_printf(&b, "\n%27s", "do: ");
-            buf_append_escaped(&b, f->remedy);
+            buf_printf(&b, "\n%*s", (int)FINDING_COLUMN + 4, "do: ");
+            append_wrapped(s, &b, f->remedy, FINDING_COLUMN + 4);
         }
     }
     put_out(&b);

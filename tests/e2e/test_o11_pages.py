@@ -37,7 +37,7 @@ class Help:
         return done.stdout
 
     def options(self, name):
-        return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", self.text[name]))
+        return set(re.findall(r"(?<![\w-])--[a-z0-9][a-z0-9-]*", self.text[name]))
 
     def verbs(self, name):
         found = re.findall(rf"(?m)^(?:usage:| ) *thurn {name} ([a-z][a-z|]*)(?: |$)", self.text[name])
@@ -75,7 +75,7 @@ def test_o11_pages_have_every_option(told):
     for name in told.subcommands:
         text = "".join(read("man", page) for page in pages_of(name))
         # in mdoc an option --json is "Fl -json"
-        written = {"-" + word for word in re.findall(r"(?<![\w-])(-[a-z][a-z-]*)", text.replace("\\-", "-"))}
+        written = {"-" + word for word in re.findall(r"(?<![\w-])(-[a-z0-9][a-z0-9-]*)", text.replace("\\-", "-"))}
         missing += [(name, option) for option in sorted(told.options(name)) if option not in written]
     assert missing == []
 
@@ -181,7 +181,7 @@ def test_o11_documents_name_real_commands(told, document):
             continue
         known = told.options(name) | {"--help", "--color", "--config"}
         wrong += [f"{name} {word}" for word in words[1:]
-                  if re.match(r"--[a-z]", word) and re.match(r"--[a-z-]*", word).group() not in known]
+                  if re.match(r"--[a-z]", word) and re.match(r"--[a-z0-9-]*", word).group() not in known]
         verbs = told.verbs(name)
         if verbs and len(words) > 1 and re.fullmatch(r"[a-z]+", words[1]) and words[1] not in verbs:
             wrong.append(" ".join(words))

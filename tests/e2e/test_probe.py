@@ -40,8 +40,8 @@ class Said:
 @pytest.fixture
 def probe(binary):
     def run(*args, expect=0, stdin="", inside=None):
-        argv = [binary, "probe", "--helo", "client.example.net", *args]
-        done = subprocess.run(inside.argv(argv) if inside else argv, input=stdin, capture_output=True, text=True, timeout=120)
+        argv = [binary, "probe", "--helo", "client.example.net", "--timeout", "100", *args]
+        done = subprocess.run(inside.argv(argv) if inside else argv, input=stdin, capture_output=True, text=True, timeout=230)
         assert expect is None or done.returncode == expect, f"{args}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return Said(done)
 
@@ -412,6 +412,7 @@ def test_o5_probe_audit_asks_first(probe, make_sink):
     said = probe(at(server), "--audit", "--to", "bob@example.org", expect=USAGE)
     assert "Say --yes to begin." in said.out and "bob@example.org" in said.out
     assert server.sessions == []
+    assert "with a domain" in probe(at(server), "--audit", "--yes", "--to", "bob", expect=USAGE).err
     assert "not for LMTP" in probe("lmtp:" + at(server), "--audit", "--yes", expect=USAGE).err
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
