@@ -124,6 +124,7 @@ enum err child_begin(struct child *c, const struct child_start *start, const cha
 {
     keep_descriptors(start);
     log_begin(slice_str(log_component));
+    trace_ring_use(start->ring);
     *c = (struct child){.start = start, .conf = start->conf, .ops = ops, .ctx = ctx};
     enum err e = loop_open(&c->loop);
     if (e == ERR_OK)

@@ -93,18 +93,14 @@ static void on_item(void *ctx, const struct ipc_message *m)
 static void on_page(void *ctx, const struct ipc_message *m)
 {
     struct queue_command *q = ctx;
-    slice line, rest = m->type == IPC_queue_text ? m->u.queue_text.text : SLICE_NONE;
     if (q->json) {
         on_item(ctx, m);
         return;
     }
     if (m->type == IPC_queue_item)
         queue_print_item_page(&q->out, &m->u.queue_item, q->now_s);
-    while (rest.len > 0) {
-        (void)slice_cut(rest, '\n', &line, &rest);
-        buf_append_escaped(&q->out, line);
-        buf_append_char(&q->out, '\n');
-    }
+    if (m->type == IPC_queue_text)
+        queue_print_lines(&q->out, m->u.queue_text.text);
 }
 
 static int print_table(struct queue_command *q, const struct queue_request *request, const struct column *columns,

@@ -22,25 +22,31 @@ static int no_server(const struct socket_address *a, enum err e)
     return EX_UNAVAILABLE;
 }
 
+enum err queue_line_connect(const struct conf *conf, struct queue_line *line, struct socket_address *a_r)
+{
+    buf path;
+    int fd = -1;
+    buf_init_fixed(&path, a_r->path, sizeof a_r->path - 1);
+    enum err e = child_control_socket_path(conf, &path);
+    if (e != ERR_OK)
+        return ERR_LIMIT;
+    e = socket_connect_wait(a_r, CONNECT_MS, &fd);
+    return e == ERR_OK ? ipc_channel_open(fd, PROCESS_COMMAND, PROCESS_CONSOLE, &line->channel) : e;
+}
+
 int queue_line_open(const struct command *c, struct queue_line *line)
 {
     struct conf *conf = NULL;
     struct socket_address a = {.ip_len = 0};
-    buf path;
-    int fd = -1;
     int status = command_load(c, &conf);
     if (status != 0)
         return status;
-    buf_init_fixed(&path, a.path, sizeof a.path - 1);
-    enum err e = child_control_socket_path(conf, &path);
+    enum err e = queue_line_connect(conf, line, &a);
     conf_close(&conf);
-    if (e != ERR_OK) {
+    if (e == ERR_LIMIT) {
         command_say("state_dir: its path is too long for a socket");
         return EX_CONFIG;
     }
-    e = socket_connect_wait(&a, CONNECT_MS, &fd);
-    if (e == ERR_OK)
-        e = ipc_channel_open(fd, PROCESS_COMMAND, PROCESS_CONSOLE, &line->channel);
     return e == ERR_OK ? 0 : no_server(&a, e);
 }
 

@@ -21,6 +21,8 @@ struct queue_request {
     void *ctx;
 };
 
+/* Says nothing. ERR_NOTFOUND, ERR_REFUSED: no server runs; ERR_PERMISSION; ERR_LIMIT: state_dir is too long for a socket. *a_r is where it was looked for. */
+must_check enum err queue_line_connect(const struct conf *conf, struct queue_line *line, struct socket_address *a_r);
 /* 0, or what to exit with: then why is on standard error. */
 int queue_line_open(const struct command *c, struct queue_line *line);
 void queue_line_close(struct queue_line *line);

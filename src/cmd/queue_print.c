@@ -194,3 +194,13 @@ void queue_print_item_page(buf *out, const struct ipc_queue_item *item, int64_t 
     if (item->reason.len > 0)
         append_line(out, "reason", item->reason);
 }
+
+void queue_print_lines(buf *out, slice text)
+{
+    slice line;
+    while (text.len > 0) {
+        (void)slice_cut(text, '\n', &line, &text);
+        buf_append_escaped(out, line);
+        buf_append_char(out, '\n');
+    }
+}

@@ -17,6 +17,8 @@ void queue_print_item_row(struct columns *c, const struct ipc_queue_item *item, 
 void queue_print_destination_json(buf *out, const struct ipc_queue_destination *d, int64_t now_s);
 void queue_print_item_json(buf *out, const struct ipc_queue_item *item, int64_t now_s);
 void queue_print_item_page(buf *out, const struct ipc_queue_item *item, int64_t now_s);
+/* The lines of a text from the queue, escaped. */
+void queue_print_lines(buf *out, slice text);
 /* What is left of `to` behind its first address, which goes to *address_r. Commas inside quotes divide nothing. */
 slice queue_print_next_address(slice to, slice *address_r);
 

@@ -4,6 +4,7 @@
 #define RETRY_MAX 100
 #define RETRY_LONGEST ((int64_t)7 * 86400)
 #define DAY 86400
+#define TRACE_LEAST ((uint64_t)4 << 20)
 
 static const struct toml_place top_place = {1, 1};
 
@@ -67,6 +68,7 @@ void read_basics(struct reader *r)
         t->postmaster = reader_address(r, r->top.postmaster, SLICE_NONE);
     else
         missing(r, "postmaster");
+    t->postmaster_line = r->top.postmaster ? r->top.postmaster->place.line : 0;
     r->conf->state_dir = r->top.state_dir ? toml_text(r->top.state_dir) : fallback(SECTION_TOP, "state_dir");
     while (r->conf->state_dir.len > 1 && r->conf->state_dir.ptr[r->conf->state_dir.len - 1] == '/')
         r->conf->state_dir.len--;
@@ -142,8 +144,10 @@ void read_queue(struct reader *r)
 
 void read_log(struct reader *r)
 {
-    struct log_settings *log = &r->conf->log;
-    option_read(&r->m, &option_sections[SECTION_LOG], r->top.log, log);
+    struct log_settings *log = &r->conf->log.lines;
+    option_read(&r->m, &option_sections[SECTION_LOG], r->top.log, &r->conf->log);
+    if (r->conf->log.trace > 0 && r->conf->log.trace < TRACE_LEAST)
+        messages_error(&r->m, r->top.log->place, "[log] trace is 0 (none) or at least \"4M\"");
     if (log->to == LOG_TO_JOURNAL && log->format == LOG_JSON)
         messages_error(&r->m, r->top.log->place,
                        "[log] format = \"json\" is for stderr and syslog: the journal has the same facts as fields");

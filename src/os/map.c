@@ -49,5 +49,11 @@ void os_map_guard(void *memory, size_t size)
     sigemptyset(&act.sa_mask);
     guarded.memory = memory;
     guarded.size = size;
+    if (!memory) {
+        act.sa_flags = 0;
+        act.sa_handler = SIG_DFL;
+    } else {
+        (void)madvise(memory, size, MADV_DONTFORK);
+    }
     (void)sigaction(SIGBUS, &act, NULL);
 }

@@ -11,7 +11,7 @@
 must_check enum err os_map_open(int fd, size_t size, void **memory_r);
 /* memory becomes NULL; NULL is harmless. */
 void os_map_close(void **memory, size_t size);
-/* Takes the place of what was guarded before; a forked child inherits it, until process_child_begin. */
+/* It becomes this process's alone, too: who is forked from it does not have the memory. Takes the place of what was guarded before; NULL: nothing is. */
 void os_map_guard(void *memory, size_t size);
 
 #endif

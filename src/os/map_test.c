@@ -58,6 +58,28 @@ static void a_page_that_is_gone_is_not_the_end_of_the_process(void **state)
     (void)close(fd);
 }
 
+static void guarded_memory_is_of_one_process(void **state)
+{
+    (void)state;
+    int fd = new_file();
+    void *memory = NULL;
+    assert_int_equal(os_map_open(fd, SIZE, &memory), ERR_OK);
+    os_map_guard(memory, SIZE);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)signal(SIGSEGV, SIG_DFL); /* cmocka's */
+        os_map_guard(NULL, 0);
+        *(volatile char *)memory = 'y';
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(*(volatile char *)memory, 0);
+    os_map_close(&memory, SIZE);
+    (void)close(fd);
+}
+
 static void other_memory_is_not_guarded(void **state)
 {
     (void)state;
@@ -83,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_there_is_in_the_file),
         cmocka_unit_test(a_page_that_is_gone_is_not_the_end_of_the_process),
+        cmocka_unit_test(guarded_memory_is_of_one_process),
         cmocka_unit_test(other_memory_is_not_guarded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,27 @@ void trace_add_number(struct trace_event *e, enum trace_key key, int64_t value)
     *next_field(e) = (struct trace_field){.key = key, .number = true, .value = value};
 }
 
+static const struct trace_field *find_field(const struct trace_event *e, enum trace_key key, bool number)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        if (e->fields[i].key == key && e->fields[i].number == number)
+            return &e->fields[i];
+    }
+    return NULL;
+}
+
+slice trace_text(const struct trace_event *e, enum trace_key key)
+{
+    const struct trace_field *f = find_field(e, key, false);
+    return f ? f->text : SLICE_NONE;
+}
+
+int64_t trace_number(const struct trace_event *e, enum trace_key key, int64_t fallback)
+{
+    const struct trace_field *f = find_field(e, key, true);
+    return f ? f->value : fallback;
+}
+
 void trace_emit(const struct trace_event *e, slice message)
 {
     struct log_field fields[TRACE_FIELDS_MAX];

@@ -92,6 +92,9 @@ void trace_event_init(struct trace_event *e, enum trace_kind kind, enum log_leve
 /* An empty text is left out, except FROM's. More than TRACE_FIELDS_MAX: an assertion. */
 void trace_add(struct trace_event *e, enum trace_key key, slice text);
 void trace_add_number(struct trace_event *e, enum trace_key key, int64_t value);
+/* What was added under the key; empty, or fallback, when nothing was. */
+slice trace_text(const struct trace_event *e, enum trace_key key);
+int64_t trace_number(const struct trace_event *e, enum trace_key key, int64_t fallback);
 /* message: the line for people, without time and process ("7K3QX2M9: from=<a@b>, size=..."). Any thread. Costs no system call: log and ring are written by log_flush and the kernel. */
 void trace_emit(const struct trace_event *e, slice message);
 

@@ -22,6 +22,10 @@ static void an_event_holds_what_was_added_but_no_empty_text(void **state)
     assert_true(slice_equal(e.fields[0].text, SLICE("7K3QX2M9")));
     assert_int_equal(e.fields[1].key, TRACE_KEY_FROM);
     assert_true(e.fields[2].number);
+    assert_true(slice_equal(trace_text(&e, TRACE_KEY_ID), SLICE("7K3QX2M9")));
+    assert_int_equal(trace_text(&e, TRACE_KEY_TO).len, 0);
+    assert_int_equal(trace_number(&e, TRACE_KEY_SIZE, 7), 0);
+    assert_int_equal(trace_number(&e, TRACE_KEY_CODE, 7), 7);
 }
 
 static void every_kind_and_key_has_a_name_of_its_own(void **state)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-#include "trace/layout.h"
+#include "trace/ring.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+
+#include "trace/layout.h"
 
 #define RING_MODE 0640
 
@@ -154,6 +156,7 @@ static void forked(void)
 {
     (void)pthread_mutex_init(&current.lock, NULL);
     atomic_store(&current.ring, NULL);
+    os_map_guard(NULL, 0);
 }
 
 static void clear_gauges(struct trace_ring *r)

@@ -26,14 +26,13 @@ enum trace_gauge { TRACE_GAUGES(TRACE_ENUM_GAUGE) TRACE_GAUGE_COUNT };
 slice trace_gauge_name(enum trace_gauge gauge);
 
 struct trace_ring;
-/* The least size of a ring, in bytes. */
-#define TRACE_RING_LEAST (128u * 1024)
+#define TRACE_RING_LEAST (68u * 1024) /* bytes: the header and two blocks */
 /* size: of the whole file, bytes, rounded down to whole blocks. An existing file of the same layout goes on; another is made anew. ERR_NOSPACE, ERR_PERMISSION, ERR_IO...: the server runs without; ERR_LIMIT: size is out of range.
  * folder_fd: STATE/trace. The file is for its owner and, for reading, its group. */
 must_check enum err trace_ring_open(int folder_fd, const char *name, size_t size, struct trace_ring **ring_r);
 /* NULL is harmless. The file stays. */
 void trace_ring_close(struct trace_ring **ring);
-/* From now on trace_emit of this process writes there; NULL: nowhere. Not owned. A process that is forked from this one writes nowhere until it says so. The gauges begin at 0, the counters go on. */
+/* From now on trace_emit of this process writes there; NULL: nowhere. Not owned. A process that is forked from this one does not have the ring and writes nowhere, until it uses one of its own. The gauges begin at 0, the counters go on. */
 void trace_ring_use(struct trace_ring *ring);
 /* For who has opened it, when the process that used it has ended: what was true of that one is no more. */
 void trace_ring_rest(struct trace_ring *ring);

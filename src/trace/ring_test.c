@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define SIZE TRACE_RING_LEAST
+#define SIZE (128 * 1024)
 #define BLOCK 32768
 #define HEADER 4096
 

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const slice members[] = {
     {"alice@example.org", 17}, {"team@example.org", 16}, {"x@far.example", 13}, {"inner@example.org", 17}};
-static const struct route_user users[] = {{{"alice", 5}, {"Alice", 5}}, {{"bob", 3}, {NULL, 0}}};
+static const struct route_user users[] = {{.local = {"alice", 5}, .full_name = {"Alice", 5}}, {.local = {"bob", 3}}};
 static struct route_list lists[] = {
     {.address = {"team@example.org", 16},
      .members = members,

@@ -113,7 +113,7 @@ static bool find_slot(const struct master *m, enum process_kind kind, uint32_t *
 }
 
 /* In the child: never returns. */
-static void run_child(struct master *m, const struct master_child *c, int control_fd)
+static void run_child(struct master *m, const struct master_child *c, struct trace_ring *ring, int control_fd)
 {
     struct master_generation *g = c->generation;
     bool spool = c->kind == PROCESS_RECEIVER || c->kind == PROCESS_QUEUE || c->kind == PROCESS_SENDER ||
@@ -130,6 +130,7 @@ static void run_child(struct master *m, const struct master_child *c, int contro
                                 .spool_fd = spool ? m->spool_fd : -1,
                                 .number_floor = m->number_floor,
                                 .shared = m->shared,
+                                .ring = ring,
                                 .user = g->user,
                                 .root = m->root};
     if (c->kind != PROCESS_RECEIVER)
@@ -143,18 +144,20 @@ static void run_child(struct master *m, const struct master_child *c, int contro
         start.listen_fds = &g->control_fd;
         start.listen_count = 1;
     }
+    master_rings_leave(m, ring);
     process_exit(m->options.entries[c->kind](&start));
 }
 
 static enum err fork_child(struct master *m, struct master_child *c)
 {
     int pair[2];
+    struct trace_ring *ring = master_ring_of(m, c->kind, c->slot);
     enum err e = socket_pair(pair);
     if (e != ERR_OK)
         return e;
     e = process_fork(&c->pid);
     if (e == ERR_OK && c->pid == 0)
-        run_child(m, c, pair[1]);
+        run_child(m, c, ring, pair[1]);
     os_close(&pair[1]);
     if (e != ERR_OK) {
         os_close(&pair[0]);
@@ -239,6 +242,9 @@ static void on_message(void *ctx, const struct ipc_message *message)
     case IPC_ready:
         r->c->ready = true;
         break;
+    case IPC_pong:
+        r->c->answered = message->u.pong.round;
+        break;
     case IPC_numbers_wanted:
         master_numbers_lease(r->m, r->c, message->u.numbers_wanted.count);
         break;
@@ -296,6 +302,7 @@ void master_child_ended(struct master *m, struct master_child *c, int status)
         master_child_read(m, c);
     log_end(c, status);
     list_remove(&c->link);
+    master_ring_rest(m, c->kind, c->slot);
     if (c->kind == PROCESS_RECEIVER && m->options.shared.column_clear)
         m->options.shared.column_clear(m->shared, c->slot);
     struct ipc_message gone = {.type = IPC_peer_gone, .fd = -1, .u.peer_gone = {c->process}};
