@@ -101,7 +101,8 @@ static bool passes(const struct log_said *said)
 {
     struct log_left_out told;
     slice client = log_state.limit.lines > 0 ? field_text(said, SLICE("client")) : SLICE_NONE;
-    if (client.len == 0 || said->level == LOG_ERROR)
+    /* programs of this machine have no address, and are no strangers */
+    if ((slice_find_char(client, '.') < 0 && slice_find_char(client, ':') < 0) || said->level == LOG_ERROR)
         return true;
     if (field_text(said, SLICE("id")).len > 0) {
         log_limit_refill(&log_state.limit, client);

@@ -10,7 +10,7 @@ struct accepted {
     uint64_t id;
     int64_t committed_ms;
     struct trace_event event;
-    slice line, message_id; /* these and the event's texts are in memory */
+    slice line, message_id, id_text; /* these and the event's texts are in memory */
     char memory[];
 };
 
@@ -32,9 +32,9 @@ static slice keep(char **at, slice text)
 }
 
 /* NULL without memory: the line is lost, the mail is not. */
-static struct accepted *accepted_new(const struct trace_event *e, slice line, slice message_id)
+static struct accepted *accepted_new(const struct trace_event *e, slice id, slice line, slice message_id)
 {
-    size_t size = line.len + message_id.len;
+    size_t size = id.len + line.len + message_id.len;
     for (size_t i = 0; i < e->count; i++)
         size += e->fields[i].text.len;
     struct accepted *a = malloc(sizeof(*a) + size);
@@ -48,14 +48,15 @@ static struct accepted *accepted_new(const struct trace_event *e, slice line, sl
             a->event.fields[i].text = keep(&at, e->fields[i].text);
     }
     a->event.count = e->count;
+    a->id_text = keep(&at, id);
     a->line = keep(&at, line);
     a->message_id = keep(&at, message_id);
     return a;
 }
 
-static void begin_line(buf *b, uint64_t id, slice what)
+static void begin_line(buf *b, slice id, slice what)
 {
-    queue_id_print(b, id);
+    buf_append(b, id);
     buf_append(b, SLICE(": "));
     buf_append(b, what);
 }
@@ -65,11 +66,12 @@ static void say(uint64_t id, slice what, slice value)
     struct trace_event e;
     char line[LINE_MAX_BYTES], text[QUEUE_ID_TEXT_MAX];
     buf b;
+    slice id_text = slice_of(text, queue_id_write(text, id));
     buf_init_fixed(&b, line, sizeof(line));
-    begin_line(&b, id, what);
+    begin_line(&b, id_text, what);
     buf_append(&b, value);
     trace_event_init(&e, TRACE_NOTE, LOG_INFO);
-    trace_add(&e, TRACE_KEY_ID, slice_of(text, queue_id_write(text, id)));
+    trace_add(&e, TRACE_KEY_ID, id_text);
     trace_emit(&e, buf_slice(&b));
 }
 
@@ -103,9 +105,9 @@ static void log_more(const struct session *s, const struct part *p)
     }
 }
 
-static void print_line(buf *b, const struct session *s, const struct part *p)
+static void print_line(buf *b, slice id, const struct session *s)
 {
-    begin_line(b, p->id, SLICE("client="));
+    begin_line(b, id, SLICE("client="));
     log_print_client(b, session_name(s), session_ip(s));
     if (s->route.login.len == 0)
         return;
@@ -119,12 +121,12 @@ void log_message(struct session *s, const struct part *p, const struct spool_hea
 {
     struct trace_event e;
     char line[LINE_MAX_BYTES], id[QUEUE_ID_TEXT_MAX];
-    slice message_id = message_id_of(p);
+    slice message_id = message_id_of(p), id_text = slice_of(id, queue_id_write(id, p->id));
     buf b;
     buf_init_fixed(&b, line, sizeof(line));
-    print_line(&b, s, p);
+    print_line(&b, id_text, s);
     log_event_begin(&e, s, TRACE_ACCEPTED, LOG_INFO);
-    trace_add(&e, TRACE_KEY_ID, slice_of(id, queue_id_write(id, p->id)));
+    trace_add(&e, TRACE_KEY_ID, id_text);
     trace_add(&e, TRACE_KEY_MESSAGE_ID, message_id);
     if (s->route.login.len > 0)
         trace_add(&e, TRACE_KEY_MECHANISM, slice_str(auth_mechanism(s)));
@@ -133,7 +135,7 @@ void log_message(struct session *s, const struct part *p, const struct spool_hea
     trace_add(&e, TRACE_KEY_FROM, head->envelopes[0].reverse_path);
     trace_add_number(&e, TRACE_KEY_SIZE, (int64_t)head->facts.size);
     trace_add_number(&e, TRACE_KEY_RECIPIENTS, p->count);
-    struct accepted *a = accepted_new(&e, buf_slice(&b), message_id);
+    struct accepted *a = accepted_new(&e, id_text, buf_slice(&b), message_id);
     if (!a)
         return;
     a->id = p->id;
@@ -143,12 +145,11 @@ void log_message(struct session *s, const struct part *p, const struct spool_hea
 }
 
 /* The event before it has said it: this is a line for those who look for it in the log, and no event. */
-static void log_message_id(uint64_t id, slice message_id)
+static void log_message_id(slice id, slice message_id)
 {
-    char line[LINE_MAX_BYTES], text[QUEUE_ID_TEXT_MAX];
-    struct log_field fields[2] = {
-        {.name = trace_key_name(TRACE_KEY_ID), .text = slice_of(text, queue_id_write(text, id))},
-        {.name = trace_key_name(TRACE_KEY_MESSAGE_ID), .text = message_id}};
+    char line[LINE_MAX_BYTES];
+    struct log_field fields[2] = {{.name = trace_key_name(TRACE_KEY_ID), .text = id},
+                                  {.name = trace_key_name(TRACE_KEY_MESSAGE_ID), .text = message_id}};
     buf b;
     if (!log_wants(LOG_INFO))
         return;
@@ -175,7 +176,7 @@ void log_stored(struct storing *st, uint64_t id, enum err e)
     else
         a->event.kind = TRACE_NOTE;
     trace_emit(&a->event, a->line);
-    log_message_id(id, a->message_id);
+    log_message_id(a->id_text, a->message_id);
     free(a);
 }
 
@@ -184,11 +185,12 @@ void log_not_stored(uint64_t id, enum err e)
     struct trace_event event;
     char line[256], text[QUEUE_ID_TEXT_MAX];
     buf b;
+    slice id_text = slice_of(text, queue_id_write(text, id));
     buf_init_fixed(&b, line, sizeof(line));
-    begin_line(&b, id, SLICE("not stored, refused: "));
+    begin_line(&b, id_text, SLICE("not stored, refused: "));
     buf_append(&b, slice_str(err_text(e)));
     trace_event_init(&event, TRACE_NOTE, LOG_ERROR);
-    trace_add(&event, TRACE_KEY_ID, slice_of(text, queue_id_write(text, id)));
+    trace_add(&event, TRACE_KEY_ID, id_text);
     trace_add(&event, TRACE_KEY_REASON, slice_str(err_text(e)));
     trace_emit(&event, buf_slice(&b));
 }
