@@ -434,14 +434,13 @@ static void g2_server_starttls_is_454_while_tls_is_away(void **state)
 {
     (void)state;
     struct drive d;
-    struct smtp_server_options o = OPTIONS(.starttls = true, .tls_away = true);
-    drive_open(&d, &o);
+    drive_open(&d, &OPTIONS(.starttls = true, .tls_away = true));
     drive_read(&d, SLICE("HELO c\r\n" BEGIN "STARTTLS\r\nRCPT TO:<c@d.example>\r\n"));
     assert_true(slice_ends_nocase(buf_slice(&d.replies),
                                   SLICE(BEGUN "454 4.7.0 TLS is not available for the moment\r\n" RECIPIENT)));
     assert_int_equal(d.resets, 0);
     assert_false(d.tls);
-    o.tls_away = false;
+    d.options.tls_away = false;
     drive_read(&d, SLICE("STARTTLS\r\n"));
     assert_true(slice_ends_nocase(buf_slice(&d.replies), SLICE("220 2.0.0 Ready to start TLS\r\n")));
     assert_true(d.tls);
