@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "os/file.h"
+#include "os/sandbox_program.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -53,21 +54,28 @@ static struct {
     int numbers[FORBIDDEN_COUNT];
 } last_words;
 
+#define FAILS(error) (SECCOMP_RET_ERRNO | (uint32_t)(error))
+
+#if defined(__x86_64__)
+#define OTHER_ARCH SCMP_ARCH_X86
+#elif defined(__aarch64__)
+#define OTHER_ARCH SCMP_ARCH_ARM
+#endif
+
 struct filter {
-    scmp_filter_ctx ctx;
     unsigned calls;
-    bool has[NUMBERS]; /* there is a rule for this number */
-    int error;
+    size_t set_count;
+    struct sandbox_rules sets[2];
 };
 
-static struct scmp_arg_cmp masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value)
+static struct sandbox_condition masked(uint32_t argument, uint64_t mask, uint64_t value)
 {
-    return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+    return (struct sandbox_condition){argument, mask, value};
 }
 
-static struct scmp_arg_cmp equal(unsigned argument, scmp_datum_t value)
+static struct sandbox_condition equal(uint32_t argument, uint64_t value)
 {
-    return (struct scmp_arg_cmp){.arg = argument, .op = SCMP_CMP_EQ, .datum_a = value};
+    return masked(argument, UINT64_MAX, value);
 }
 
 static const char *name_of(int number)
@@ -94,20 +102,23 @@ static void on_forbidden(int signal_number, siginfo_t *info, void *ctx)
     _exit(128 + signal_number);
 }
 
-static void add(struct filter *f, uint32_t action, const char *name, const struct scmp_arg_cmp *when, unsigned count)
+/* What is a rule already is not made less by one without conditions. */
+static void add(struct filter *f, uint32_t action, const char *name, const struct sandbox_condition *when,
+                uint32_t count)
 {
-    if (f->error != 0)
-        return; /* libseccomp 2.5 may loop when it goes on without memory */
-    int number = seccomp_syscall_resolve_name(name);
-    if (number < 0 || number >= NUMBERS)
-        return;
-    if (count == 0 && f->has[number])
-        return;
-    f->has[number] = true;
-    f->error = seccomp_rule_add_array(f->ctx, action, number, count, when);
+    for (size_t i = 0; i < f->set_count; i++) {
+        struct sandbox_rules *r = &f->sets[i];
+        int number = seccomp_syscall_resolve_name_arch(r->arch, name);
+        if (number < 0 || number >= NUMBERS || (count == 0 && sandbox_rules_has(r, (uint32_t)number)))
+            continue;
+        struct sandbox_rule rule = {.number = (uint32_t)number, .action = action, .count = count};
+        for (uint32_t j = 0; j < count; j++)
+            rule.when[j] = when[j];
+        sandbox_rules_add(r, &rule);
+    }
 }
 
-static void add_when(struct filter *f, uint32_t action, const char *name, struct scmp_arg_cmp when)
+static void add_when(struct filter *f, uint32_t action, const char *name, struct sandbox_condition when)
 {
     add(f, action, name, &when, 1);
 }
@@ -117,11 +128,11 @@ static void add_memory(struct filter *f)
 {
     static const char *const calls[] = {"mmap", "mprotect"};
     for (size_t i = 0; i < 2; i++) {
-        add_when(f, SCMP_ACT_ALLOW, calls[i], masked(2, PROT_EXEC, 0));
+        add_when(f, SECCOMP_RET_ALLOW, calls[i], masked(2, PROT_EXEC, 0));
         if (f->calls & SANDBOX_LIBRARIES)
-            add_when(f, SCMP_ACT_ALLOW, calls[i], masked(2, PROT_EXEC | PROT_WRITE, PROT_EXEC));
+            add_when(f, SECCOMP_RET_ALLOW, calls[i], masked(2, PROT_EXEC | PROT_WRITE, PROT_EXEC));
         else
-            add_when(f, SCMP_ACT_ERRNO(EACCES), calls[i], masked(2, PROT_EXEC, PROT_EXEC));
+            add_when(f, FAILS(EACCES), calls[i], masked(2, PROT_EXEC, PROT_EXEC));
     }
 }
 
@@ -131,7 +142,7 @@ static void add_descriptors(struct filter *f)
     static const int commands[] = {F_DUPFD, F_GETFD,  F_SETFD,     F_GETFL,     F_SETFL,      F_GETLK,
                                    F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC};
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        add_when(f, SCMP_ACT_ALLOW, "fcntl", masked(1, UINT32_MAX, (scmp_datum_t)commands[i]));
+        add_when(f, SECCOMP_RET_ALLOW, "fcntl", masked(1, UINT32_MAX, (uint64_t)commands[i]));
 }
 
 static void add_options(struct filter *f)
@@ -142,38 +153,38 @@ static void add_options(struct filter *f)
     static const unsigned long requests[] = {0x5421 /* FIONBIO */, 0x541b /* FIONREAD */, 0x5451 /* FIOCLEX */,
                                              0x5401 /* TCGETS */};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        add_when(f, SCMP_ACT_ALLOW, "prctl", equal(0, (scmp_datum_t)options[i]));
+        add_when(f, SECCOMP_RET_ALLOW, "prctl", equal(0, (uint64_t)options[i]));
     for (size_t i = 0; f->calls & SANDBOX_FORK && i < sizeof of_parents / sizeof of_parents[0]; i++)
-        add_when(f, SCMP_ACT_ALLOW, "prctl", equal(0, (scmp_datum_t)of_parents[i]));
-    const struct scmp_arg_cmp undumpable[] = {equal(0, PR_SET_DUMPABLE), equal(1, 0)};
-    add(f, SCMP_ACT_ALLOW, "prctl", undumpable, 2);
+        add_when(f, SECCOMP_RET_ALLOW, "prctl", equal(0, (uint64_t)of_parents[i]));
+    const struct sandbox_condition undumpable[] = {equal(0, PR_SET_DUMPABLE), equal(1, 0)};
+    add(f, SECCOMP_RET_ALLOW, "prctl", undumpable, 2);
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
-        add_when(f, SCMP_ACT_ALLOW, "ioctl", masked(1, UINT32_MAX, requests[i]));
-    add_when(f, SCMP_ACT_ALLOW, "prlimit64", equal(2, 0)); /* only asks */
+        add_when(f, SECCOMP_RET_ALLOW, "ioctl", masked(1, UINT32_MAX, requests[i]));
+    add_when(f, SECCOMP_RET_ALLOW, "prlimit64", equal(2, 0)); /* only asks */
     /* A name server whose address is bound to an interface (fe80::1%eth0). */
     if (f->calls & SANDBOX_RESOLVE) {
-        add_when(f, SCMP_ACT_ALLOW, "ioctl", masked(1, UINT32_MAX, 0x8910 /* SIOCGIFNAME */));
-        add_when(f, SCMP_ACT_ALLOW, "ioctl", masked(1, UINT32_MAX, 0x8933 /* SIOCGIFINDEX */));
+        add_when(f, SECCOMP_RET_ALLOW, "ioctl", masked(1, UINT32_MAX, 0x8910 /* SIOCGIFNAME */));
+        add_when(f, SECCOMP_RET_ALLOW, "ioctl", masked(1, UINT32_MAX, 0x8933 /* SIOCGIFINDEX */));
     }
 }
 
 static void add_processes(struct filter *f)
 {
     if (f->calls & SANDBOX_THREADS)
-        add_when(f, SCMP_ACT_ALLOW, "clone", masked(0, CLONE_THREAD | NAMESPACES, CLONE_THREAD));
+        add_when(f, SECCOMP_RET_ALLOW, "clone", masked(0, CLONE_THREAD | NAMESPACES, CLONE_THREAD));
     if (f->calls & SANDBOX_FORK) {
-        add_when(f, SCMP_ACT_ALLOW, "clone", masked(0, CLONE_THREAD | NAMESPACES, 0));
+        add_when(f, SECCOMP_RET_ALLOW, "clone", masked(0, CLONE_THREAD | NAMESPACES, 0));
         return;
     }
-    add_when(f, SCMP_ACT_ALLOW, "tgkill", equal(0, (scmp_datum_t)getpid()));
-    add_when(f, SCMP_ACT_ALLOW, "kill", equal(0, (scmp_datum_t)getpid()));
+    add_when(f, SECCOMP_RET_ALLOW, "tgkill", equal(0, (uint64_t)getpid()));
+    add_when(f, SECCOMP_RET_ALLOW, "kill", equal(0, (uint64_t)getpid()));
 }
 
 static void add_made(struct filter *f, const char *call, int domain, int type)
 {
-    const struct scmp_arg_cmp when[] = {equal(0, (scmp_datum_t)domain),
-                                        masked(1, ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), (scmp_datum_t)type)};
-    add(f, SCMP_ACT_ALLOW, call, when, 2);
+    const struct sandbox_condition when[] = {equal(0, (uint64_t)domain),
+                                             masked(1, ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), (uint64_t)type)};
+    add(f, SECCOMP_RET_ALLOW, call, when, 2);
 }
 
 static void add_socket(struct filter *f, int domain, int type)
@@ -187,9 +198,9 @@ static void add_sockets(struct filter *f)
     add_made(f, "socketpair", AF_UNIX, SOCK_STREAM);
     /* Shut for reading, a listening socket listens no more, in no process, and a sendto with MSG_FASTOPEN connects it. */
     if (f->calls & SANDBOX_CONNECT)
-        add(f, SCMP_ACT_ALLOW, "shutdown", NULL, 0);
+        add(f, SECCOMP_RET_ALLOW, "shutdown", NULL, 0);
     else
-        add_when(f, SCMP_ACT_ALLOW, "shutdown", equal(1, SHUT_WR));
+        add_when(f, SECCOMP_RET_ALLOW, "shutdown", equal(1, SHUT_WR));
     if (f->calls & SANDBOX_CONNECT) {
         add_socket(f, AF_INET, SOCK_STREAM);
         add_socket(f, AF_INET6, SOCK_STREAM);
@@ -208,7 +219,7 @@ static void add_allowed(struct filter *f)
 {
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
         if (allowed[i].groups & (f->calls | SANDBOX_BASE))
-            add(f, SCMP_ACT_ALLOW, allowed[i].name, NULL, 0);
+            add(f, SECCOMP_RET_ALLOW, allowed[i].name, NULL, 0);
     }
     add_memory(f);
     add_descriptors(f);
@@ -220,24 +231,22 @@ static void add_allowed(struct filter *f)
 /* clone3 keeps its flags where a filter cannot read them; who is told that it is not there takes clone. */
 static void add_forbidden_to_commands(struct filter *f)
 {
-    /* Other people's programs may be old ones of 32 bits, which a filter of this architecture alone would end. */
-#if defined(__x86_64__)
-    (void)seccomp_arch_add(f->ctx, SCMP_ARCH_X86);
-#elif defined(__aarch64__)
-    (void)seccomp_arch_add(f->ctx, SCMP_ARCH_ARM);
+#if defined(OTHER_ARCH)
+    /* Other people's programs may be old ones of 32 bits. */
+    f->sets[f->set_count++].arch = OTHER_ARCH;
 #endif
-    add_when(f, SCMP_ACT_ERRNO(EPERM), "clone", masked(0, CLONE_NEWUSER, CLONE_NEWUSER));
-    add(f, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL, 0);
+    add_when(f, FAILS(EPERM), "clone", masked(0, CLONE_NEWUSER, CLONE_NEWUSER));
+    add(f, FAILS(ENOSYS), "clone3", NULL, 0);
     for (size_t i = 0; i < FORBIDDEN_COUNT; i++) {
         if (forbidden[i].ever)
-            add(f, SCMP_ACT_ERRNO(EPERM), forbidden[i].name, NULL, 0);
+            add(f, FAILS(EPERM), forbidden[i].name, NULL, 0);
     }
 }
 
 static void add_forbidden(struct filter *f)
 {
     for (size_t i = 0; i < FORBIDDEN_COUNT; i++) {
-        add(f, SCMP_ACT_TRAP, forbidden[i].name, NULL, 0);
+        add(f, SECCOMP_RET_TRAP, forbidden[i].name, NULL, 0);
     }
 }
 
@@ -257,17 +266,23 @@ bool sandbox_filter_available(void)
     return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
+static enum err load(struct sandbox_program *p)
+{
+    struct sock_fprog program = {(unsigned short)p->count, p->steps};
+    /* Without it older kernels turn off speculation in a filtered process, which costs far more than the filter. */
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) == 0)
+        return ERR_OK;
+    if (errno != EINVAL || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+        return os_err(errno);
+    return ERR_OK;
+}
+
 enum err sandbox_filter_enter(const struct sandbox_profile *p)
 {
     bool commands = p->calls & SANDBOX_COMMANDS;
-    struct filter f = {.calls = p->calls};
-    f.ctx = seccomp_init(commands ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(ENOSYS));
-    if (!f.ctx)
-        return ERR_NOMEM;
-    (void)seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_NNP, 0);
-    (void)seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    /* Without it older kernels turn off speculation in a filtered process, which costs far more than the filter. */
-    (void)seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_SSB, 1);
+    struct filter f = {.calls = p->calls, .set_count = 1};
+    struct sandbox_program program;
+    f.sets[0].arch = seccomp_arch_native();
     if (commands) {
         add_forbidden_to_commands(&f);
     } else {
@@ -275,8 +290,6 @@ enum err sandbox_filter_enter(const struct sandbox_profile *p)
         add_forbidden(&f);
         prepare_last_words(p->name);
     }
-    if (f.error == 0)
-        f.error = seccomp_load(f.ctx);
-    seccomp_release(f.ctx);
-    return f.error == 0 ? ERR_OK : os_err(-f.error);
+    enum err e = sandbox_program_build(f.sets, f.set_count, commands ? SECCOMP_RET_ALLOW : FAILS(ENOSYS), &program);
+    return e == ERR_OK ? load(&program) : e;
 }

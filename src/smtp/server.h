@@ -31,6 +31,7 @@ struct smtp_server_options {
     int64_t data_timeout_ms;    /* between two pieces of content (3 min) */
     int64_t data_grace_ms;      /* default 60 s when 0 */
     bool starttls;              /* offered while the session is plain */
+    bool tls_away;              /* STARTTLS is answered 454 (RFC 3207 section 4); may change while sessions live */
     bool auth_required;         /* MAIL, VRFY, EXPN before login: 530 5.7.0 (STARTTLS first while plain) */
     bool auth_plaintext_ok;     /* AUTH without TLS is taken (loopback by explicit choice) */
     bool strict_paths;          /* brackets required */

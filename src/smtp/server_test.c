@@ -429,6 +429,24 @@ static void g2_server_starttls_forgets_and_discards(void **state)
     }
 }
 
+/* RFC 3207 section 4: 454, and the session is what it was; it may ask again. */
+static void g2_server_starttls_is_454_while_tls_is_away(void **state)
+{
+    (void)state;
+    struct drive d;
+    drive_open(&d, &OPTIONS(.starttls = true, .tls_away = true));
+    drive_read(&d, SLICE("HELO c\r\n" BEGIN "STARTTLS\r\nRCPT TO:<c@d.example>\r\n"));
+    assert_true(slice_ends_nocase(buf_slice(&d.replies),
+                                  SLICE(BEGUN "454 4.7.0 TLS is not available for the moment\r\n" RECIPIENT)));
+    assert_int_equal(d.resets, 0);
+    assert_false(d.tls);
+    d.options.tls_away = false;
+    drive_read(&d, SLICE("STARTTLS\r\n"));
+    assert_true(slice_ends_nocase(buf_slice(&d.replies), SLICE("220 2.0.0 Ready to start TLS\r\n")));
+    assert_true(d.tls);
+    drive_close(&d);
+}
+
 /* RFC 3207 section 4.2: who signed in before the handshake has not signed in after it. */
 static void g2_server_starttls_forgets_the_login(void **state)
 {
@@ -764,6 +782,7 @@ int main(void)
         cmocka_unit_test(g3_server_refused_content_is_swallowed_to_its_end),
         cmocka_unit_test(g3_server_limits_are_told),
         cmocka_unit_test(g2_server_starttls_forgets_and_discards),
+        cmocka_unit_test(g2_server_starttls_is_454_while_tls_is_away),
         cmocka_unit_test(g2_server_starttls_forgets_the_login),
         cmocka_unit_test(e11_server_login),
         cmocka_unit_test(e11_server_long_login_response),

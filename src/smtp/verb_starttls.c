@@ -12,6 +12,10 @@ void smtp_verb_starttls(struct smtp_server *s, slice argument)
         smtp_session_status(s, STATUS_NOT_IMPLEMENTED);
         return;
     }
+    if (s->o->tls_away) {
+        smtp_session_status(s, STATUS_TLS_UNAVAILABLE);
+        return;
+    }
     smtp_session_ok(s, 220, SLICE("Ready to start TLS"));
     smtp_session_forget(s);
     s->in = SMTP_IN_TLS;

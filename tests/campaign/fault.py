@@ -42,7 +42,7 @@ def _survey(site, phase):
     """{(kind, call): calls} of the workload in a phase."""
     site.plan.count()
     if phase == "serve":
-        site.send("survey")
+        site.send("survey", secured=True)
         site.settle(10, lambda: True)
     elif phase == "stop":
         site.server.stop()
@@ -94,7 +94,12 @@ def _chosen(counts, rounds, chance):
 def _while_serving(site, point):
     site.plan.arm(point)
     before = sum(mail.acknowledged for mail in site.ledger.mails.values())
-    site.send(point)
+    if point.kind == "keys":
+        site.send(point, secured=True)
+        if not site.takes(point, False):
+            site.findings.append(f"{point}: no mail is taken without TLS\n{site.server.log()[-1500:]}")
+    else:
+        site.send(point)
     acknowledged = sum(mail.acknowledged for mail in site.ledger.mails.values()) - before
     until = [0.0]
 

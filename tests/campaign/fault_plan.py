@@ -9,7 +9,7 @@ import struct
 CALLS = ("write", "pwrite", "pwritev", "fdatasync", "fsync", "syncfs", "open", "rename", "link", "unlink", "mkdir", "fallocate",
          "ftruncate", "stat", "mmap", "malloc", "read", "pread", "recvmsg", "recv", "sendmsg", "send", "accept", "socket", "connect",
          "fork")
-KINDS = ("master", "receiver", "queue", "sender", "deliver", "lookup", "console", "other")
+KINDS = ("master", "receiver", "queue", "sender", "deliver", "lookup", "console", "keys", "other")
 SHORT = 0
 ALL = (1 << 64) - 1
 _HEAD = struct.Struct("=IIIiQQQQQ")

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import re
+import ssl
 import sys
 import time
 
@@ -11,14 +12,14 @@ from . import fault_plan
 from .fault_ledger import Ledger
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
-from harness import account, process, sink, thurn  # noqa: E402
+from harness import account, certs, process, sink, thurn  # noqa: E402
 from harness.dialogue import Closed, Dialogue, stuffed  # noqa: E402
 
 ANSWER = 25.0      # a client's patience with one reply
 RECOVERY = 60.0    # a server that does not take mail so long after the fault is gone is stuck
 BALANCE = 90.0     # what was acknowledged arrives in this time
 SORTS = "abdec"
-DIED = re.compile(r"warning: (receiver|queue|sender|deliver|lookup|console)\[\d+\] (.*)")
+DIED = re.compile(r"warning: (receiver|queue|sender|deliver|lookup|console|keys)\[\d+\] (.*)")
 CRASHED = re.compile(r"signal (4|6|7|8|11)\b")
 
 
@@ -33,6 +34,9 @@ class Site:
         self.ledger = Ledger(name)
         self.deferring, self.deferred, self.taken = False, set(), 0
         self.sink = sink.Sink(rcpt=self._recipient)
+        authority = certs.Authority(os.path.join(folder, "ca"))
+        self.tls, self.trust = authority.config("mail.example.org"), authority.client_context()
+        self.turns = itertools.cycle((False, True))  # every second session is secured
         self.findings, self.deaths = [], {}
         self.acknowledged = self.doubled = self.strays = self.lost = 0
         self.env = {"LD_PRELOAD": library, "THURN_FAULT": self.plan.path} if library else {}
@@ -56,7 +60,7 @@ class Site:
         self.server = thurn.Thurn(self.binary, os.path.join(self.folder, f"s{self.runs}"), {
             "domain": {"example.net": {"deliver": f"smtp:127.0.0.1:{self.sink.port}", "users": "any"}},
             "queue": {"retry": ["1s"], "give_up": "1d", "min_free": "1M"},
-            "limits": {"connections_per_minute": 0}}, env=self.env)
+            "limits": {"connections_per_minute": 0}, "tls": self.tls}, env=self.env)
         self.log_seen = 0
         self.server.start()
 
@@ -88,14 +92,35 @@ class Site:
 
     # --- mail
 
-    def send(self, point, sorts=SORTS, limit=ANSWER):
-        """One mail of each sort; what is refused for now is a fault's right."""
+    def _secure(self, talk):
+        """False: TLS is not to be had for now, and the session is over."""
+        reply = talk.cmd("STARTTLS")
+        if reply.code == 454:
+            return False
+        talk._expect(reply, 220)
+        try:
+            talk.wrap(self.trust)
+        except TimeoutError:
+            raise AssertionError(f"no reply in {talk.limit} s to a handshake:\n{talk.transcript()}") from None
+        except OSError:
+            return False
+        talk.ehlo()
+        return True
+
+    def send(self, point, sorts=SORTS, limit=ANSWER, secured=None):
+        """One mail of each sort; what is refused for now is a fault's right. Where TLS is not to be had they go without, unless it was asked for."""
         todo = list(sorts)
+        wanted = secured
         while todo:
             mail = None
             try:
                 with contextlib.closing(Dialogue("127.0.0.1", self.server.port(), limit=limit)) as talk:
                     talk.ehlo()
+                    if (next(self.turns) if wanted is None else wanted) and not self._secure(talk):
+                        if secured:
+                            return
+                        wanted = False
+                        continue
                     while todo:
                         mail = self.ledger.begin(todo.pop(0), point)
                         self._mail(talk, mail)
@@ -155,19 +180,23 @@ class Site:
                 return missing
             time.sleep(0.005)
 
+    def takes(self, point, secured):
+        """Is a mail taken now?"""
+        before = len(self.ledger.mails)
+        self.send(point, "a", secured=secured)
+        return any(mail.acknowledged for mail in list(self.ledger.mails.values())[before:])
+
     def probe(self, point):
-        """The fault is gone: a mail is taken, soon."""
+        """The fault is gone: a mail is taken, soon, and one by TLS."""
         end = time.monotonic() + RECOVERY
-        while time.monotonic() < end:
-            if self.ended():
-                return False
-            before = len(self.ledger.mails)
-            self.send(point, "a")
-            if any(mail.acknowledged for mail in list(self.ledger.mails.values())[before:]):
-                return True
-            time.sleep(0.05)
-        self.findings.append(f"{point}: takes no mail {RECOVERY:.0f} s after the fault was gone\n{self.server.log()[-1500:]}")
-        return False
+        for secured in (False, True):
+            while not self.ended() and not self.takes(point, secured):
+                if time.monotonic() > end:
+                    self.findings.append(f"{point}: takes no mail{' by TLS' if secured else ''} {RECOVERY:.0f} s after the fault was gone\n"
+                                         f"{self.server.log()[-1500:]}")
+                    return False
+                time.sleep(0.05)
+        return not self.ended()
 
     def balance(self):
         """All that was acknowledged is here now; the account is closed."""

@@ -3,12 +3,12 @@
 
 - kill: SIGKILL to one process, to all of one or several kinds, to the master alone, to all;
 - stop: SIGSTOP to all of a kind for 1 to 10 s. Every client must have an answer within a minute all the same, and mail must still be
-  taken meanwhile, unless it is the receivers that are stopped;
+  taken meanwhile, unless it is the receivers that are stopped; while keys is stopped, mail without TLS;
 - clock: the wall clock jumps, by seconds to a day, forward or back (a preload library);
 - full: the disk of queue and mailboxes is full for a while;
 - reload: SIGHUP;   end: SIGTERM, which must end it, and a start.
 
-The next hops defer, refuse, drop and stall all the while. Every 20 rounds everybody accepts, and the account is balanced: a mail that was acknowledged
+Some sessions of the clients are secured by STARTTLS; after each act mail must be taken again with TLS and without. The next hops defer, refuse, drop and stall all the while. Every 20 rounds everybody accepts, and the account is balanced: a mail that was acknowledged
 may be doubled, and is never lost and never stuck.
 """
 import contextlib
@@ -33,7 +33,7 @@ BACK_LIMIT = 90      # seconds in which a killed process must be there again (th
 TAKEN_LIMIT = 60     # seconds in which mail must be taken again after an act
 ACTS = (("kill_one", 20), ("kill_kind", 15), ("kill_several", 10), ("kill_all", 10), ("kill_master", 8), ("stop", 15), ("clock", 8),
         ("full", 6), ("reload", 15), ("end", 5))
-KINDS = ("receiver", "queue", "sender", "deliver", "lookup", "console")
+KINDS = ("receiver", "queue", "sender", "deliver", "lookup", "console", "keys")
 JUMPS = (5, 61, 600, 3000, 86400)
 
 
@@ -89,7 +89,9 @@ class _Campaign:
         source = str(options.root / "tests/campaign/clock_shift.c")
         subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", preload, source], check=True, timeout=60)
         binary = shutil.copy(options.build / "thurn", os.path.join(folder, "thurn"))
-        self.server = load.servant(binary, os.path.join(folder, "t"), load.configuration(self.sinks, self.place),
+        issuer = load.authority(folder)
+        self.trust = issuer.client_context()
+        self.server = load.servant(binary, os.path.join(folder, "t"), load.configuration(self.sinks, self.place, issuer),
                                    {"LD_PRELOAD": preload, "CLOCK_SHIFT": self.shift_path})
         self.clients = None
         self.tried = {}
@@ -102,7 +104,7 @@ class _Campaign:
         for number in range(1, self.options.rounds + 1):
             if not self.clients:
                 self.clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), clients=self.draw.randint(2, 6),
-                                              pause=self.draw.choice((0.0, 0.01, 0.05)))
+                                              pause=self.draw.choice((0.0, 0.01, 0.05)), trust=self.trust)
             name = self.draw.choices([n for n, _ in acts], [w for _, w in acts])[0]
             self.what = f"round {number} ({name})"
             self._more_mail()
@@ -124,16 +126,16 @@ class _Campaign:
         result.acknowledged, result.lost, result.doubled = self.ledger.acknowledged, self.lost, self.doubled
         result.findings += self.ledger.findings
         result.notes.append(", ".join(f"{name} {count}" for name, count in sorted(self.tried.items())))
-        result.notes.append(f"{self.ledger.refused} mails or sessions were told to try again")
+        result.notes.append(f"{self.ledger.secured} were acknowledged over TLS, {self.ledger.refused} mails or sessions were told to try again")
 
     def _more_mail(self):
-        """Mail is taken (again)."""
-        goal = self.ledger.acknowledged + 2
-        end = time.monotonic() + TAKEN_LIMIT
-        while self.ledger.acknowledged < goal:
+        """Mail is taken (again), by TLS, too."""
+        begin, secured = time.monotonic(), self.ledger.secured
+        while self.ledger.last_plain < begin or self.ledger.secured == secured:
             self._fail_if_ended()
-            if time.monotonic() > end:
-                raise AssertionError(f"{self.what}: no mail was taken for {TAKEN_LIMIT} s; the log ends:{self.load.tail(self.server)}")
+            if time.monotonic() > begin + TAKEN_LIMIT:
+                which = " by TLS" if self.ledger.last_plain >= begin else " without TLS" if self.ledger.secured > secured else ""
+                raise AssertionError(f"{self.what}: no mail was taken{which} for {TAKEN_LIMIT} s; the log ends:{self.load.tail(self.server)}")
             time.sleep(0.01)
 
     def _fail_if_ended(self):
@@ -222,7 +224,7 @@ class _Campaign:
             time.sleep(self.draw.uniform(1, 10))
             if kind != "receiver":
                 end = begin + TAKEN_LIMIT
-                while self.ledger.last < begin + 0.5:  # what was on its way when it stopped does not count
+                while (self.ledger.last_plain if kind == "keys" else self.ledger.last) < begin + 0.5:  # what was on its way when it stopped does not count
                     if time.monotonic() > end:
                         raise AssertionError(f"{self.what}: no mail was taken while it was stopped for {TAKEN_LIMIT} s")
                     time.sleep(0.05)

@@ -13,13 +13,14 @@ import pathlib
 import random
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
 
 os.environ.setdefault("WAIT_LIMIT", "90")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from harness import account, process, sink, thurn  # noqa: E402
+from harness import account, certs, process, sink, thurn  # noqa: E402
 
 REPLY_LIMIT = 60.0  # seconds in which a client must have an answer, whatever is stopped or dead
 SENDER = "sender@bounce.example"
@@ -51,7 +52,9 @@ class Ledger:
         self.findings = []
         self.refused = 0
         self.acknowledged = 0
+        self.secured = 0    # of these, by TLS
         self.last = 0.0     # when the newest 250 was read
+        self.last_plain = 0.0
 
     def find(self, text):
         with self.lock:
@@ -81,12 +84,15 @@ class Ledger:
                 % (number, self.seed, SENDER.encode(), number)) + body
         return number, recipients, b"X-Digest: %s\r\n%s" % (hashlib.sha256(rest).hexdigest().encode(), rest)
 
-    def promised(self, number, asked, when, ident):
+    def promised(self, number, asked, when, ident, secured=False):
         with self.lock:
             mail = self.mails[number]
             mail.asked, mail.acknowledged = asked, when
             self.acknowledged += 1
+            self.secured += secured
             self.last = when
+            if not secured:
+                self.last_plain = when
             if ident in self.ids:
                 self.findings.append(f"queue id {ident} was given twice: to mails {self.ids[ident]} and {number}")
             self.ids[ident] = number
@@ -242,10 +248,13 @@ class Refused(Exception):
 
 
 class Client(threading.Thread):
-    """Sends mail after mail until it is stopped, and writes each 250 into the ledger."""
+    """Sends mail after mail until it is stopped, and writes each 250 into the ledger. Some of its sessions are secured by STARTTLS, where there is `trust`."""
 
-    def __init__(self, ledger, port, seed, large, pause):
+    SECURED = 0.4
+
+    def __init__(self, ledger, port, seed, large, pause, trust=None):
         super().__init__(daemon=True)
+        self.trust, self.secured = trust, False
         self.ledger, self.port, self.large, self.pause = ledger, port, large, pause
         self.random = random.Random(seed)
         self.stopped = threading.Event()
@@ -274,7 +283,7 @@ class Client(threading.Thread):
         conn = self.conn
         if conn:
             try:
-                conn.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(conn, socket.SHUT_RDWR)  # what is below TLS: its thread is still reading
             except OSError:
                 pass
 
@@ -299,14 +308,30 @@ class Client(threading.Thread):
         self.conn.settimeout(REPLY_LIMIT)
         self.input = self.conn.makefile("rb")
         self._expect(b"220")
-        self.conn.sendall(b"EHLO client.example.com\r\n")
-        self._expect(b"250")
+        self._greet()
+        self.secured = self.trust is not None and self.random.random() < self.SECURED
+        if self.secured:
+            self._secure()
         for _ in range(self.random.randint(1, 20)):
             if self.stopped.is_set():
                 return
             self._mail()
             if self.pause:
                 self.stopped.wait(self.random.uniform(0, self.pause))
+
+    def _greet(self):
+        self.conn.sendall(b"EHLO client.example.com\r\n")
+        self._expect(b"250")
+
+    def _secure(self):
+        self.conn.sendall(b"STARTTLS\r\n")
+        self._expect(b"220")
+        try:
+            self.conn = self.trust.wrap_socket(self.conn, server_hostname="mail.example.org", suppress_ragged_eofs=True)
+        except ssl.SSLError as error:
+            raise Refused(error) from error
+        self.input = self.conn.makefile("rb")
+        self._greet()
 
     def _mail(self):
         number, recipients, data = self.ledger.draw(self.large)
@@ -325,14 +350,14 @@ class Client(threading.Thread):
         asked = time.monotonic()
         self.conn.sendall(data + b".\r\n")
         line = self._expect(b"250")
-        self.ledger.promised(number, asked, time.monotonic(), line.split()[-1].decode("ascii", "replace"))
+        self.ledger.promised(number, asked, time.monotonic(), line.split()[-1].decode("ascii", "replace"), self.secured)
 
 
 class Load:
     """Several clients. stop() ends them all and waits for their end."""
 
-    def __init__(self, ledger, port, seed, clients=4, large=1 << 19, pause=0.02):
-        self.clients = [Client(ledger, port, f"{seed}.{n}", large, pause) for n in range(clients)]
+    def __init__(self, ledger, port, seed, clients=4, large=1 << 19, pause=0.02, trust=None):
+        self.clients = [Client(ledger, port, f"{seed}.{n}", large, pause, trust) for n in range(clients)]
         for client in self.clients:
             client.start()
 
@@ -348,9 +373,14 @@ def make_sinks(ledger, seed):
     return [Next(ledger, f"{seed}.net", 5), Next(ledger, f"{seed}.com", 85)]
 
 
-def configuration(sinks, place):
+def authority(folder):
+    """Who issues the server's certificate."""
+    return certs.Authority(os.path.join(folder, "ca"))
+
+
+def configuration(sinks, place, issuer):
     """The changes to the harness's configuration: queue and mailboxes below `place`, retries every second."""
-    return {"state_dir": f"{place}/state", "limits": {"connections_per_minute": 0},
+    return {"tls": issuer.config("mail.example.org"), "state_dir": f"{place}/state", "limits": {"connections_per_minute": 0},
             "queue": {"retry": ["1s"], "give_up": "5d", "warn_after": "0s", "min_free": "2M"},
             "domain": {"example.org": {"deliver": f"maildir:{place}/mail/{{domain}}/{{user}}", "users": ["alice", "bob", "carol"]},
                        "bounce.example": {"deliver": f"maildir:{place}/mail/{{domain}}/{{user}}", "users": ["sender"]},

@@ -67,6 +67,8 @@ class _Campaign:
     def __init__(self, options, folder, result):
         self.options, self.folder, self.result = options, folder, result
         self.binary = shutil.copy(options.build / "thurn", os.path.join(folder, "thurn"))
+        from . import load  # when the namespace is made
+        self.issuer = load.authority(folder)
         self.no_sync = os.path.join(folder, "no_sync.so")
         source = options.root / "tests/campaign/no_sync.c"
         subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", self.no_sync, str(source)], check=True, timeout=60)
@@ -137,11 +139,12 @@ class _Block:
     def __init__(self, campaign, name, folder, medium, draw, control):
         from . import load  # here, when the namespace is made and the path is set
         self.load, self.name, self.medium, self.draw, self.control = load, name, medium, draw, control
+        self.trust = campaign.issuer.client_context()
         self.ledger = load.Ledger(draw.randrange(1 << 31))
         self.sinks = load.make_sinks(self.ledger, self.ledger.seed)
         self.mailboxes = load.Mailboxes(os.path.join(medium.place, "mail"))
         env = {"LD_PRELOAD": campaign.no_sync} if control else None
-        self.server = load.servant(campaign.binary, os.path.join(folder, "t"), load.configuration(self.sinks, medium.place), env)
+        self.server = load.servant(campaign.binary, os.path.join(folder, "t"), load.configuration(self.sinks, medium.place, campaign.issuer), env)
         self.lost = self.doubled = self.cuts = 0
         medium.mount()
         load.give(medium.place)
@@ -177,7 +180,8 @@ class _Block:
                 self.load.start(self.server)
             if self.control:
                 self.medium.sync()  # what is lost shall be mail, not the folder that it lies in
-            clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), pause=self.draw.choice((0.0, 0.02)))
+            clients = self.load.Load(self.ledger, self.server.port(), self.draw.random(), pause=self.draw.choice((0.0, 0.02)),
+                                     trust=self.trust)
             self._wait_for_mail()
             time.sleep(self.draw.uniform(0.0, 1.2))
             if moment == "end":

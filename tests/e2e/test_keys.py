@@ -123,6 +123,44 @@ def test_threat_keys_that_stands_still_stops_handshakes_only(serve, authority):
     assert thurn.pids("keys") == [keys]
 
 
+def refused(thurn):
+    """STARTTLS is answered 454; the session is as good as before, and a mail goes its way."""
+    with thurn.dial() as talk:
+        talk.ehlo()
+        if talk.cmd("STARTTLS", (220, 454)).code == 220:
+            return False
+        talk.mail("x@example.com", "alice@example.org", body=LETTER)
+        talk.quit()
+    return True
+
+
+def test_starttls_is_454_while_keys_stands_still(serve, authority):
+    thurn = serve({"tls": authority.config("mail.example.org", "127.0.0.1")})
+    context = authority.client_context()
+    keys, = thurn.pids("keys")
+    process.kill(keys, signal.SIGSTOP)
+    try:
+        assert not greeted(thurn, context)  # each receiver finds it out by a handshake that fails
+        wait.until(lambda: refused(thurn), thurn.log)
+    finally:
+        process.kill(keys, signal.SIGCONT)
+    thurn.landed("alice")
+    wait.until(lambda: greeted(thurn, context), thurn.log)
+
+
+def test_starttls_is_454_while_keys_is_dead(serve, authority):
+    """The more often it dies, the longer it is away."""
+    thurn = serve({"tls": authority.config("mail.example.org", "127.0.0.1")})
+
+    def away():
+        for pid in thurn.pids("keys"):
+            process.kill(pid)
+        return refused(thurn)
+    wait.until(away, thurn.log)
+    thurn.landed("alice")
+    wait.until(lambda: greeted(thurn, authority.client_context()), thurn.log)
+
+
 def test_a_reload_has_keys_of_its_own(serve, authority):
     """A session from before the reload still gets its signature, and when it has gone its keys go."""
     thurn = serve({"tls": authority.config("mail.example.org", "127.0.0.1")})

@@ -96,8 +96,8 @@ int prctl(int option, ...)
         a[i] = va_arg(args, unsigned long);
     va_end(args);
     if (option == PR_SET_NAME) {
-        static const char *const names[] = {"thurn-master",  "thurn-receiver", "thurn-queue",  "thurn-sender",
-                                            "thurn-deliver", "thurn-lookup",   "thurn-console"};
+        static const char *const names[] = {"thurn-master",  "thurn-receiver", "thurn-queue",   "thurn-sender",
+                                            "thurn-deliver", "thurn-lookup",   "thurn-console", "thurn-keys"};
         own_kind = FAULT_OTHER;
         for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
             if (strncmp((const char *)a[0], names[i], 15) == 0)

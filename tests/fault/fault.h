@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* The names are those of tests/campaign/plan.py, in this order. */
+/* The names are those of tests/campaign/fault_plan.py, in this order. */
 enum fault_call {
     FAULT_WRITE,
     FAULT_PWRITE,
@@ -48,6 +48,7 @@ enum fault_kind {
     FAULT_DELIVER,
     FAULT_LOOKUP,
     FAULT_CONSOLE,
+    FAULT_KEYS,
     FAULT_OTHER, /* a worker, a child that has no name yet */
     FAULT_KINDS
 };

@@ -13,6 +13,12 @@
 
 #include <cmocka.h>
 
+#ifdef FAULTS
+#include <sys/mman.h>
+
+#include "fault.h"
+#endif
+
 #define WAIT_MS 20000
 
 static char folder[64], conf_path[128], events_path[128], log_path[128];
@@ -115,7 +121,12 @@ static int stub_main(const struct child_start *start)
 static enum err load(void *ctx, buf *messages, struct conf **conf_r)
 {
     (void)ctx;
-    return conf_load(conf_path, false, messages, conf_r);
+    enum err e = conf_load(conf_path, false, messages, conf_r);
+#ifdef FAULTS
+    if (fault_plan && fault_plan->first > 0)
+        atomic_store(&fault_plan->armed, 1); /* not before: the name service of the C library dies without memory */
+#endif
+    return e;
 }
 
 static void ready(void *ctx)
@@ -135,6 +146,9 @@ static void start_master(void)
     assert_int_equal(process_fork(&pid), ERR_OK);
     if (pid == 0) {
         int fd = -1;
+        static const int deaths[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
+        for (size_t i = 0; i < sizeof deaths / sizeof deaths[0]; i++)
+            (void)signal(deaths[i], SIG_DFL); /* cmocka would go on with the next test, here, too */
         struct rlimit limit = {descriptors, descriptors};
         if (descriptors > 0 && setrlimit(RLIMIT_NOFILE, &limit) != 0)
             process_exit(99);
@@ -258,6 +272,12 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
+#ifdef FAULTS
+    if (fault_plan) {
+        atomic_store(&fault_plan->armed, 0);
+        fault_plan->first = 0;
+    }
+#endif
     char command[128];
     if (master_pid > 1) {
         kill(master_pid, SIGKILL);
@@ -408,6 +428,63 @@ static void sessions_leave_room_for_files(void **state)
     stop_cleanly();
 }
 
+#ifdef FAULTS
+/* Whatever queue there is in the end has been told of everybody, and has numbers. */
+static void wait_queue_settled(void)
+{
+    char settled[64], numbers[64];
+    for (int64_t end = os_now_ms() + WAIT_MS; os_now_ms() < end; usleep(2000)) {
+        (void)snprintf(settled, sizeof settled, "pid %d: settled", pid_of("queue"));
+        (void)snprintf(numbers, sizeof numbers, "pid %d: numbers", pid_of("queue"));
+        if (count_in(events_path, settled) > 0 && count_in(events_path, numbers) > 0)
+            return;
+    }
+    fail_msg("the queue waits for ever:\n%.*s\n%.*s", SLICE_ARG(read_all(events_path)), SLICE_ARG(read_all(log_path)));
+}
+
+/* True when the fault was met: the master is ready all the same, with a queue that knows who is there, or it has ended by itself. */
+static bool starts_without_memory(uint64_t nth)
+{
+    fault_plan->first = fault_plan->last = nth;
+    atomic_store(&fault_plan->seen, 0);
+    atomic_store(&fault_plan->hits, 0);
+    write_file("events", "");
+    assert_int_equal(chmod(events_path, 0666), 0);
+    start_master();
+    for (int64_t end = os_now_ms() + WAIT_MS; count_in(events_path, "READY") == 0;) {
+        int status = 0;
+        if (waitpid(master_pid, &status, WNOHANG) == master_pid) {
+            master_pid = 0;
+            atomic_store(&fault_plan->armed, 0);
+            assert_true(WIFEXITED(status));
+            return true;
+        }
+        if (os_now_ms() > end)
+            fail_msg("allocation %llu fails, and the start never ends:\n%.*s", (unsigned long long)nth,
+                     SLICE_ARG(read_all(log_path)));
+        usleep(2000);
+    }
+    atomic_store(&fault_plan->armed, 0);
+    wait_queue_settled();
+    stop_cleanly();
+    return atomic_load(&fault_plan->hits) > 0;
+}
+
+static void no_lack_of_memory_leaves_a_child_waiting(void **state)
+{
+    (void)state;
+    fault_plan = mmap(NULL, sizeof *fault_plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(fault_plan != MAP_FAILED);
+    fault_plan->kinds = 1u << FAULT_MASTER;
+    fault_plan->calls = 1u << FAULT_MALLOC;
+    fault_plan->error = 12;
+    uint64_t nth = 1;
+    while (starts_without_memory(nth))
+        nth++;
+    assert_true(nth > 20);
+}
+#endif
+
 /* The user that owns the state folder must not lead root elsewhere. */
 static void threat_a_link_in_a_folder_s_place_is_refused(void **state)
 {
@@ -507,6 +584,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_instance_is_refused_and_the_first_lives, begin, end),
         cmocka_unit_test_setup_teardown(a_bad_configuration_does_not_start, begin, end),
         cmocka_unit_test_setup_teardown(sessions_leave_room_for_files, begin, end),
+#ifdef FAULTS
+        cmocka_unit_test_setup_teardown(no_lack_of_memory_leaves_a_child_waiting, begin, end),
+#endif
         cmocka_unit_test_setup_teardown(threat_a_link_in_a_folder_s_place_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(only_receivers_have_the_ticket_key, begin, end),
         cmocka_unit_test_setup_teardown(children_end_with_their_master, begin, end),

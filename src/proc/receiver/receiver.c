@@ -13,6 +13,8 @@ static void on_peer_up(void *ctx, struct hub_peer *p)
 {
     if (p->kind == PROCESS_QUEUE)
         announce_queue_up(ctx, p);
+    else if (p->kind == PROCESS_KEYS)
+        sign_look(ctx);
 }
 
 static void on_peer_down(void *ctx, struct hub_peer *p, bool dead)
@@ -23,6 +25,8 @@ static void on_peer_down(void *ctx, struct hub_peer *p, bool dead)
         announce_queue_down(r, p);
     else if (p->kind == PROCESS_LOOKUP && !ipc_hub_find(r->child.hub, PROCESS_LOOKUP))
         ask_lookup_down(r);
+    else if (p->kind == PROCESS_KEYS)
+        sign_look(r);
 }
 
 static void on_message(void *ctx, struct hub_peer *p, const struct ipc_message *m)
@@ -120,8 +124,10 @@ static enum err load_keys(struct receiver *r)
     struct tls_pair *pairs = calloc(c->tls_count, sizeof(*pairs));
     if (!pairs)
         return ERR_NOMEM;
-    for (size_t i = 0; i < c->tls_count; i++)
+    for (size_t i = 0; i < c->tls_count; i++) {
         pairs[i] = (struct tls_pair){c->tls[i].name, c->tls[i].cert, c->tls[i].key, &r->signer};
+        r->keys_needed = r->keys_needed || tls_pair_apart(&pairs[i]);
+    }
     r->signer = (struct tls_signer){sign_ask, r};
     char text[512];
     buf why;
@@ -175,6 +181,7 @@ static enum err begin(struct receiver *r)
         e = loop_timer_open(r->child.loop, sessions_sweep, r, &r->sweep);
     if (e == ERR_OK)
         e = listeners_open(r);
+    sign_look(r);
     return e;
 }
 

@@ -4,6 +4,15 @@
 
 #define SIGN_MS 2000
 
+/* RFC 3207 section 4: a client that hears 454 may go on without TLS, or come again; a handshake that fails costs it the connection. */
+void sign_look(struct receiver *r)
+{
+    const struct hub_peer *keys = ipc_hub_find(r->child.hub, PROCESS_KEYS);
+    bool away = r->keys_needed && (!keys || keys->process == r->signing.owing);
+    for (size_t i = 0; i < r->listener_count; i++)
+        r->listeners[i].options.tls_away = away;
+}
+
 static enum err wait_for_answer(struct receiver *r, struct hub_peer *keys)
 {
     int64_t until_ms = os_now_ms() + SIGN_MS;
@@ -35,6 +44,7 @@ enum err sign_ask(void *ctx, const struct tls_question *q, buf *signature)
         e = wait_for_answer(r, keys);
     }
     r->signing.signature = NULL;
+    sign_look(r);
     if (e != ERR_OK)
         log_line(LOG_WARNING, "a handshake fails: no signature by the process keys: %s", err_text(e));
     else if (!r->signing.ok)
@@ -48,6 +58,7 @@ void sign_answer(struct receiver *r, const struct ipc_answer_sign *answer)
 {
     struct signing *s = &r->signing;
     s->owing = 0;
+    sign_look(r);
     if (!s->signature || s->answered || answer->token != s->token)
         return;
     s->answered = true;

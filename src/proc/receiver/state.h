@@ -217,6 +217,7 @@ struct receiver {
     struct tls_server
         *tls_asking; /* the same, and it asks for a certificate: of submission; NULL without [auth] client_ca */
     struct tls_signer signer; /* of all our pairs */
+    bool keys_needed;         /* by at least one of them */
     struct signing signing;
     uint64_t last_exchange;
     struct auth_offer offers[AUTH_OFFERS]; /* by what a session's channel has: AUTH_OFFER_BOUND, AUTH_OFFER_IDENTITY */
@@ -451,6 +452,8 @@ void ask_lookup_down(struct receiver *r);
 
 /* sign.c: a tls_signer's function; ctx is the receiver */
 must_check enum err sign_ask(void *ctx, const struct tls_question *q, buf *signature);
+/* Tells the listeners whether STARTTLS can succeed. */
+void sign_look(struct receiver *r);
 void sign_answer(struct receiver *r, const struct ipc_answer_sign *answer);
 
 /* name.c: the clients' reverse names, kept for a while */
