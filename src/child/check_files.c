@@ -109,10 +109,11 @@ static void check_state_owner(struct check *c)
     arena_init(&arena, ARENA_MAX);
     enum err e = os_user_by_name(who, &arena, &user);
     if (e == ERR_NOTFOUND)
-        buf_printf(&words,
-                   "there is no user \"%.*s\" on this system; make it with: useradd --system --user-group --home-dir %.*s "
-                   "--shell /usr/sbin/nologin %.*s",
-                   SLICE_ARG(who), SLICE_ARG(state), SLICE_ARG(who));
+        buf_printf(
+            &words,
+            "there is no user \"%.*s\" on this system; make it with: useradd --system --user-group --home-dir %.*s "
+            "--shell /usr/sbin/nologin %.*s",
+            SLICE_ARG(who), SLICE_ARG(state), SLICE_ARG(who));
     else if (e == ERR_OK && os_file_stamp(AT_FDCWD, state, false, &stamp) == ERR_OK && stamp.uid != 0 &&
              stamp.uid != user.uid)
         buf_printf(&words, "state_dir \"%.*s\" belongs to uid %u; it must belong to %.*s: chown -R %.*s it",

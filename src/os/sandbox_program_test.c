@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fault.h"
+#include <fault.h>
 #endif
 
 #define OTHERWISE (SECCOMP_RET_ERRNO | 38u)

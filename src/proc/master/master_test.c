@@ -16,7 +16,7 @@
 #ifdef FAULTS
 #include <sys/mman.h>
 
-#include "fault.h"
+#include <fault.h>
 #endif
 
 #define WAIT_MS 20000
