@@ -32,6 +32,7 @@ static const struct subcommand subcommands[] = {
     {"reload", cmd_reload, "make the running server read its configuration again"},
     {"queue", cmd_queue, "look at the mail that waits, and retry, hold, release or remove it"},
     {"trace", cmd_trace, "tell what happened to a mail, or what a client did"},
+    {"top", cmd_top, "show what the server does now"},
     {"send", cmd_send, "hand a message to the running server"},
     {"batch", cmd_batch, "hand the mails of a file of SMTP commands to the running server"},
     {"user", cmd_user, "add, list and remove accounts, and set their passwords"},

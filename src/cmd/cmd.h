@@ -29,6 +29,7 @@ int cmd_config(int argc, char **argv);
 int cmd_dev(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_send(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 

@@ -28,5 +28,7 @@ int queue_line_open(const struct command *c, struct queue_line *line);
 void queue_line_close(struct queue_line *line);
 /* Until the last answer: *count_r messages matched. 0, or what to exit with, as above. */
 int queue_line_ask(struct queue_line *line, const struct queue_request *request, uint32_t *count_r);
+/* The same without a word. */
+int queue_line_ask_quietly(struct queue_line *line, const struct queue_request *request, uint32_t *count_r);
 
 #endif
