@@ -215,7 +215,7 @@ static void gauges_set(const struct queue *q)
     trace_gauge_set(TRACE_GAUGE_MESSAGES, sched_message_count(q->sched));
     trace_gauge_set(TRACE_GAUGE_MESSAGES_ACTIVE, sched_jobs(q->sched));
     trace_gauge_set(TRACE_GAUGE_MESSAGES_HELD, sched_held(q->sched));
-    trace_gauge_set(TRACE_GAUGE_DESTINATIONS, sched_destination_count(q->sched));
+    trace_gauge_set(TRACE_GAUGE_DESTINATIONS, sched_message_count(q->sched) ? sched_destination_count(q->sched) : 0);
 }
 
 static void turn_end(void *ctx)
