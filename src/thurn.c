@@ -27,13 +27,19 @@ struct subcommand {
 
 static const struct subcommand subcommands[] = {
     {"serve", cmd_serve, "run the mail server in the foreground"},
+    {"init", cmd_init, "make a working configuration for a domain, with its first account"},
     {"dev", cmd_dev, "run a server to develop with: takes any mail, sends none out"},
     {"check", cmd_check, "tell what is wrong with the configuration, and what it permits"},
+    {"explain", cmd_explain, "tell what would become of a mail, step by step"},
     {"reload", cmd_reload, "make the running server read its configuration again"},
     {"queue", cmd_queue, "look at the mail that waits, and retry, hold, release or remove it"},
     {"trace", cmd_trace, "tell what happened to a mail, or what a client did"},
     {"top", cmd_top, "show what the server does now"},
     {"send", cmd_send, "hand a message to the running server"},
+    {"probe", cmd_probe, "speak with a mail server and show what it says; look for its weaknesses"},
+    {"sendmail", cmd_sendmail, "the same, as other programs expect it of a sendmail"},
+    {"mailq", cmd_mailq, "print the queue as Postfix's mailq does"},
+    {"newaliases", cmd_newaliases, "check the aliases and make the running server take them"},
     {"batch", cmd_batch, "hand the mails of a file of SMTP commands to the running server"},
     {"user", cmd_user, "add, list and remove accounts, and set their passwords"},
     {"config", cmd_config, "print the keys of the configuration with their defaults"},
@@ -62,7 +68,7 @@ static void print_help(FILE *to)
 {
     (void)fprintf(to, "usage: thurn SUBCOMMAND [-c FILE] ...\n\n");
     for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-        (void)fprintf(to, "  %-8s %s\n", subcommands[i].name, subcommands[i].help);
+        (void)fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
     (void)fprintf(to,
                   "\n`thurn SUBCOMMAND --help` says more. FILE is /etc/thurn/thurn.toml unless -c names another.\n");
 }
@@ -116,6 +122,9 @@ int main(int argc, char **argv)
     process_title_init(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
     cmd_server_by(start_server);
+    int status = 0;
+    if (cmd_by_name(argc, argv, &status))
+        return status;
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

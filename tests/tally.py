@@ -1,15 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""Counts the tests of one run:   tally.py FILE
+"""Counts the tests of one run:   tally.py FILE [AGAIN]      what to run again:   tally.py --failed FILE
 
 FILE is meson's testlog.json or a JUnit file. Prints `PASSED FAILED SKIPPED` on the first line, then one line for
-each failed test. A cmocka program counts as many tests as it says it ran; one that crashed counts its crash."""
+each failed test. A cmocka program counts as many tests as it says it ran; one that crashed counts its crash.
+AGAIN is a JUnit file, too: its results take the place of the first ones, and a test that failed only in the first run is named.
+--failed prints the pytest names of what failed, one a line; nothing when more than AGAIN_MOST did."""
 
 import json
 import re
 import sys
 import xml.etree.ElementTree
 
+AGAIN_MOST = 3  # more are no accident
 CMOCKA = re.compile(r"^\[\s+(PASSED|FAILED|SKIPPED)\s+\] (\d+) test\(s\)", re.M)
 CASE = re.compile(r"^\[\s+FAILED\s+\] (?!\d+ test)(\S+)", re.M)
 
@@ -41,28 +44,51 @@ def count_meson(path):
     return total, names
 
 
-def count_junit(path):
-    passed = failed = skipped = 0
-    names = []
+def read_junit(path):
+    """{(file, test): (how it ended, the first words of why)}"""
+    cases = {}
     for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
         bad = [child for child in case if child.tag in ("failure", "error")]
+        name = case.get("classname"), case.get("name")
         if bad:
-            failed += 1
-            message = (bad[0].get("message") or "").splitlines()[:1]
-            names.append("%s::%s: %s" % (case.get("classname"), case.get("name"), message[0][:160] if message else ""))
-        elif case.find("skipped") is not None:
-            skipped += 1
-        else:
-            passed += 1
-    return [passed, failed, skipped], names
+            cases[name] = "failed", ((bad[0].get("message") or "").splitlines() or [""])[0][:160]
+        elif name not in cases:  # a test may pass and its fixture fail: two of one name
+            cases[name] = "skipped" if case.find("skipped") is not None else "passed", ""
+    return cases
+
+
+def count_junit(path, again=None):
+    cases, second = read_junit(path), read_junit(again) if again else {}
+    lines = []
+    for name, (how, why) in cases.items():
+        if name in second and how == "failed":
+            cases[name] = second[name]
+            if second[name][0] != "failed":
+                lines.append("passed when it ran again, alone: %s::%s: the first time: %s" % (*name, why))
+    lines += ["failed: %s::%s: %s" % (*name, why) for name, (how, why) in cases.items() if how == "failed"]
+    ends = [how for how, _ in cases.values()]
+    return [ends.count("passed"), ends.count("failed"), ends.count("skipped")], lines
+
+
+def print_failed(path):
+    names = [name for name, (how, _) in read_junit(path).items() if how == "failed"]
+    for file, test in names if len(names) <= AGAIN_MOST else []:
+        print("%s.py::%s" % (file.replace(".", "/"), test))
 
 
 def main():
+    if sys.argv[1] == "--failed":
+        print_failed(sys.argv[2])
+        return
     path = sys.argv[1]
-    total, names = count_junit(path) if path.endswith(".xml") else count_meson(path)
+    if path.endswith(".xml"):
+        total, lines = count_junit(path, *sys.argv[2:3])
+    else:
+        total, names = count_meson(path)
+        lines = ["failed: " + name for name in names]
     print(*total)
-    for name in names:
-        print("failed: " + name)
+    for line in lines:
+        print(line)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "child/child.h"
+#include "child/check.h"
 
 #include "crypt/crypt.h"
 
@@ -8,38 +8,34 @@
 #define ALIASES_CHECKED_MAX 100000u
 #define ALIAS_ASKS_MAX 10000
 
-struct check {
-    const struct conf *conf;
-    buf *messages;
-    bool failed;
-};
-
-static void say(struct check *c, const char *level, slice words)
+void check_say(struct check *c, enum conf_severity severity, const char *key, slice words)
 {
     slice line;
+    c->failed = c->failed || (severity == CONF_ERROR && words.len > 0);
     while (words.len > 0) {
         (void)slice_cut(words, '\n', &line, &words);
+        const struct conf_finding f = {
+            .severity = severity, .file = c->conf->path, .key = slice_str(key), .text = line};
         if (line.len > 0)
-            buf_printf(c->messages, "%.*s: %s: %.*s\n", SLICE_ARG(c->conf->path), level, SLICE_ARG(line));
+            c->sink->take(c->sink->ctx, &f);
     }
 }
 
-static void fail(struct check *c, slice words)
+static void fail(struct check *c, const char *key, slice words)
 {
-    c->failed = true;
-    say(c, "error", words);
+    check_say(c, CONF_ERROR, key, words);
 }
 
-static void check_pair(struct check *c, struct tls_pair pair)
+static void check_pair(struct check *c, const char *key, struct tls_pair pair)
 {
     char why_memory[WORDS_MAX], warnings_memory[WORDS_MAX];
     buf why, warnings;
     buf_init_fixed(&why, why_memory, sizeof why_memory);
     buf_init_fixed(&warnings, warnings_memory, sizeof warnings_memory);
     enum err e = tls_pair_check(&pair, os_wall_s(), &why, &warnings);
-    say(c, "warning", buf_slice(&warnings));
+    check_say(c, CONF_WARNING, key, buf_slice(&warnings));
     if (e != ERR_OK)
-        fail(c, why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
+        fail(c, key, why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
 }
 
 static void check_apart(struct check *c, const struct conf_tls *t)
@@ -54,21 +50,22 @@ static void check_apart(struct check *c, const struct conf_tls *t)
                "key %.*s is neither RSA nor ECDSA: it cannot be kept in a process of its own, and lies in those that "
                "talk to clients\n",
                SLICE_ARG(t->key));
-    say(c, "warning", buf_slice(&words));
+    check_say(c, CONF_WARNING, "tls", buf_slice(&words));
 }
 
 static void check_keys(struct check *c)
 {
     for (size_t i = 0; i < c->conf->tls_count; i++) {
         const struct conf_tls *t = &c->conf->tls[i];
-        check_pair(c, (struct tls_pair){.name = t->name, .cert = t->cert, .key = t->key});
+        slice name = t->name.len > 0 ? t->name : c->conf->route.hostname;
+        check_pair(c, "tls", (struct tls_pair){.name = name, .cert = t->cert, .key = t->key});
         if (!c->failed)
             check_apart(c, t);
     }
     for (size_t i = 0; i < c->conf->route.override_count; i++) {
         const struct route_override *o = &c->conf->route.overrides[i];
         if (o->cert.len > 0)
-            check_pair(c, (struct tls_pair){.cert = o->cert, .key = o->key});
+            check_pair(c, "route", (struct tls_pair){.cert = o->cert, .key = o->key});
     }
 }
 
@@ -84,7 +81,7 @@ static void check_client_ca(struct check *c)
         return; /* which check_pair has said */
     enum err e = tls_server_ask_clients(server, c->conf->auth.client_ca, &why);
     if (e != ERR_OK)
-        fail(c, why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
+        fail(c, "auth.client_ca", why.len > 0 ? buf_slice(&why) : slice_str(err_text(e)));
     tls_server_close(&server);
 }
 
@@ -102,7 +99,7 @@ static void check_token_keys(struct check *c)
     else
         e = crypt_keys_open(buf_slice(&pem), &keys, &why);
     if (e != ERR_OK)
-        fail(c, buf_slice(&why));
+        fail(c, "auth.jwt_key", buf_slice(&why));
     crypt_keys_close(&keys);
     buf_deinit(&pem);
 }
@@ -123,9 +120,9 @@ static void check_open_relay(struct check *c)
     struct route_index *index = NULL;
     enum err e = route_index_open(&c->conf->route, os_random_key(), &index);
     if (e != ERR_OK)
-        fail(c, slice_str(err_text(e)));
+        fail(c, "", slice_str(err_text(e)));
     else if (!route_self_test(index, &why))
-        fail(c, buf_slice(&why));
+        fail(c, "relay", buf_slice(&why));
     if (index)
         route_index_close(&index);
 }
@@ -154,6 +151,21 @@ static enum status alias_outcome(const struct route_index *index, const struct r
     return status;
 }
 
+static void say_alias(struct check *c, const struct route_domain *domain, const struct alias_entry *entry,
+                      enum status status)
+{
+    char memory[WORDS_MAX];
+    buf text;
+    buf_init_fixed(&text, memory, sizeof memory);
+    buf_printf(&text, "alias \"%.*s\" of %.*s %s", SLICE_ARG(entry->key), SLICE_ARG(domain->name),
+               status == STATUS_ALIAS_LOOP ? "goes round and leads to nobody" : "leads to nobody who exists");
+    const struct conf_finding f = {.severity = CONF_WARNING,
+                                   .file = alias_table_name(domain->aliases),
+                                   .line = entry->line,
+                                   .text = buf_slice(&text)};
+    c->sink->take(c->sink->ctx, &f);
+}
+
 static void check_aliases(struct check *c, const struct route_index *index, const struct route_domain *domain)
 {
     const struct alias_entry *entry;
@@ -161,10 +173,7 @@ static void check_aliases(struct check *c, const struct route_index *index, cons
         enum status status = alias_outcome(index, domain, entry->key);
         if (status != STATUS_ALIAS_LOOP && status != STATUS_USER_UNKNOWN)
             continue;
-        buf_printf(c->messages, "%.*s:%u: warning: alias \"%.*s\" of %.*s %s\n",
-                   SLICE_ARG(alias_table_name(domain->aliases)), entry->line, SLICE_ARG(entry->key),
-                   SLICE_ARG(domain->name),
-                   status == STATUS_ALIAS_LOOP ? "goes round and leads to nobody" : "leads to nobody who exists");
+        say_alias(c, domain, entry, status);
     }
 }
 
@@ -181,18 +190,17 @@ static void check_all_aliases(struct check *c)
     route_index_close(&index);
 }
 
-static slice parent_of(slice path)
+slice check_parent_of(slice path)
 {
     ptrdiff_t slash = slice_rfind_char(path, '/');
     return slash > 0 ? slice_sub(path, 0, (size_t)slash) : slash == 0 ? SLICE("/") : SLICE(".");
 }
 
-/* The folder itself or, when it is still to be made, the nearest one above it that exists. */
-static enum err nearest_folder(slice *path, struct os_file_stamp *stamp)
+enum err check_nearest(slice *path, struct os_file_stamp *stamp)
 {
     enum err e = os_file_stamp(AT_FDCWD, *path, true, stamp);
     while (e == ERR_NOTFOUND && path->len > 1) {
-        *path = parent_of(*path);
+        *path = check_parent_of(*path);
         e = os_file_stamp(AT_FDCWD, *path, true, stamp);
     }
     return e;
@@ -206,7 +214,7 @@ static void check_state(struct check *c)
     char words[WORDS_MAX];
     buf b;
     buf_init_fixed(&b, words, sizeof words);
-    enum err e = nearest_folder(&path, &stamp);
+    enum err e = check_nearest(&path, &stamp);
     bool own = path.len == c->conf->state_dir.len;
     if (e != ERR_OK)
         buf_printf(&b, "state_dir \"%.*s\": %s", SLICE_ARG(path), err_text(e));
@@ -217,17 +225,31 @@ static void check_state(struct check *c)
     else if (os_uid() != 0 && !os_writable(path))
         buf_printf(&b, "state_dir: user %u cannot write to \"%.*s\"", os_uid(), SLICE_ARG(path));
     if (b.len > 0)
-        fail(c, buf_slice(&b));
+        fail(c, "state_dir", buf_slice(&b));
 }
 
-enum err child_check_conf(const struct conf *conf, buf *messages)
+bool child_check(const struct conf *conf, enum child_check_depth depth, const struct conf_sink *sink)
 {
-    struct check c = {.conf = conf, .messages = messages};
+    struct check c = {.conf = conf, .sink = sink};
     check_keys(&c);
     check_auth(&c);
     if (!conf->development)
         check_open_relay(&c);
     check_all_aliases(&c);
     check_state(&c);
-    return c.failed ? ERR_SYNTAX : ERR_OK;
+    check_modes(&c);
+    if (depth == CHILD_CHECK_ALL)
+        check_users(&c);
+    return !c.failed;
+}
+
+static void take_text(void *ctx, const struct conf_finding *f)
+{
+    conf_finding_print(f, ctx);
+}
+
+enum err child_check_conf(const struct conf *conf, buf *messages)
+{
+    const struct conf_sink sink = {take_text, messages};
+    return child_check(conf, CHILD_CHECK_START, &sink) ? ERR_OK : ERR_SYNTAX;
 }

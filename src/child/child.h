@@ -3,7 +3,10 @@
 #ifndef CHILD_CHILD_H
 #define CHILD_CHILD_H
 
+#include "child/admission.h"
 #include "child/delivery_log.h"
+#include "child/mailbox.h"
+#include "child/user.h"
 #include "conf/conf.h"
 #include "ipc/ipc.h"
 #include "spool/spool.h"
@@ -58,15 +61,21 @@ void child_ready(struct child *c);
 int child_run(struct child *c);
 void child_stop(struct child *c, int exit_status);
 
-/* What can be known of a configuration before it is used: key pairs, the open-relay self-test, the state folder. Loads keys, so only in a short-lived process. messages gets errors and warnings, one a
+/* What can be known of a configuration before it is used: key pairs, the open-relay self-test, the state folder, files that are open to others. Loads keys, so only in a short-lived process. messages gets errors and warnings, one a
  * line, ending in LF each; ERR_SYNTAX when there is an error among them. */
 must_check enum err child_check_conf(const struct conf *conf, buf *messages);
+/* The same, told one by one; false: there is an error. CHILD_CHECK_ALL also looks at what takes longer, whether each user may write where it will have to, and forks for that. */
+enum child_check_depth { CHILD_CHECK_START, CHILD_CHECK_ALL };
+bool child_check(const struct conf *conf, enum child_check_depth depth, const struct conf_sink *sink);
 
 /* The local SMTP socket and the control socket live here, below state_dir.
  * STATE/run/smtp.sock, mode 0666: the peer's uid is known. */
 must_check enum err child_local_socket_path(const struct conf *conf, buf *b);
 /* STATE/run/control.sock, mode 0660 for `user`: root and user only. */
 must_check enum err child_control_socket_path(const struct conf *conf, buf *b);
+
+/* We are whatever our mx listeners on port 25 answer at: where an MX points that is ourselves (struct mx_self). How many, at most max. */
+size_t child_own_addresses(const struct conf *conf, struct mx_address *addresses, size_t max);
 
 /* What a 2xx in IPC_result means for the reports that a sender asked for (RFC 3461 section 5.2). */
 enum result_dsn {

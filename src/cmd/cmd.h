@@ -26,11 +26,19 @@ int cmd_reload(int argc, char **argv);
 int cmd_batch(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_init(int argc, char **argv);
 int cmd_dev(int argc, char **argv);
+int cmd_mailq(int argc, char **argv);
+int cmd_newaliases(int argc, char **argv);
+int cmd_probe(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_send(int argc, char **argv);
+int cmd_sendmail(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_user(int argc, char **argv);
+/* When the program was called as sendmail, mailq or newaliases: runs that, all of argv being its command line. */
+bool cmd_by_name(int argc, char **argv, int *status_r);
 
 #endif

@@ -56,12 +56,13 @@ bool command_colored(const struct command *c, int fd)
     return isatty(fd) == 1 && !(no_color && *no_color) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-int command_load(const struct command *c, struct conf **conf_r)
+static int load_by(enum err (*by)(const char *path, bool color, buf *messages, struct conf **conf_r),
+                   const struct command *c, struct conf **conf_r)
 {
     const char *path = c->conf_path ? c->conf_path : COMMAND_CONF;
     buf messages;
     buf_init(&messages, MESSAGES_MAX);
-    enum err e = conf_load_alone(path, command_colored(c, STDERR_FILENO), &messages, conf_r);
+    enum err e = by(path, command_colored(c, STDERR_FILENO), &messages, conf_r);
     if (e != ERR_OK) {
         (void)fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&messages)));
         if (messages.len == 0)
@@ -69,6 +70,16 @@ int command_load(const struct command *c, struct conf **conf_r)
     }
     buf_deinit(&messages);
     return e == ERR_OK ? 0 : EX_CONFIG;
+}
+
+int command_load(const struct command *c, struct conf **conf_r)
+{
+    return load_by(conf_load_alone, c, conf_r);
+}
+
+int command_load_whole(const struct command *c, struct conf **conf_r)
+{
+    return load_by(conf_load, c, conf_r);
 }
 
 void command_say_extra(const char *word)

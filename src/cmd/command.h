@@ -36,6 +36,8 @@ bool command_options_only(struct command *c, int argc, char **argv, int (*usage)
 bool command_colored(const struct command *c, int fd);
 /* 0, or what to exit with: then why is on standard error. Warnings are left to `thurn check`. */
 int command_load(const struct command *c, struct conf **conf_r);
+/* The same with the files that the configuration names: aliases, members. */
+int command_load_whole(const struct command *c, struct conf **conf_r);
 /* Says that this word of the command line is one too many. */
 void command_say_extra(const char *word);
 /* One line "thurn: ..." on standard error, escaped. */

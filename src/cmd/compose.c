@@ -41,7 +41,7 @@ static bool is_ascii(slice s)
     return true;
 }
 
-static void append_encoded(buf *out, slice text)
+void compose_append_encoded(buf *out, slice text)
 {
     while (text.len > 0) {
         size_t len = 0;
@@ -84,7 +84,7 @@ static void append_subject(buf *out, slice subject)
     if (is_ascii(subject))
         buf_append(out, subject);
     else
-        append_encoded(out, subject);
+        compose_append_encoded(out, subject);
     buf_append(out, SLICE("\r\n"));
 }
 

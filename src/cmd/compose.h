@@ -18,5 +18,7 @@ struct compose {
 
 /* text begins with a header when its lines up to the first empty one (or its end) are all header fields; else it is a body. Fields that are there stay. */
 void compose_message(buf *out, const struct compose *c, slice text);
+/* Words of a field in UTF-8 as encoded-words (RFC 2047). */
+void compose_append_encoded(buf *out, slice text);
 
 #endif

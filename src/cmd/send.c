@@ -7,7 +7,7 @@
 
 #include "child/child.h"
 #include "cmd/compose.h"
-#include "cmd/development.h"
+#include "cmd/local_server.h"
 #include "cmd/submit.h"
 
 #define RECIPIENTS_MAX 1000u
@@ -24,8 +24,7 @@ struct send {
     slice to[RECIPIENTS_MAX];
     size_t to_count;
     bool verbose;
-    slice hostname, origin;
-    struct socket_address server;
+    struct local_server server;
 };
 
 static int usage(FILE *to)
@@ -51,7 +50,7 @@ static bool keep_address(struct send *s, const char *text, unsigned rules, slice
     if (e == ERR_OK) {
         address_print(&b, a);
         if (a.domain.len == 0 && a.local.len > 0)
-            buf_printf(&b, "@%.*s", SLICE_ARG(s->origin));
+            buf_printf(&b, "@%.*s", SLICE_ARG(s->server.origin));
         e = buf_ok(&b) ? arena_copy(&s->arena, buf_slice(&b), kept_r) : ERR_LIMIT;
     }
     if (e != ERR_OK)
@@ -65,41 +64,10 @@ static bool own_address(struct send *s, slice *from_r)
     struct os_user user;
     enum err e = os_user_by_uid(os_uid(), &s->arena, &user);
     if (e == ERR_OK)
-        e = arena_printf(&s->arena, from_r, "%.*s@%.*s", SLICE_ARG(user.name), SLICE_ARG(s->origin));
+        e = arena_printf(&s->arena, from_r, "%.*s@%.*s", SLICE_ARG(user.name), SLICE_ARG(s->server.origin));
     if (e != ERR_OK)
         command_say("who are you? Say --from ADDRESS");
     return e == ERR_OK;
-}
-
-static bool is_development(const struct send *s)
-{
-    struct os_file_stamp stamp;
-    return !s->command.conf_path && os_file_stamp(AT_FDCWD, SLICE(COMMAND_CONF), true, &stamp) == ERR_NOTFOUND;
-}
-
-/* Where the server is and what it calls itself. */
-static int find_server(struct send *s)
-{
-    struct conf *conf = NULL;
-    buf path;
-    buf_init_fixed(&path, s->server.path, sizeof s->server.path - 1);
-    if (is_development(s)) {
-        buf_append(&path, SLICE(DEVELOPMENT_SOCKET));
-        s->hostname = s->origin = SLICE(DEVELOPMENT_HOSTNAME);
-        return 0;
-    }
-    int status = command_load(&s->command, &conf);
-    if (status != 0)
-        return status;
-    enum err e = child_local_socket_path(conf, &path);
-    if (e == ERR_OK)
-        e = arena_copy(&s->arena, conf->route.hostname, &s->hostname);
-    if (e == ERR_OK)
-        e = arena_copy(&s->arena, conf->route.origin, &s->origin);
-    conf_close(&conf);
-    if (e != ERR_OK)
-        command_say("state_dir: %s", err_text(e));
-    return e == ERR_OK ? 0 : EX_CONFIG;
 }
 
 static enum err read_stream(FILE *from, buf *text)
@@ -133,7 +101,7 @@ static void make_message(struct send *s, slice from, slice text, buf *content)
         .from = from, .to = s->to, .to_count = s->to_count, .subject = s->subject, .now_s = os_wall_s()};
     os_random(&random, sizeof random);
     enum err e = arena_printf(&s->arena, &id, "%lld.%016llx@%.*s", (long long)os_wall_us(), (unsigned long long)random,
-                              SLICE_ARG(s->hostname));
+                              SLICE_ARG(s->server.hostname));
     c.message_id = id;
     c.offset_min = os_utc_offset_min(c.now_s);
     compose_message(content, &c, text);
@@ -144,9 +112,9 @@ static void make_message(struct send *s, slice from, slice text, buf *content)
 static int no_server(const struct send *s, enum err e)
 {
     if (e == ERR_NOTFOUND || e == ERR_REFUSED)
-        command_say("no server runs here (%s); `thurn serve` or `thurn dev` starts one", s->server.path);
+        command_say("no server runs here (%s); `thurn serve` or `thurn dev` starts one", s->server.address.path);
     else
-        command_say("%s: %s", s->server.path, err_text(e));
+        command_say("%s: %s", s->server.address.path, err_text(e));
     return e == ERR_PERMISSION ? EX_NOPERM : EX_UNAVAILABLE;
 }
 
@@ -166,7 +134,7 @@ static int submit(struct send *s, slice from, slice content)
     struct envelope envelope = {
         .reverse_path = from, .recipient_count = (uint32_t)s->to_count, .recipients = recipients};
     struct submit job = {
-        .fd = -1, .helo = s->hostname, .envelope = &envelope, .content = content, .verbose = s->verbose};
+        .fd = -1, .helo = s->server.hostname, .envelope = &envelope, .content = content, .verbose = s->verbose};
     if (!recipients)
         return EX_OSERR;
     for (size_t i = 0; i < s->to_count; i++)
@@ -175,7 +143,7 @@ static int submit(struct send *s, slice from, slice content)
         if ((unsigned char)content.ptr[i] >= 0x80)
             envelope.flags |= ENVELOPE_BODY_8BIT;
     }
-    enum err e = socket_connect_wait(&s->server, CONNECT_MS, &job.fd);
+    enum err e = socket_connect_wait(&s->server.address, CONNECT_MS, &job.fd);
     if (e != ERR_OK)
         return no_server(s, e);
     submit_run(&job);
@@ -189,7 +157,7 @@ static int run(struct send *s, char **to)
 {
     slice from = SLICE_NONE;
     buf text, content;
-    int status = find_server(s);
+    int status = local_server_find(&s->command, true, &s->arena, &s->server);
     if (status != 0)
         return status;
     bool good = s->from ? keep_address(s, s->from, ADDRESS_NULL | ADDRESS_NO_DOMAIN, &from) : own_address(s, &from);

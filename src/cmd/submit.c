@@ -15,8 +15,9 @@ struct talk {
     struct smtp_client *client;
     struct smtp_client_message message;
     uint32_t *indexes;
+    struct body_scan scan;
     buf out;
-    bool sent, over;
+    bool sent, broken, over;
 };
 
 int submit_exit_status(const struct verdict *v)
@@ -43,6 +44,7 @@ static void show(const struct talk *t, const char *mark, slice text)
 
 static void lost(struct talk *t, enum err e)
 {
+    t->broken = true;
     smtp_client_lost(t->client, e);
 }
 
@@ -69,14 +71,44 @@ static void flush(struct talk *t)
     smtp_client_sent(t->client, out.len);
 }
 
+/* Calls take with one piece of the message after the other. */
+static enum err each_piece(struct talk *t, void (*take)(struct talk *t, slice piece))
+{
+    char memory[PIECE];
+    const struct submit *s = t->submit;
+    size_t got = s->more ? PIECE : 0;
+    for (size_t from = 0; from < s->content.len; from += PIECE)
+        take(t, slice_sub(s->content, from, from + PIECE));
+    for (uint64_t at = 0; got == PIECE; at += got) {
+        enum err e = os_pread(fileno(s->more), memory, PIECE, at, &got);
+        if (e != ERR_OK)
+            return e;
+        take(t, slice_of(memory, got));
+    }
+    return ERR_OK;
+}
+
+static void scan_piece(struct talk *t, slice piece)
+{
+    body_scan_feed(&t->scan, piece);
+}
+
+static void give_piece(struct talk *t, slice piece)
+{
+    if (t->broken)
+        return;
+    smtp_client_body(t->client, os_now_ms(), piece, &t->out);
+    write_all(t, buf_slice(&t->out));
+    buf_clear(&t->out);
+}
+
 static void give_body(struct talk *t)
 {
-    slice content = t->submit->content;
     flush(t);
-    for (size_t from = 0; from < content.len; from += PIECE) {
-        smtp_client_body(t->client, os_now_ms(), slice_sub(content, from, from + PIECE), &t->out);
-        write_all(t, buf_slice(&t->out));
-        buf_clear(&t->out);
+    if (each_piece(t, give_piece) != ERR_OK) {
+        struct verdict v = status_verdict(STATUS_LOCAL_ERROR);
+        smtp_client_body_abort(t->client, &v);
+        return;
     }
     smtp_client_body_end(t->client, os_now_ms(), &t->out);
     write_all(t, buf_slice(&t->out));
@@ -189,19 +221,20 @@ static void read_some(struct talk *t)
 static enum err prepare(struct talk *t)
 {
     const struct envelope *envelope = t->submit->envelope;
-    struct body_scan scan;
     struct smtp_client_options options = {.helo = t->submit->helo, .tls = SMTP_CLIENT_TLS_NONE};
     t->indexes = calloc(envelope->recipient_count, sizeof *t->indexes);
     if (!t->indexes)
         return ERR_NOMEM;
     for (uint32_t i = 0; i < envelope->recipient_count; i++)
         t->indexes[i] = i;
-    body_scan_init(&scan);
-    body_scan_feed(&scan, t->submit->content);
+    body_scan_init(&t->scan);
+    enum err e = each_piece(t, scan_piece);
+    if (e != ERR_OK)
+        return e;
     t->message = (struct smtp_client_message){.envelope = envelope,
                                               .recipients = t->indexes,
                                               .recipient_count = envelope->recipient_count,
-                                              .facts = body_scan_end(&scan),
+                                              .facts = body_scan_end(&t->scan),
                                               .as_it_is = true}; /* our own server has no limit for lines */
     return smtp_client_open(&options, os_now_ms(), &t->client);
 }

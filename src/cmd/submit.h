@@ -4,6 +4,8 @@
 #ifndef CMD_SUBMIT_H
 #define CMD_SUBMIT_H
 
+#include <stdio.h>
+
 #include "os/os.h"
 #include "smtp/smtp.h"
 
@@ -12,6 +14,7 @@ struct submit {
     slice helo;
     const struct envelope *envelope;
     slice content; /* CRLF line ends */
+    FILE *more;    /* NULL, or a file with what follows content, from its beginning */
     bool verbose;
     /* What came of it. */
     bool accepted;   /* for one recipient at least */

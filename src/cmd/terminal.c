@@ -41,7 +41,7 @@ static enum err read_line(buf *line)
     return ERR_OK;
 }
 
-/* Signals from the keyboard are off meanwhile, so that none leaves the terminal without echo. */
+/* Signals from the keyboard are off meanwhile, so that none leaves the terminal without echo. The prompt comes when what is typed counts: what was typed before is thrown away. */
 static enum err read_unseen(const char *prompt, slice what, buf *line)
 {
     struct termios before, unseen;
@@ -49,10 +49,10 @@ static enum err read_unseen(const char *prompt, slice what, buf *line)
         return ERR_IO;
     unseen = before;
     unseen.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
-    (void)fprintf(stderr, "%s %.*s: ", prompt, SLICE_ARG(what));
-    (void)fflush(stderr);
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen) != 0)
         return ERR_IO;
+    (void)fprintf(stderr, "%s %.*s: ", prompt, SLICE_ARG(what));
+    (void)fflush(stderr);
     enum err e = read_line(line);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     (void)fputc('\n', stderr);
@@ -73,4 +73,9 @@ enum err terminal_read_password(slice what, buf *password)
         e = ERR_SYNTAX;
     explicit_bzero(memory, sizeof memory);
     return e;
+}
+
+enum err terminal_ask_password(slice what, buf *password)
+{
+    return isatty(STDIN_FILENO) == 1 ? read_unseen("Password for", what, password) : read_line(password);
 }

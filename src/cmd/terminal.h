@@ -11,5 +11,7 @@ size_t terminal_width(void);
 /* Asks for a password: twice, unseen, when standard input is a terminal; else one line of it. `what` stands in the prompt. ERR_SYNTAX: the two differ;
  * ERR_CLOSED: nothing came; ERR_LIMIT. */
 must_check enum err terminal_read_password(slice what, buf *password);
+/* The same for a password that is known already: asked for once. */
+must_check enum err terminal_ask_password(slice what, buf *password);
 
 #endif

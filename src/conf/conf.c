@@ -68,14 +68,38 @@ static void parse(struct reader *r, slice content)
     }
 }
 
-static enum err finish(struct reader *r, bool color, buf *messages, struct conf **conf_r)
+/* Where what was found goes: as text for people, or one by one. */
+struct output {
+    buf *messages;
+    bool color;
+    const struct conf_sink *sink;
+};
+
+static void tell(struct reader *r, const struct output *to)
+{
+    if (to->sink)
+        messages_tell(&r->m, r->root, to->sink);
+    else
+        messages_print(&r->m, to->color, to->messages);
+}
+
+static void tell_file(const struct output *to, slice path, const char *text)
+{
+    const struct conf_finding f = {.severity = CONF_ERROR, .file = path, .text = slice_str(text)};
+    if (to->sink)
+        to->sink->take(to->sink->ctx, &f);
+    else
+        conf_finding_print(&f, to->messages);
+}
+
+static enum err finish(struct reader *r, const struct output *to, struct conf **conf_r)
 {
     struct conf *c = r->conf;
     bool failed = r->m.failed;
     enum err e = r->m.out_of_memory ? ERR_NOMEM : failed ? ERR_SYNTAX : ERR_OK;
-    messages_print(&r->m, color, messages);
+    tell(r, to);
     if (e == ERR_NOMEM)
-        buf_printf(messages, "%.*s: error: out of memory\n", SLICE_ARG(r->m.path));
+        tell_file(to, r->m.path, "out of memory");
     if (e != ERR_OK)
         conf_close(&c);
     else
@@ -86,13 +110,14 @@ static enum err finish(struct reader *r, bool color, buf *messages, struct conf 
 enum err conf_parse(slice path, slice content, bool color, buf *messages, struct conf **conf_r)
 {
     struct reader *r = begin(path, content, false);
+    const struct output to = {.messages = messages, .color = color};
     if (!r)
         return ERR_NOMEM;
     parse(r, content);
-    return finish(r, color, messages, conf_r);
+    return finish(r, &to, conf_r);
 }
 
-static enum err load(const char *path, bool alone, bool color, buf *messages, struct conf **conf_r)
+static enum err load(const char *path, bool alone, const struct output *to, struct conf **conf_r)
 {
     struct os_file_stamp stamp;
     buf content;
@@ -101,10 +126,10 @@ static enum err load(const char *path, bool alone, bool color, buf *messages, st
     if (e == ERR_OK)
         e = stamp.is_dir ? ERR_UNSUPPORTED : os_file_read(AT_FDCWD, slice_str(path), &content);
     if (e != ERR_OK) {
-        buf_printf(messages, "%s: error: %s\n", path,
-                   e == ERR_LIMIT         ? "file is larger than 4 MiB"
-                   : e == ERR_UNSUPPORTED ? "is a folder"
-                                          : err_text(e));
+        tell_file(to, slice_str(path),
+                  e == ERR_LIMIT         ? "file is larger than 4 MiB"
+                  : e == ERR_UNSUPPORTED ? "is a folder"
+                                         : err_text(e));
         buf_deinit(&content);
         return e;
     }
@@ -112,7 +137,7 @@ static enum err load(const char *path, bool alone, bool color, buf *messages, st
     if (r) {
         reader_add_source(r, r->conf->path, &stamp);
         parse(r, buf_slice(&content));
-        e = finish(r, color, messages, conf_r);
+        e = finish(r, to, conf_r);
     }
     buf_deinit(&content);
     return r ? e : ERR_NOMEM;
@@ -120,12 +145,20 @@ static enum err load(const char *path, bool alone, bool color, buf *messages, st
 
 enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r)
 {
-    return load(path, false, color, messages, conf_r);
+    const struct output to = {.messages = messages, .color = color};
+    return load(path, false, &to, conf_r);
+}
+
+enum err conf_load_told(const char *path, const struct conf_sink *sink, struct conf **conf_r)
+{
+    const struct output to = {.sink = sink};
+    return load(path, false, &to, conf_r);
 }
 
 enum err conf_load_alone(const char *path, bool color, buf *messages, struct conf **conf_r)
 {
-    return load(path, true, color, messages, conf_r);
+    const struct output to = {.messages = messages, .color = color};
+    return load(path, true, &to, conf_r);
 }
 
 void conf_close(struct conf **conf)

@@ -20,6 +20,7 @@ struct conf_listener {
     slice unix_path; /* instead of host and port */
     enum conf_listen_tls tls;
     bool proxy; /* a PROXY header comes first, from conf.trust.proxy only */
+    uint32_t line;
 };
 
 struct conf_tls {
@@ -128,9 +129,27 @@ struct conf {
     bool development; /* made by thurn dev: any recipient, nothing leaves */
 };
 
+/* One thing that is wrong, doubtful or worth knowing; what all checks of a configuration come to. Slices live for the call. */
+enum conf_severity { CONF_ERROR, CONF_WARNING, CONF_NOTE };
+struct conf_finding {
+    enum conf_severity severity;
+    slice file;            /* which it is in: the configuration's, or one that this one names */
+    uint32_t line, column; /* 0: the file as a whole */
+    slice key;             /* tls.key, domain."example.org".aliases; empty: no key's */
+    slice text;
+};
+struct conf_sink {
+    void (*take)(void *ctx, const struct conf_finding *f);
+    void *ctx;
+};
+/* One line, "FILE:LINE:COLUMN: warning: TEXT". */
+void conf_finding_print(const struct conf_finding *f, buf *out);
+
 /* Reads and checks path. On any error: ERR_SYNTAX (or what kept the file from being read) and `messages` has all errors and warnings as text for people, ending in
  * LF each; on ERR_OK `messages` has the warnings. color: ANSI colours in messages. */
 must_check enum err conf_load(const char *path, bool color, buf *messages, struct conf **conf_r);
+/* The same, told one by one. */
+must_check enum err conf_load_told(const char *path, const struct conf_sink *sink, struct conf **conf_r);
 /* The same for a program that only asks the server: files that the configuration names (certificates, keys, passwords, aliases, members) are neither
  * read nor looked for, because the caller may not be allowed to. Tables that come from them are empty. */
 must_check enum err conf_load_alone(const char *path, bool color, buf *messages, struct conf **conf_r);

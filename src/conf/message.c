@@ -65,7 +65,7 @@ void messages_error_in(struct messages *m, struct toml_place place, slice file, 
 }
 
 /* Insertion keeps messages of one place in the order in which they came. */
-static void sort(struct messages *m)
+void messages_sort(struct messages *m)
 {
     for (size_t i = 1; i < m->count; i++) {
         struct message moved = m->list[i];
@@ -166,7 +166,7 @@ static void print_message(const struct messages *m, const struct message *messag
 
 void messages_print(struct messages *m, bool color, buf *out)
 {
-    sort(m);
+    messages_sort(m);
     for (size_t i = 0; i < m->count; i++)
         print_message(m, &m->list[i], color, out);
     if (m->more > 0)

@@ -10,7 +10,7 @@
 #ifndef CONF_MESSAGE_H
 #define CONF_MESSAGE_H
 
-#include "base/base.h"
+#include "conf/conf.h"
 #include "conf/toml_tree.h"
 
 #define MESSAGES_MAX 100
@@ -41,6 +41,10 @@ void messages_warn(struct messages *m, struct toml_place place, const char *form
 void messages_hint(struct messages *m, slice hint);
 /* An error in another file that the key at place names. */
 void messages_error_in(struct messages *m, struct toml_place place, slice file, uint32_t line, slice text);
+/* In the order of the file. */
+void messages_sort(struct messages *m);
+/* One by one, in the same order. Keys are found by their place below root, which may be NULL. */
+void messages_tell(struct messages *m, const struct toml_node *root, const struct conf_sink *sink);
 void messages_print(struct messages *m, bool color, buf *out);
 
 /* The word among count that `wrong` most probably stands for, or empty: at most a third of its letters differ. */

@@ -3,7 +3,10 @@
 
 #include <inttypes.h>
 
+#include "os/os.h"
+
 #define SUGGESTIONS_MAX 64
+#define CREDENTIAL SLICE("credential:")
 
 const char *option_kind_name(enum toml_kind kind)
 {
@@ -190,6 +193,7 @@ static bool is_good_node(struct messages *m, const struct option *o, const struc
     } rules[] = {
         [OPTION_STRING] = {1u << TOML_STRING, "a string"},
         [OPTION_PATH] = {1u << TOML_STRING, "a string"},
+        [OPTION_FILE] = {1u << TOML_STRING, "a string"},
         [OPTION_STRINGS] = {1u << TOML_ARRAY, "an array of strings"},
         [OPTION_STRING_OR_STRINGS] = {1u << TOML_STRING | 1u << TOML_ARRAY, "a string or an array of strings"},
         [OPTION_TABLE] = {1u << TOML_TABLE, "a table"},
@@ -204,12 +208,36 @@ static bool is_good_node(struct messages *m, const struct option *o, const struc
         messages_error(m, node->place, "\"%s\" has a NUL in it", o->name);
         return false;
     }
-    if (o->type == OPTION_PATH && (node->text_len == 0 || node->text[0] != '/')) {
+    if ((o->type == OPTION_PATH || o->type == OPTION_FILE) && (node->text_len == 0 || node->text[0] != '/')) {
         messages_error(m, node->place, "\"%s\" must be an absolute path, not \"%.*s\"", o->name,
                        SLICE_ARG(toml_text(node)));
         return false;
     }
     return true;
+}
+
+/* A copy of the node with the path that the service manager has for it, or NULL with an error. */
+static const struct toml_node *resolve_credential(struct messages *m, const struct option *o,
+                                                  const struct toml_node *node)
+{
+    struct toml_node *copy = arena_alloc(m->arena, sizeof(*copy));
+    char space[1024];
+    slice text = SLICE_NONE;
+    buf path;
+    buf_init_fixed(&path, space, sizeof(space));
+    if (os_credential_path(slice_skip(toml_text(node), CREDENTIAL.len), &path) != ERR_OK) {
+        messages_error(m, node->place, "\"%s\" must be a path, or \"credential:NAME\" with the name of a credential",
+                       o->name);
+        return NULL;
+    }
+    if (!copy || arena_copy(m->arena, buf_slice(&path), &text) != ERR_OK) {
+        m->out_of_memory = true;
+        return NULL;
+    }
+    *copy = *node;
+    copy->text = text.ptr;
+    copy->text_len = text.len;
+    return copy;
 }
 
 static void read_option(struct messages *m, const struct option *o, const struct toml_node *node, char *target)
@@ -236,7 +264,9 @@ static void read_option(struct messages *m, const struct option *o, const struct
             store_word(o, word, target);
         break;
     default:
-        if (is_good_node(m, o, node))
+        if (o->type == OPTION_FILE && node->kind == TOML_STRING && slice_starts(toml_text(node), CREDENTIAL))
+            node = resolve_credential(m, o, node);
+        if (node && is_good_node(m, o, node))
             memcpy(target + o->offset, &node, sizeof(node));
         break;
     }

@@ -21,6 +21,7 @@ enum option_type {
     OPTION_WORD_BOOL,    /* bool: false for the first word, true for the second */
     OPTION_STRING,       /* from here on: const struct toml_node * */
     OPTION_PATH,
+    OPTION_FILE, /* a path, or "credential:NAME", which becomes one */
     OPTION_STRINGS,
     OPTION_STRING_OR_STRINGS,
     OPTION_TABLE,

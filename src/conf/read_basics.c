@@ -68,6 +68,7 @@ void read_basics(struct reader *r)
         t->postmaster = reader_address(r, r->top.postmaster, SLICE_NONE);
     else
         missing(r, "postmaster");
+    t->postmaster_line = r->top.postmaster ? r->top.postmaster->place.line : 0;
     r->conf->state_dir = r->top.state_dir ? toml_text(r->top.state_dir) : fallback(SECTION_TOP, "state_dir");
     while (r->conf->state_dir.len > 1 && r->conf->state_dir.ptr[r->conf->state_dir.len - 1] == '/')
         r->conf->state_dir.len--;

@@ -92,6 +92,7 @@ static void read_domain(struct reader *r, const struct draft_domain *draft, stru
     }
     if (draft->catch_all)
         domain->catch_all = reader_address(r, draft->catch_all, domain->name);
+    domain->catch_all_line = draft->catch_all ? draft->catch_all->place.line : 0;
     read_domain_aliases(r, draft, domain);
     read_subaddress(r, draft->subaddress, domain);
     warn_of_any(r, draft, domain);
@@ -142,6 +143,7 @@ static void add_implied(struct reader *r)
     struct route_domain *domain = &t->domains[t->domain_count++];
     *domain =
         (struct route_domain){.name = t->hostname, .users = USERS_LIST, .subaddress = SLICE("+"), .implied = true};
+    domain->line = r->top.hostname ? r->top.hostname->place.line : 0;
     if (os_file_stamp(AT_FDCWD, HOST_ALIASES, true, &stamp) == ERR_OK)
         domain->aliases = read_aliases(r, r->top.hostname->place, HOST_ALIASES);
 }
@@ -161,7 +163,7 @@ void read_domains(struct reader *r)
         struct draft_domain *draft = &r->domains[t->domain_count];
         draft->self = table;
         option_read(&r->m, &option_sections[SECTION_DOMAIN], table, draft);
-        t->domains[t->domain_count++].name = name;
+        t->domains[t->domain_count++] = (struct route_domain){.name = name, .line = table->key_place.line};
     }
     r->written_domains = t->domain_count;
     for (size_t i = 0; i < r->written_domains; i++)

@@ -50,7 +50,7 @@ void read_addresses(struct reader *r)
         return;
     for (const struct toml_node *table = toml_first(r->top.address); table; table = table->next) {
         struct draft_address draft = {0};
-        struct route_address entry = {.address = read_own_address(r, table, "address")};
+        struct route_address entry = {.address = read_own_address(r, table, "address"), .line = table->key_place.line};
         if (entry.address.len == 0)
             continue;
         check_twice(r, table, entry.address);
@@ -193,7 +193,7 @@ void read_lists(struct reader *r)
         return;
     for (const struct toml_node *table = toml_first(r->top.list); table; table = table->next) {
         struct draft_list draft = {0};
-        struct route_list list = {.address = read_own_address(r, table, "list")};
+        struct route_list list = {.address = read_own_address(r, table, "list"), .line = table->key_place.line};
         if (list.address.len == 0)
             continue;
         check_twice(r, table, list.address);

@@ -114,7 +114,7 @@ static bool same_place(const struct conf_listener *a, const struct conf_listener
 static void read_listener(struct reader *r, const struct toml_node *node, enum conf_listen_role role)
 {
     struct conf *c = r->conf;
-    struct conf_listener listener = {.role = role, .text = toml_text(node)};
+    struct conf_listener listener = {.role = role, .text = toml_text(node), .line = node->place.line};
     slice place, words;
     slice_cut(slice_trim(listener.text), ' ', &place, &words);
     if (!read_place(r, node, place, &listener) || !read_words(r, node, words, &listener))

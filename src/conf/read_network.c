@@ -53,7 +53,7 @@ static slice without_host_bits(struct reader *r, const struct route_network *n)
 
 bool read_network_text(struct reader *r, struct toml_place place, slice text, struct route_network *n_r)
 {
-    struct route_network n = {.text = text};
+    struct route_network n = {.text = text, .line = place.line};
     slice ip, bits;
     size_t len;
     bool has_bits = slice_cut(text, '/', &ip, &bits);

@@ -94,6 +94,7 @@ static void read_allow(struct reader *r, const struct toml_node *node)
     static const char *const words[] = {"authenticated", "local-socket"};
     struct route_tables *t = &r->conf->route;
     t->allow_authenticated = t->allow_local_socket = node == NULL;
+    t->allow_line = node ? node->key_place.line : 0;
     for (const struct toml_node *child = node ? node->first : NULL; child; child = child->next) {
         if (slice_equal(toml_text(child), slice_str(words[0]))) {
             t->allow_authenticated = true;
@@ -135,7 +136,8 @@ static void read_patterns(struct reader *r, const struct toml_node *node)
     if (!patterns)
         return;
     struct route_send_as entry = {.login = reader_address_text(r, node->key_place, toml_key(node), SLICE_NONE),
-                                  .patterns = patterns};
+                                  .patterns = patterns,
+                                  .line = node->key_place.line};
     const struct toml_node *child = toml_first(node);
     for (size_t i = 0; i < max; i++, child = child->next) {
         slice pattern = child->kind == TOML_STRING ? read_pattern(r, toml_text(child)) : SLICE_NONE;

@@ -174,7 +174,7 @@ void read_routes(struct reader *r)
         return;
     for (const struct toml_node *table = toml_first(r->top.route); table; table = table->next) {
         struct draft_route draft = {0};
-        struct route_override o = {.domain = read_route_domain(r, table)};
+        struct route_override o = {.domain = read_route_domain(r, table), .line = table->key_place.line};
         if (o.domain.len == 0)
             continue;
         option_read(&r->m, &option_sections[SECTION_ROUTE], table, &draft);

@@ -34,7 +34,7 @@ static bool read_user(struct reader *r, const struct toml_node *node, slice doma
                        SLICE_ARG(domain));
         return false;
     }
-    *user_r = (struct route_user){reader_lower(r, reader_normal(r, a.local)), name};
+    *user_r = (struct route_user){reader_lower(r, reader_normal(r, a.local)), name, node->place.line};
     return true;
 }
 

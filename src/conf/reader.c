@@ -220,5 +220,6 @@ void reader_check_file(struct reader *r, struct toml_place place, slice path, bo
     }
     os_close(&fd);
     if (secret && (stamp.mode & 07) != 0)
-        messages_warn(&r->m, place, "%.*s can be read by everybody on this host", SLICE_ARG(path));
+        messages_warn(&r->m, place, "%.*s is open to every user of this host; take that away with: chmod o-rwx %.*s",
+                      SLICE_ARG(path), SLICE_ARG(path));
 }

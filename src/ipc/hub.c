@@ -174,6 +174,12 @@ static void peer_died(struct ipc_hub *h, uint32_t process)
     }
 }
 
+static void answer_ping(struct ipc_hub *h, uint32_t round)
+{
+    struct ipc_message pong = {.type = IPC_pong, .fd = -1, .u.pong = {round}};
+    ipc_hub_send(h, NULL, &pong);
+}
+
 static void master_message(struct ipc_hub *h, const struct ipc_message *m)
 {
     switch (m->type) {
@@ -190,6 +196,9 @@ static void master_message(struct ipc_hub *h, const struct ipc_message *m)
     case IPC_drain:
         if (h->ops.drain)
             h->ops.drain(h->ctx, m->u.drain.limit_ms);
+        break;
+    case IPC_ping:
+        answer_ping(h, m->u.ping.round);
         break;
     default:
         if (h->ops.message)

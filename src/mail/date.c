@@ -78,12 +78,31 @@ static void append_time(buf *b, const struct civil *c)
     append_digits(b, c->second, 2);
 }
 
-void date_print_rfc5322(buf *b, int64_t unix_s, int offset_min)
+static struct civil civil_local(int64_t unix_s, int offset_min)
 {
     int64_t local_s = unix_s;
     if (unix_s > YEAR_0_S && unix_s < YEAR_9999_S)
         local_s += (int64_t)offset_min * 60;
-    struct civil c = civil_of(local_s);
+    return civil_of(local_s);
+}
+
+void date_print_mailq(buf *b, int64_t unix_s, int offset_min)
+{
+    struct civil c = civil_local(unix_s, offset_min);
+    buf_append(b, slice_of(weekday_names + 3 * (size_t)c.weekday, 3));
+    buf_append_char(b, ' ');
+    buf_append(b, slice_of(month_names + 3 * (size_t)(c.month - 1), 3));
+    buf_append(b, c.day < 10 ? SLICE("  ") : SLICE(" "));
+    buf_append_u64(b, c.day);
+    buf_append_char(b, ' ');
+    append_time(b, &c);
+    buf_append_char(b, ' ');
+    append_digits(b, c.year, 4);
+}
+
+void date_print_rfc5322(buf *b, int64_t unix_s, int offset_min)
+{
+    struct civil c = civil_local(unix_s, offset_min);
     buf_append(b, slice_of(weekday_names + 3 * (size_t)c.weekday, 3));
     buf_append(b, SLICE(", "));
     buf_append_u64(b, c.day);

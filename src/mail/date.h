@@ -9,6 +9,8 @@
 void date_print_rfc5322(buf *b, int64_t unix_s, int offset_min);
 /* "2026-11-21T19:08:35Z". */
 void date_print_rfc3339(buf *b, int64_t unix_s);
+/* "Sat Nov 21 19:08:35 2026", the day in two places: as mailq has it. Offset and limits as above. */
+void date_print_mailq(buf *b, int64_t unix_s, int offset_min);
 /* "2026-11-21T19:08:35Z" or with an offset, "+01:00"; a fraction is read and dropped, a leap second taken. ERR_SYNTAX. */
 must_check enum err date_parse_rfc3339(slice text, int64_t *unix_s_r);
 /* Whether a Date field's value is one (RFC 5322 section 3.3, and 4.3 but for white space inside the time): comments and folding are understood. */

@@ -38,6 +38,28 @@ static void prints_dates_of_mail(void **state)
     }
 }
 
+static void prints_dates_of_mailq(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t unix_s;
+        int offset;
+        slice text;
+    } rows[] = {
+        {0, 0, SLICE("Thu Jan  1 00:00:00 1970")},
+        {1795288115, 0, SLICE("Sat Nov 21 19:08:35 2026")},
+        {1795288115, 330, SLICE("Sun Nov 22 00:38:35 2026")},
+        {1735689600, -60, SLICE("Tue Dec 31 23:00:00 2024")},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        buf b;
+        buf_init(&b, 100);
+        date_print_mailq(&b, rows[i].unix_s, rows[i].offset);
+        assert_true(slice_equal(buf_slice(&b), rows[i].text));
+        buf_deinit(&b);
+    }
+}
+
 static void prints_dates_of_logs(void **state)
 {
     (void)state;
@@ -149,9 +171,9 @@ static void knows_a_date_of_mail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_a_date_of_mail),   cmocka_unit_test(prints_dates_of_mail),
-        cmocka_unit_test(prints_dates_of_logs),   cmocka_unit_test(reads_dates_of_logs),
-        cmocka_unit_test(agrees_with_a_calendar),
+        cmocka_unit_test(knows_a_date_of_mail),  cmocka_unit_test(prints_dates_of_mail),
+        cmocka_unit_test(prints_dates_of_mailq), cmocka_unit_test(prints_dates_of_logs),
+        cmocka_unit_test(reads_dates_of_logs),   cmocka_unit_test(agrees_with_a_calendar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

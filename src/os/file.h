@@ -57,6 +57,10 @@ must_check enum err os_mkdir(int dir_fd, slice path, unsigned mode);
 must_check enum err os_mkdir_all(slice path, unsigned mode);
 must_check enum err os_chown(int dir_fd, slice path, uint32_t uid, uint32_t gid);
 must_check enum err os_fchmod(int fd, unsigned mode);
+/* Appends where the link leads to, as it is written. */
+must_check enum err os_link_read(int dir_fd, slice path, buf *out);
+/* Appends the absolute path without links, "." and ".." of what is there (realpath). ERR_NOTFOUND, ERR_PERMISSION. */
+must_check enum err os_path_real(slice path, buf *out);
 /* Exclusive flock, not waiting: ERR_AGAIN. */
 must_check enum err os_flock(int fd);
 /* Exclusive fcntl lock for mbox, not waiting: ERR_AGAIN. */

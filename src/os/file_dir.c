@@ -3,8 +3,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "os/file_fault.h"
+#include "os/path.h"
 
 struct os_dir {
     DIR *stream;
@@ -57,4 +60,31 @@ void os_dir_close(struct os_dir **d)
     closedir((*d)->stream);
     free(*d);
     *d = NULL;
+}
+
+enum err os_path_real(slice path, buf *out)
+{
+    struct os_path p;
+    enum err e = os_path_set(&p, path);
+    char *real = e == ERR_OK ? realpath(p.text, NULL) : NULL;
+    if (e == ERR_OK && !real)
+        e = os_err(errno);
+    if (e == ERR_OK)
+        buf_append(out, slice_str(real));
+    free(real);
+    return e == ERR_OK && !buf_ok(out) ? ERR_LIMIT : e;
+}
+
+enum err os_link_read(int dir_fd, slice path, buf *out)
+{
+    struct os_path p;
+    char target[OS_PATH_SIZE];
+    enum err e = os_path_set(&p, path);
+    if (e != ERR_OK)
+        return e;
+    ssize_t n = readlinkat(dir_fd, p.text, target, sizeof target);
+    if (n < 0)
+        return os_err(errno);
+    buf_append(out, slice_of(target, (size_t)n));
+    return buf_ok(out) ? ERR_OK : ERR_LIMIT;
 }

@@ -13,6 +13,7 @@
 #include "os/map.h"
 #include "os/net.h"
 #include "os/notify.h"
+#include "os/passed.h"
 #include "os/process.h"
 #include "os/sandbox.h"
 #include "os/socket.h"

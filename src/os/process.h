@@ -22,6 +22,8 @@ must_check enum err os_group_is_private(const struct os_user *user, uint32_t gid
 /* Loads the name service's modules for users and their groups, for a process that cannot open them later. ERR_IO: it does not answer; what could be loaded is. */
 must_check enum err os_names_load(void);
 uint32_t os_uid(void);
+/* What this machine calls itself, with or without a domain; empty when it has no name. */
+void os_host_name(buf *out);
 
 enum process_caps { PROCESS_NO_CAPS, PROCESS_SETUID_CAPS /* CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN not */ };
 

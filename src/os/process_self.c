@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 #include "os/process.h"
 
+#include <limits.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 uint32_t process_pid(void)
 {
     return (uint32_t)getpid();
+}
+
+void os_host_name(buf *out)
+{
+    char name[HOST_NAME_MAX + 1] = "";
+    if (gethostname(name, sizeof name - 1) == 0)
+        buf_append(out, slice_str(name));
 }
 
 uint32_t process_gid(void)

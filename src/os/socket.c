@@ -131,14 +131,29 @@ static enum err connect_bounded(int fd, const struct sockaddr_storage *at, sockl
     return e != ERR_OK ? e : os_err(failed);
 }
 
+static enum err bind_source(int fd, const struct socket_address *source)
+{
+    struct sockaddr_storage at;
+    socklen_t len = socket_address_to_sys(source, &at);
+    return bind(fd, (const struct sockaddr *)&at, len) == 0 ? ERR_OK : os_err(errno);
+}
+
 enum err socket_connect_wait(const struct socket_address *a, int64_t timeout_ms, int *fd_r)
+{
+    return socket_connect_wait_from(a, NULL, timeout_ms, fd_r);
+}
+
+enum err socket_connect_wait_from(const struct socket_address *a, const struct socket_address *source,
+                                  int64_t timeout_ms, int *fd_r)
 {
     struct sockaddr_storage at;
     socklen_t len = socket_address_to_sys(a, &at);
     int fd = socket(at.ss_family, STREAM_FLAGS, 0);
     if (fd < 0)
         return os_err(errno);
-    enum err e = connect_bounded(fd, &at, len, timeout_ms);
+    enum err e = source ? bind_source(fd, source) : ERR_OK;
+    if (e == ERR_OK)
+        e = connect_bounded(fd, &at, len, timeout_ms);
     if (e != ERR_OK)
         close(fd);
     else

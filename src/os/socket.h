@@ -19,6 +19,9 @@ must_check enum err socket_local_address(int fd, struct socket_address *a_r);
 must_check enum err socket_pair(int pair_r[2]);
 /* Connects within the time, for command-line tools. The descriptor is non-blocking: socket_wait before each read. */
 must_check enum err socket_connect_wait(const struct socket_address *a, int64_t timeout_ms, int *fd_r);
+/* The same from an address of this machine (its port 0: any). */
+must_check enum err socket_connect_wait_from(const struct socket_address *a, const struct socket_address *source,
+                                             int64_t timeout_ms, int *fd_r);
 must_check enum err socket_peer_user(int fd, uint32_t *uid_r, uint32_t *pid_r);
 /* "192.0.2.1", "::1" and nothing else: no look-up. ERR_SYNTAX. */
 must_check enum err socket_address_parse(slice host, uint16_t port, struct socket_address *a_r);

@@ -38,8 +38,15 @@ void tls_server_close(struct tls_server **t);
 /* From here on its sessions ask clients for a certificate and take who has none, or one that is not valid: see tls_session_client_mails. ca_path: the authorities, PEM. Its sessions give no
  * tickets. Errors as tls_server_open. */
 must_check enum err tls_server_ask_clients(struct tls_server *t, slice ca_path, buf *why);
-/* Checks a pair without keeping it: readable, belong together, not expired. Warnings (unknown chain, near expiry) go to `warnings`, one line each. */
+/* Checks a pair without keeping it: readable, belong together, can be used. Warnings (expired or soon, unknown chain, another name, weak key) go to `warnings`, one line each. */
 must_check enum err tls_pair_check(const struct tls_pair *pair, int64_t now_s, buf *why, buf *warnings);
+
+/* Appends, for people, the names that the pair's certificate is for and the days left: "mail.example.org, example.org; 89 days left". Errors as tls_server_open. */
+must_check enum err tls_pair_describe(const struct tls_pair *pair, int64_t now_s, buf *out, buf *why);
+
+/* A new key (ECDSA, P-256) and a certificate that it signs itself, as PEM: for this name, valid from yesterday on and for so many days. Nobody trusts such a certificate: it is for a
+ * server's first hours. The caller wipes key_pem. ERR_TLS. */
+must_check enum err tls_self_signed(slice name, int64_t now_s, int days, buf *cert_pem, buf *key_pem);
 
 /* Can its signatures be those of another process? RSA and ECDSA can. False also when there is no certificate to be read. */
 bool tls_pair_apart(const struct tls_pair *pair);
@@ -58,6 +65,9 @@ void tls_client_close(struct tls_client **t);
 /* The certificate that we show when a server asks for one. Errors as tls_server_open. */
 must_check enum err tls_client_identify(struct tls_client *t, const struct tls_pair *pair, buf *why);
 
+/* Trusts the authorities of this file (PEM) and no others. Errors as tls_server_open. */
+must_check enum err tls_client_trust(struct tls_client *t, slice ca_path, buf *why);
+
 /* For os/net: sans-I/O. Feed what the peer sent; take what must go to the peer; read and write plaintext. */
 must_check enum err tls_session_open_server(const struct tls_server *t, struct tls_session **s_r);
 /* name: for SNI and verification; ERR_SYNTAX: no name that a certificate could have, where one is demanded. */
@@ -75,6 +85,23 @@ void tls_session_output(struct tls_session *s, buf *out);
 slice tls_session_text(const struct tls_session *s);
 bool tls_session_verified(const struct tls_session *s);
 slice tls_session_error(const struct tls_session *s);
+/* What a handshake came to, for people. The text is the arena's; a certificate's words are the peer's: escape them. */
+#define TLS_FACTS_NAMES_MAX 16u
+struct tls_facts {
+    slice version, cipher, group;     /* "TLSv1.3", "TLS_AES_256_GCM_SHA384", "X25519"; group empty: none was used */
+    bool has_certificate;             /* without one, what follows is empty */
+    slice common_name, issuer;        /* of subject and issuer; the issuer's organization where it has no such name */
+    slice names[TLS_FACTS_NAMES_MAX]; /* DNS names and addresses that it is for */
+    size_t name_count;
+    int64_t from_s, until_s; /* unix time */
+    slice key;               /* "RSA", "EC", "ED25519" */
+    unsigned key_bits;
+    bool name_ok, chain_ok; /* for the name that the session was opened with; by the authorities of its client */
+    slice chain_why;        /* why not */
+};
+/* Client side, after the handshake. name: as for tls_session_open_client. ERR_NOMEM. */
+must_check enum err tls_session_facts(const struct tls_session *s, slice name, struct arena *arena,
+                                      struct tls_facts *facts_r);
 #define TLS_BINDING_SIZE 32
 /* What both ends of this channel know and nobody between them: tls-exporter of RFC 9266. False: there is none (no handshake yet; TLS 1.2). */
 bool tls_session_binding(const struct tls_session *s, uint8_t binding[TLS_BINDING_SIZE]);

@@ -69,6 +69,12 @@ bool route_session_trusted(const struct route_index *index, const struct route_s
     return trusted;
 }
 
+bool route_domain_whole(const struct route_index *index, slice domain)
+{
+    return domain.len == 0 || domain.ptr[0] == '[' || slice_find_char(domain, '.') >= 0 ||
+           route_domain_find(index, domain) != NULL;
+}
+
 enum status route_policy_mail(const struct route_index *index, const struct route_session *s,
                               struct address reverse_path)
 {

@@ -22,6 +22,8 @@ bool route_session_trusted(const struct route_index *index, const struct route_s
 bool route_sender_allowed(const struct route_index *index, slice login, struct address sender);
 /* Is the address (of 4 or 16 bytes, 0: none) in one of these networks? */
 bool route_networks_contain(const struct route_network *networks, size_t count, const uint8_t *ip, uint8_t ip_len);
+/* Whether a domain is none, an address, one of ours, or has a dot: others cannot be found by anybody (RFC 6409 section 5.1). */
+bool route_domain_whole(const struct route_index *index, slice domain);
 /* At MAIL: STATUS_OK, SENDER_NOT_YOURS. */
 enum status route_policy_mail(const struct route_index *index, const struct route_session *s,
                               struct address reverse_path);

@@ -17,12 +17,12 @@
 static const struct hash_key key = {1, 2};
 static const slice office[] = {S("@example.org"), S(".example.org"), S("Boss@other.example")}, anyone[] = {S("*")};
 static struct route_network networks[] = {
-    {S("10.1.2.0/24"), {10, 1, 2, 0}, 4, 24, office, COUNT(office)},
-    {S("10.9.9.9"), {10, 9, 9, 9}, 4, 32, anyone, 1},
-    {S("fd00::/64"), {0xfd}, 16, 64, office, 1},
+    {S("10.1.2.0/24"), {10, 1, 2, 0}, 4, 24, office, COUNT(office), 0},
+    {S("10.9.9.9"), {10, 9, 9, 9}, 4, 32, anyone, 1, 0},
+    {S("fd00::/64"), {0xfd}, 16, 64, office, 1, 0},
 };
 static const slice patterns[] = {S("*@shop.example"), S("info@example.org")};
-static struct route_send_as send_as[] = {{S("alice@example.org"), patterns, COUNT(patterns)}};
+static struct route_send_as send_as[] = {{S("alice@example.org"), patterns, COUNT(patterns), 0}};
 static struct route_domain domains[] = {
     {.name = S("example.org"), .deliver = {.kind = DELIVER_MAILDIR}, .users = USERS_ACCOUNTS, .subaddress = S("+")},
     {.name = S("gate.example"), .deliver = {.kind = DELIVER_SMTP}, .users = USERS_ANY},

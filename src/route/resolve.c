@@ -8,6 +8,7 @@
 enum resolve_outcome resolve_refuse(struct resolve *r, enum status status)
 {
     r->result.status = status;
+    r->refused = true;
     return OUTCOME_REFUSE;
 }
 
@@ -37,6 +38,8 @@ enum resolve_outcome resolve_push(struct resolve *r, struct resolve_item *parent
     else
         r->head = item;
     r->tail = item;
+    r->last->after = item;
+    r->last = item;
     if (item_r)
         *item_r = item;
     return OUTCOME_DONE;
@@ -77,7 +80,7 @@ enum err route_resolve_begin(const struct route_index *index, struct arena *aren
     slice domain = slice_skip(r->original, recipient.local.len + 1);
     root->bare = domain.len == 0;
     resolve_item_set_domain(r, root, root->bare ? domain_of_bare(index, root->address.local) : domain);
-    r->head = r->tail = root;
+    r->head = r->tail = r->last = root;
     r->items = 1;
     *resolve_r = r;
     return ERR_OK;
@@ -163,4 +166,25 @@ void route_resolve_answer(struct resolve *r, enum resolve_answer answer)
 const struct resolve_result *route_resolve_result(const struct resolve *r)
 {
     return &r->result;
+}
+
+bool route_resolve_trail(const struct resolve *r, const struct resolve_item **at, struct resolve_trail *trail_r)
+{
+    const struct resolve_item *i = *at ? (*at)->after : &r->root;
+    if (!i)
+        return false;
+    *at = i;
+    *trail_r =
+        (struct resolve_trail){.item = i,
+                               .parent = i->parent,
+                               .how = i->stage < RESOLVED_UNKNOWN ? (enum resolve_how)i->stage : RESOLVED_UNKNOWN,
+                               .address = i->address,
+                               .domain = i->domain,
+                               .alias = i->alias,
+                               .list = i->list,
+                               .user = i->user,
+                               .found = i->found,
+                               .looped = i->looped,
+                               .refused = r->refused && i == r->current};
+    return true;
 }

@@ -46,6 +46,37 @@ enum resolve_step route_resolve_step(struct resolve *r, enum users_kind *kind_r,
 void route_resolve_answer(struct resolve *r, enum resolve_answer answer);
 const struct resolve_result *route_resolve_result(const struct resolve *r);
 
+/* What became of an address on the way, for people. In the order in which they are tried: the first that fits is it. */
+enum resolve_how {
+    RESOLVED_FOREIGN,
+    RESOLVED_LIST,
+    RESOLVED_ADDRESS, /* [address] */
+    RESOLVED_ALIAS,
+    RESOLVED_USER,
+    RESOLVED_SUB_ALIAS, /* of the name without its subaddress */
+    RESOLVED_SUB_USER,
+    RESOLVED_OWNER,      /* of a list: the postmaster has it */
+    RESOLVED_POSTMASTER, /* a name that must be reachable: the configuration's postmaster has it */
+    RESOLVED_BARE,
+    RESOLVED_CATCH_ALL,
+    RESOLVED_UNKNOWN, /* found is empty, but for the last resort and a null client */
+};
+struct resolve_item;
+struct resolve_trail {
+    const struct resolve_item *item, *parent; /* who led here; NULL: it is the recipient itself */
+    enum resolve_how how;
+    struct address address;
+    const struct route_domain *domain; /* ours, or NULL */
+    const struct alias_entry *alias;
+    const struct route_list *list;
+    const struct route_user *user;
+    slice found;  /* the final recipient that it became; that of an alias's pipes and files is their entry's */
+    bool looped;  /* an alias leads back here */
+    bool refused; /* here the whole was refused */
+};
+/* The addresses in the order in which they came up; *at is NULL at first. False at the end. */
+bool route_resolve_trail(const struct resolve *r, const struct resolve_item **at, struct resolve_trail *trail_r);
+
 /* At end of data: true when this list must not expand this message (its own List-Id, null reverse-path, Auto-Submitted other than "no"). */
 bool route_list_refuses(const struct route_list *list, slice reverse_path, slice header);
 /* "List-Id: <name.domain>" CRLF. */

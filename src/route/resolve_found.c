@@ -129,13 +129,14 @@ static bool has_mailbox(const struct resolve_item *item, slice address)
     return route_deliver_expand(&b, spec, item->domain, address) == ERR_OK && buf_ok(&b);
 }
 
-enum resolve_outcome resolve_found_address(struct resolve *r, const struct resolve_item *item, slice local)
+enum resolve_outcome resolve_found_address(struct resolve *r, struct resolve_item *item, slice local)
 {
     struct recipient recipient = {.kind = RECIPIENT_ADDRESS};
     if (print(r, item, local, &recipient.address) != ERR_OK)
         return resolve_refuse(r, STATUS_TOO_MANY_RECIPIENTS);
     if (!has_mailbox(item, recipient.address))
         return OUTCOME_DONE;
+    item->found = recipient.address;
     bool before = false;
     enum resolve_outcome outcome = OUTCOME_DONE;
     struct resolve_seen seen = {.text = recipient.address, .group = item->group, .kind = SEEN_RECIPIENT};

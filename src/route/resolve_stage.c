@@ -24,6 +24,7 @@ static enum resolve_outcome stage_list(struct resolve *r, struct resolve_item *i
         item->final ? NULL : route_index_list(r->index, item->address.local, item->address.domain);
     if (!list)
         return OUTCOME_NEXT;
+    item->list = list;
     if (has_list_above(item, list))
         return OUTCOME_DONE;
     if (!has_list_above(item, NULL) && !list_post_allowed(list, &r->session, r->reverse_path))
@@ -33,7 +34,6 @@ static enum resolve_outcome stage_list(struct resolve *r, struct resolve_item *i
     if (outcome != OUTCOME_DONE || before)
         return outcome;
     outcome = resolve_group_add(r, list, &item->group);
-    item->list = list;
     for (size_t i = 0; outcome == OUTCOME_DONE && i < list->member_count; i++)
         outcome = resolve_push(r, item, route_address_split(list->members[i]), NULL);
     return outcome;
@@ -96,6 +96,7 @@ static enum resolve_outcome expand_alias(struct resolve *r, struct resolve_item 
         outcome = resolve_seen_before(r, item->group, name, &before);
     }
     item->alias_key = entry->key;
+    item->alias = entry;
     for (uint32_t i = 0; outcome == OUTCOME_DONE && !before && i < entry->target_count; i++)
         outcome = push_target(r, item, entry, i);
     return outcome;
@@ -144,6 +145,7 @@ static enum resolve_outcome find_user(struct resolve *r, struct resolve_item *it
     const struct route_user *found = route_index_user(r->index, item->domain, user);
     if (!found)
         return OUTCOME_NEXT;
+    item->user = found;
     if (item->depth == 0)
         r->result.full_name = found->full_name;
     return resolve_found_address(r, item, item->address.local);
@@ -264,8 +266,18 @@ static enum resolve_outcome stage_unknown(struct resolve *r, struct resolve_item
 }
 
 static enum resolve_outcome (*const stages[])(struct resolve *, struct resolve_item *) = {
-    stage_foreign,  stage_list,  stage_address,   stage_alias, stage_user,      stage_sub_alias,
-    stage_sub_user, stage_owner, stage_fall_back, stage_bare,  stage_catch_all, stage_unknown,
+    [RESOLVED_FOREIGN] = stage_foreign,
+    [RESOLVED_LIST] = stage_list,
+    [RESOLVED_ADDRESS] = stage_address,
+    [RESOLVED_ALIAS] = stage_alias,
+    [RESOLVED_USER] = stage_user,
+    [RESOLVED_SUB_ALIAS] = stage_sub_alias,
+    [RESOLVED_SUB_USER] = stage_sub_user,
+    [RESOLVED_OWNER] = stage_owner,
+    [RESOLVED_POSTMASTER] = stage_fall_back,
+    [RESOLVED_BARE] = stage_bare,
+    [RESOLVED_CATCH_ALL] = stage_catch_all,
+    [RESOLVED_UNKNOWN] = stage_unknown,
 };
 
 enum resolve_outcome resolve_item_work(struct resolve *r, struct resolve_item *item)

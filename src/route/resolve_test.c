@@ -33,7 +33,8 @@ static const char example_aliases[] = "postmaster: alice\n"
                                       "d16: d17\nd17: d18\nd18: d19\nd19: d20\nd20: d21\nd21: alice\n";
 static const char host_aliases[] = "root: alice\nwww-data: root\nmailer-daemon: ghost\nops: dave@acc.example\n";
 
-static const struct route_user users[] = {{S("alice"), S("Alice Example")}, {S("bob"), S("")}, {S("o'neil"), S("")}};
+static const struct route_user users[] = {
+    {S("alice"), S("Alice Example"), 0}, {S("bob"), S(""), 0}, {S("o'neil"), S(""), 0}};
 static const slice team[] = {S("alice@example.org"), S("team@example.org"), S("inner@example.org"), S("x@far.example")};
 static const slice inner[] = {S("team@example.org"), S("bob@example.org"), S("y@far.example"), S("ghost@example.org")};
 static const slice closed[] = {S("alice@example.org")};

@@ -16,11 +16,14 @@
 
 struct resolve_item {
     const struct resolve_item *parent;
-    struct resolve_item *next;
+    struct resolve_item *next, *after; /* in the queue; in the order of all */
     struct address address;            /* the domain is its canonical name when it is ours */
     const struct route_domain *domain; /* ours, or NULL */
     slice alias_key;                   /* set when an alias of this name was expanded */
-    const struct route_list *list;     /* set when a list was expanded */
+    const struct alias_entry *alias;   /* the same, whole */
+    const struct route_list *list;     /* set when a list was met */
+    const struct route_user *user;     /* set when it is a listed user */
+    slice found;                       /* set when it is a final recipient */
     uint32_t group;
     uint8_t depth, stage;
     bool bare;        /* written without a domain: other own domains are tried, too */
@@ -51,9 +54,9 @@ struct resolve {
     struct arena *arena;
     struct route_session session;
     struct address reverse_path;
-    slice original; /* the recipient as given, printed */
-    struct resolve_item *head, *tail;
-    struct resolve_item *current; /* waits for an answer, or is being worked on */
+    slice original;                          /* the recipient as given, printed */
+    struct resolve_item *head, *tail, *last; /* of the queue; of all */
+    struct resolve_item *current;            /* waits for an answer, or is being worked on */
     bool asked, answered;
     enum resolve_answer answer;
     slice question; /* whom to ask about: "local@domain" for accounts, the local part of a system user */
@@ -63,7 +66,7 @@ struct resolve {
     struct resolve_seen *seen;
     size_t seen_count, seen_cap;
     size_t items, recipients;
-    bool looped, fell_back;
+    bool looped, fell_back, refused;
     struct resolve_item root;
     struct resolve_group_work first_group;
     struct recipient first_recipient;
@@ -90,7 +93,7 @@ enum resolve_outcome resolve_refuse(struct resolve *r, enum status status);
 void resolve_item_set_domain(const struct resolve *r, struct resolve_item *item, slice domain);
 
 /* resolve_found.c */
-enum resolve_outcome resolve_found_address(struct resolve *r, const struct resolve_item *item, slice local);
+enum resolve_outcome resolve_found_address(struct resolve *r, struct resolve_item *item, slice local);
 enum resolve_outcome resolve_found_target(struct resolve *r, const struct resolve_item *item,
                                           const struct alias_entry *entry, uint32_t index);
 /* True when this expansion was done before in this group; else it is remembered. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The tables of one configuration generation: plain values that room conf fills in and nobody changes afterwards. All slices and
- * arrays live in the generation's arena. Domain names are lower case; lookups by name go through route_index, built once. */
+ * arrays live in the generation's arena. Domain names are lower case; lookups by name go through route_index, built once. `line` is where the configuration says it,
+ * for people; 0: nowhere. */
 #ifndef ROUTE_TABLES_H
 #define ROUTE_TABLES_H
 
@@ -33,6 +34,7 @@ enum users_kind { USERS_ACCOUNTS, USERS_LIST, USERS_SYSTEM, USERS_ANY };
 struct route_user {
     slice local; /* lower case */
     slice full_name;
+    uint32_t line;
 };
 
 /* The content of an aliases file, or nothing. */
@@ -51,11 +53,13 @@ struct route_domain {
     const struct route_domain *same_as; /* or NULL */
     bool ascii_only;                    /* recipients that are not ASCII are refused */
     bool implied;                       /* made from `hostname`, not written as a [domain] */
+    uint32_t line, catch_all_line;
 };
 
 struct route_address {
     slice address; /* lower case domain, local as written */
     struct deliver_spec deliver;
+    uint32_t line;
 };
 
 enum list_post { LIST_POST_MEMBERS, LIST_POST_AUTHENTICATED, LIST_POST_ANY, LIST_POST_ADDRESSES };
@@ -68,6 +72,7 @@ struct route_list {
     const slice *posters; /* LIST_POST_ADDRESSES */
     size_t poster_count;
     slice owner; /* becomes the reverse-path; NAME-owner@DOMAIN by default, always deliverable */
+    uint32_t line;
 };
 
 enum route_tls { ROUTE_TLS_MAY, ROUTE_TLS_NONE, ROUTE_TLS_REQUIRE, ROUTE_TLS_VERIFY };
@@ -86,6 +91,7 @@ struct route_override {
     enum route_tls tls;
     slice source; /* local address, or empty */
     slice helo;   /* or empty */
+    uint32_t line;
 };
 
 struct route_network {
@@ -95,12 +101,14 @@ struct route_network {
     uint8_t bits;
     const slice *senders; /* "@d", ".d", "a@b", "*" */
     size_t sender_count;
+    uint32_t line;
 };
 
 struct route_send_as {
     slice login;
     const slice *patterns; /* "*@example.org", "a@b" */
     size_t pattern_count;
+    uint32_t line;
 };
 
 struct route_tables {
@@ -118,6 +126,7 @@ struct route_tables {
     struct route_send_as *send_as;
     size_t send_as_count;
     bool allow_authenticated, allow_local_socket;
+    uint32_t allow_line, postmaster_line;
     bool null_client; /* no domain and no mx listener */
 };
 

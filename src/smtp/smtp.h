@@ -6,7 +6,9 @@
 #define SMTP_SMTP_H
 
 #include "smtp/client.h"
+#include "smtp/dot.h"
 #include "smtp/proxy.h"
+#include "smtp/reply_reader.h"
 #include "smtp/server.h"
 
 #endif

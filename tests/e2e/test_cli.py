@@ -14,7 +14,7 @@ import pytest
 from harness import account, mailbox, wait
 from harness.dialogue import Dialogue
 
-COMMANDS = ["serve", "dev", "check", "queue", "send", "batch", "user", "reload", "config"]
+COMMANDS = ["serve", "dev", "check", "queue", "send", "sendmail", "mailq", "newaliases", "batch", "user", "reload", "config"]
 
 
 def run(binary, *args, stdin="", **more):

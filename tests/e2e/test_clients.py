@@ -237,8 +237,8 @@ def test_e12_client_claws(office, work, row, closing, how, mechanism):
     claws = closing(desktop.Claws(work, display, port(office, how), how, mechanism, LOGIN, PASSWORD, office.tree["tls"]["cert"]))
     file = letter.attachment()
     text = "Gr\u00fc\u00dfe\n.\n..two dots\nFrom here on\n\nend\n"
-    claws.compose(f"mailto:{BOB}?subject=from%20claws&body={urllib.parse.quote(text)}", written(work, "file.bin", file))
-    claws.press("from claws - Compose message", "ctrl+Return")
+    windows = claws.compose("from claws - Compose message", f"mailto:{BOB}?subject=from%20claws&body={urllib.parse.quote(text)}", written(work, "file.bin", file))
+    claws.press(windows, "ctrl+Return")
     it.ran(claws.command)
     raw = took(office, it, how, mechanism)
     same_parts(it, raw, text, file, "text with dots and 8-bit, from its window (Xvfb), sent by ctrl+Return")

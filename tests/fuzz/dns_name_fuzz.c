@@ -2,7 +2,7 @@
 /* Names as text and as a name server writes them: what is taken has the form that the header promises, and is taken again as it is. */
 #include <assert.h>
 
-#include "proc/lookup/dns_name.h"
+#include "dns/dns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

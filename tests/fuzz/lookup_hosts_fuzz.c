@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Records of an MX answer and their addresses, as the network gives them: every name that comes out is a host name, hosts are sorted and few, and what is
  * written for the sender can be read back. Input: records with one byte of length each; those of 4 and 16 bytes are addresses, too. */
-#include "proc/lookup/hosts.h"
+#include "dns/hosts.h"
 
 #include <assert.h>
 

@@ -33,6 +33,9 @@
 /* signing in */
 {HEAD "[auth]\nvai = \"x\"\n", "t.toml:4:1: error: unknown key \"vai\" in [auth]", "via"},
 {HEAD "[auth]\nvia = \"ldap:x\"\n", "t.toml:4:7: error: \"via\" must be \"file:PATH\" or \"dovecot:PATH\", not \"ldap:x\"", NULL},
+{HEAD "[auth]\njwt_key = \"credential:../k\"\n", "t.toml:4:11: error: \"jwt_key\" must be a path, or \"credential:NAME\" with the name of a credential", NULL},
+{HEAD "[batch]\nfolder = \"credential:x\"\n", "t.toml:4:10: error: \"folder\" must be an absolute path, not \"credential:x\"", NULL},
+{HEAD "[route.\"*\"]\nvia = \"smtps://me@relay.example\"\npassword_file = \"credential:nowhere\"\n", "t.toml:5:17: error: /run/credentials/thurn.service/nowhere: not found", NULL},
 {HEAD "[auth]\nvia = \"file:users\"\n", "t.toml:4:7: error: \"via\" needs an absolute path, not \"users\"", NULL},
 {HEAD "[auth]\nvia = \"file:/nowhere/x\"\n", "t.toml:4:7: error: /nowhere/x: not found", NULL},
 {HEAD "[auth]\nhash = \"argon2\"\n", "t.toml:4:8: error: \"hash\" must be \"yescrypt\" or \"argon2id\", not \"argon2\"", "argon2id"},

@@ -91,8 +91,8 @@ static const struct option trust[] = {
 };
 
 static const struct option tls[] = {
-    {"cert", OPTION_PATH, AT(draft_tls, cert), .doc = "Certificate and its chain, PEM."},
-    {"key", OPTION_PATH, AT(draft_tls, key), .doc = "Private key, PEM; best readable by root only."},
+    {"cert", OPTION_FILE, AT(draft_tls, cert), .doc = "Certificate and its chain, PEM. Like every file of a certificate or a secret it may be credential:NAME."},
+    {"key", OPTION_FILE, AT(draft_tls, key), .doc = "Private key, PEM; best readable by root only."},
 };
 
 static const struct option auth[] = {
@@ -104,17 +104,17 @@ static const struct option auth[] = {
      .doc = "What `thurn user` hashes new passwords with: yescrypt, argon2id."},
     {"plaintext_on_loopback", OPTION_BOOL, AT(draft_auth, plaintext_on_loopback), .fallback = "false",
      .doc = "Take logins without TLS on submission listeners whose address is loopback."},
-    {"client_ca", OPTION_PATH, AT(draft_auth, client_ca),
+    {"client_ca", OPTION_FILE, AT(draft_auth, client_ca),
      .doc = "Certificate authorities, PEM: submission asks clients for a certificate, and EXTERNAL signs in the mail "
             "address (rfc822Name) of one of theirs."},
     {"introspection", OPTION_STRING, AT(draft_auth, introspection),
      .doc = "https URL that tells whose an OAuth token is (RFC 7662); OAUTHBEARER and XOAUTH2 are offered."},
     {"introspection_id", OPTION_STRING, AT(draft_auth, introspection_id), .doc = "Our name at introspection."},
-    {"introspection_secret_file", OPTION_PATH, AT(draft_auth, introspection_secret_file),
+    {"introspection_secret_file", OPTION_FILE, AT(draft_auth, introspection_secret_file),
      .doc = "File with our secret at introspection; best readable by root only."},
-    {"introspection_ca", OPTION_PATH, AT(draft_auth, introspection_ca),
+    {"introspection_ca", OPTION_FILE, AT(draft_auth, introspection_ca),
      .doc = "Certificate authorities for introspection, PEM; the system's when absent."},
-    {"jwt_key", OPTION_PATH, AT(draft_auth, jwt_key),
+    {"jwt_key", OPTION_FILE, AT(draft_auth, jwt_key),
      .doc = "Public keys, PEM (RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), that OAuth tokens are signed with; "
             "OAUTHBEARER and XOAUTH2 are offered."},
     {"jwt_issuer", OPTION_STRING, AT(draft_auth, jwt_issuer),
@@ -166,14 +166,14 @@ static const struct option route[] = {
      .doc = "smtp://HOST:PORT or smtps://LOGIN@HOST; the MX of the domain when absent."},
     {"tls", OPTION_STRING, AT(draft_route, tls),
      .doc = "may, none, require or verify; may when absent, verify with smtps."},
-    {"password_file", OPTION_PATH, AT(draft_route, password_file),
+    {"password_file", OPTION_FILE, AT(draft_route, password_file),
      .doc = "File with the password of the login in via; sent over verified TLS only."},
-    {"token_file", OPTION_PATH, AT(draft_route, token_file),
+    {"token_file", OPTION_FILE, AT(draft_route, token_file),
      .doc = "File with an OAuth access token for the login in via, read at each start and reload."},
-    {"cert", OPTION_PATH, AT(draft_route, cert),
+    {"cert", OPTION_FILE, AT(draft_route, cert),
      .doc = "Certificate shown to the host, with key; a login in via without password or token signs in by it "
             "(EXTERNAL)."},
-    {"key", OPTION_PATH, AT(draft_route, key), .doc = "Private key of cert."},
+    {"key", OPTION_FILE, AT(draft_route, key), .doc = "Private key of cert."},
     {"source", OPTION_STRING, AT(draft_route, source), .doc = "Own IP address to connect from."},
     {"helo", OPTION_STRING, AT(draft_route, helo), .doc = "Name to say in EHLO; hostname when absent."},
 };

@@ -19,6 +19,9 @@
 #define FIELDS_reload(F) F(u64, token)
 #define FIELDS_reload_done(F) F(u64, token) F(u8, ok) F(bytes, text)
 #define FIELDS_stop(F) F(u64, token)
+/* Does a child that is ready still turn? It answers with the same round. */
+#define FIELDS_ping(F) F(u32, round)
+#define FIELDS_pong(F) F(u32, round)
 
 /* receiver <-> queue */
 #define FIELDS_hello_segment(F) F(u64, segment) F(u32, epoch) F(u32, committed) F(u8, closed)
@@ -97,6 +100,8 @@ MESSAGE(numbers, M_MASTER, M_RECEIVER | M_QUEUE)
 MESSAGE(reload, M_COMMAND | M_CONSOLE, M_CONSOLE | M_MASTER)
 MESSAGE(reload_done, M_MASTER | M_CONSOLE, M_CONSOLE | M_COMMAND)
 MESSAGE(stop, M_COMMAND | M_CONSOLE, M_CONSOLE | M_MASTER)
+MESSAGE(ping, M_MASTER, M_CHILDREN)
+MESSAGE(pong, M_CHILDREN, M_MASTER)
 MESSAGE(hello_segment, M_RECEIVER, M_QUEUE)
 MESSAGE(hello_lease, M_SENDER | M_DELIVER, M_QUEUE)
 MESSAGE(hello_end, M_RECEIVER | M_SENDER | M_DELIVER, M_QUEUE)

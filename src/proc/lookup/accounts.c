@@ -7,12 +7,9 @@
 #include "proc/lookup/worker.h"
 
 #define USERS_WAITING_MAX 4096u
-#define NAME_MAX_BYTES 320u
 #define FULL_NAME_MAX 256u
 #define ARENA_MAX (64u * 1024)
 #define PATH_MAX_BYTES 4096
-
-enum answer { ANSWER_NO, ANSWER_YES, ANSWER_UNKNOWN };
 
 struct accounts {
     struct lookup *lookup;
@@ -26,7 +23,7 @@ struct task {
     struct worker_task base;
     struct asker asker;
     enum users_kind kind;
-    enum answer answer;
+    enum resolve_answer answer;
     char full_name[FULL_NAME_MAX];
     size_t full_name_len;
     slice name; /* behind the struct, in the same memory */
@@ -44,40 +41,26 @@ static void keep_full_name(struct task *t, slice name)
         memcpy(t->full_name, name.ptr, t->full_name_len);
 }
 
-static enum answer answer_of(enum err e)
-{
-    return e == ERR_OK                                                   ? ANSWER_YES
-           : e == ERR_NOTFOUND || e == ERR_SYNTAX || e == ERR_PERMISSION ? ANSWER_NO
-                                                                         : ANSWER_UNKNOWN;
-}
-
 static void find_account(struct reader *r, struct task *t)
 {
     struct store *store = NULL;
-    struct store_account account;
+    slice full_name = SLICE_NONE;
     enum err e = reader_store(r, &store);
     if (e != ERR_OK) {
-        t->answer = e == ERR_NOTFOUND ? ANSWER_NO : ANSWER_UNKNOWN;
+        t->answer = e == ERR_NOTFOUND ? RESOLVE_NO : RESOLVE_UNKNOWN;
         return;
     }
-    e = store_account_find(store, t->name, &account);
-    if (e == ERR_OK)
-        keep_full_name(t, account.full_name);
-    t->answer = e == ERR_OK ? ANSWER_YES : e == ERR_NOTFOUND ? ANSWER_NO : ANSWER_UNKNOWN;
+    t->answer = child_user_account(store, t->name, &full_name);
+    keep_full_name(t, full_name);
 }
 
-/* root has no mailbox here: deliver never becomes it. */
 static void find_system_user(struct task *t)
 {
     struct arena arena;
-    struct os_user user;
+    slice full_name = SLICE_NONE;
     arena_init(&arena, ARENA_MAX);
-    enum err e = os_user_by_name(t->name, &arena, &user);
-    if (e == ERR_OK && user.uid == 0)
-        e = ERR_NOTFOUND;
-    if (e == ERR_OK)
-        keep_full_name(t, user.full_name);
-    t->answer = answer_of(e);
+    t->answer = child_user_system(t->name, &arena, &full_name);
+    keep_full_name(t, full_name);
     arena_deinit(&arena);
 }
 
@@ -90,11 +73,12 @@ static void work_user(void *thread_ctx, struct worker_task *base)
         find_account(thread_ctx, t);
 }
 
-static void send_user(struct lookup *l, struct asker asker, enum answer answer, slice full_name)
+static void send_user(struct lookup *l, struct asker asker, enum resolve_answer answer, slice full_name)
 {
+    static const uint8_t wire[] = {[RESOLVE_NO] = 0, [RESOLVE_YES] = 1, [RESOLVE_UNKNOWN] = 2};
     struct ipc_message m = {.type = IPC_answer_user, .fd = -1};
     m.u.answer_user.token = asker.token;
-    m.u.answer_user.answer = (uint8_t)answer;
+    m.u.answer_user.answer = wire[answer];
     m.u.answer_user.full_name = full_name;
     lookup_answer(l, asker, &m);
 }
@@ -182,8 +166,8 @@ static struct task *task_make(struct asker asker, slice name)
 
 void accounts_ask_user(struct accounts *a, struct asker asker, enum users_kind kind, slice name)
 {
-    if (name.len == 0 || name.len > NAME_MAX_BYTES || slice_find_char(name, 0) >= 0) {
-        send_user(a->lookup, asker, ANSWER_NO, SLICE_NONE);
+    if (child_user_impossible(name)) {
+        send_user(a->lookup, asker, RESOLVE_NO, SLICE_NONE);
         return;
     }
     struct task *t = task_make(asker, name);
@@ -193,5 +177,5 @@ void accounts_ask_user(struct accounts *a, struct asker asker, enum users_kind k
         return;
     if (t)
         task_free(&t->base);
-    send_user(a->lookup, asker, ANSWER_UNKNOWN, SLICE_NONE);
+    send_user(a->lookup, asker, RESOLVE_UNKNOWN, SLICE_NONE);
 }

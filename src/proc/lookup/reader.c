@@ -5,10 +5,9 @@ enum err reader_init(struct reader *r, slice state_dir)
 {
     buf path;
     buf_init_fixed(&path, r->memory, sizeof r->memory);
-    buf_append(&path, state_dir);
-    buf_append(&path, SLICE("/accounts.db"));
+    enum err e = child_accounts_path(state_dir, &path);
     r->path = buf_slice(&path);
-    return buf_ok(&path) ? ERR_OK : ERR_LIMIT;
+    return e;
 }
 
 enum err reader_store(struct reader *r, struct store **store_r)

@@ -4,7 +4,7 @@
 #ifndef PROC_LOOKUP_READER_H
 #define PROC_LOOKUP_READER_H
 
-#include "store/store.h"
+#include "child/child.h"
 
 #define READER_PATH_MAX 4096
 

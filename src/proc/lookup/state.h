@@ -5,8 +5,7 @@
 #define PROC_LOOKUP_STATE_H
 
 #include "child/child.h"
-#include "proc/lookup/dns.h"
-#include "proc/lookup/hosts.h"
+#include "dns/dns.h"
 
 /* Questions that wait for DNS at a time; above it they are answered with LOOKUP_TEMPORARY, names with none. */
 #define LOOKUP_JOBS_MAX 2000u

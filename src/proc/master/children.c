@@ -242,6 +242,9 @@ static void on_message(void *ctx, const struct ipc_message *message)
     case IPC_ready:
         r->c->ready = true;
         break;
+    case IPC_pong:
+        r->c->answered = message->u.pong.round;
+        break;
     case IPC_numbers_wanted:
         master_numbers_lease(r->m, r->c, message->u.numbers_wanted.count);
         break;

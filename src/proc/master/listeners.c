@@ -47,13 +47,13 @@ static enum err say_why(struct binding *b, const struct socket_address *a, enum 
     return e;
 }
 
-static void log_listening(const struct socket_address *a)
+static void log_listening(const struct socket_address *a, const char *how)
 {
     char memory[160];
     buf text;
     buf_init_fixed(&text, memory, sizeof memory);
     socket_address_print(&text, a);
-    log_line(LOG_INFO, "listening on %.*s", SLICE_ARG(buf_slice(&text)));
+    log_line(LOG_INFO, "listening on %.*s%s", SLICE_ARG(buf_slice(&text)), how);
 }
 
 static enum err open_listener(struct binding *b, const struct socket_address *a, unsigned mode,
@@ -70,7 +70,7 @@ static enum err open_listener(struct binding *b, const struct socket_address *a,
     }
     l->address = *a;
     list_push(&b->m->listeners, &l->link);
-    log_listening(a);
+    log_listening(a, "");
     *l_r = l;
     return ERR_OK;
 }
@@ -172,11 +172,11 @@ static void close_unused(struct master *m)
 {
     LIST_FOREACH(at, &m->listeners) {
         struct master_listener *l = LIST_ENTRY(at, struct master_listener, link);
-        if (l->used)
+        if (l->used || (l->passed && m->current))
             continue;
         list_remove(&l->link);
         os_close(&l->fd);
-        if (l->address.path[0] && os_unlink(AT_FDCWD, slice_str(l->address.path)) != ERR_OK)
+        if (l->address.path[0] && !l->passed && os_unlink(AT_FDCWD, slice_str(l->address.path)) != ERR_OK)
             log_line(LOG_WARNING, "cannot remove the socket %s", l->address.path);
         free(l);
     }
@@ -192,6 +192,68 @@ static void mark_used(struct master *m, const struct master_generation *g)
     }
 }
 
+int master_listeners_adopt(struct master *m, buf *why)
+{
+    struct os_passed passed[OS_PASSED_MAX];
+    size_t count = 0;
+    buf_append(why, SLICE("thurn: "));
+    enum err e = os_passed_take(passed, &count, why);
+    if (e != ERR_OK)
+        return EXIT_CONF;
+    for (size_t i = 0; i < count; i++) {
+        struct master_listener *l = calloc(1, sizeof *l);
+        if (!l) {
+            buf_printf(why, "%s\n", err_text(ERR_NOMEM));
+            return EXIT_TRY_LATER;
+        }
+        l->address = passed[i].address;
+        l->fd = passed[i].fd;
+        l->passed = true;
+        memcpy(l->name, passed[i].name, sizeof l->name);
+        list_push(&m->listeners, &l->link);
+        log_listening(&l->address, " as passed by the service manager");
+    }
+    return 0;
+}
+
+/* A name that is one of [listen]'s keys must be the one that has the address there. Any other means nothing: without FileDescriptorName= it is the socket unit's. */
+static bool name_fits(const struct master_generation *g, const struct master_listener *l)
+{
+    static const char *const roles[] = {
+        [CONF_LISTEN_MX] = "mx", [CONF_LISTEN_SUBMISSION] = "submission", [CONF_LISTEN_LMTP] = "lmtp"};
+    slice name = slice_str(l->name);
+    bool is_role = false;
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        is_role |= slice_equal(name, slice_str(roles[i]));
+    for (size_t i = 0; is_role && i < g->fd_count; i++) {
+        if (g->fds[i] == l->fd)
+            return g->fd_conf[i] != SIZE_MAX &&
+                   slice_equal(name, slice_str(roles[g->conf->listeners[g->fd_conf[i]].role]));
+    }
+    return true;
+}
+
+/* The service manager keeps its sockets open: strangers would connect to one that nobody accepts from, and wait. */
+static enum err check_passed(struct binding *b)
+{
+    mark_used(b->m, b->g);
+    LIST_FOREACH(at, &b->m->listeners) {
+        const struct master_listener *l = LIST_ENTRY(at, struct master_listener, link);
+        if (!l->passed || (l->used && name_fits(b->g, l)))
+            continue;
+        buf_printf(b->why, "the service manager passes a socket for ");
+        socket_address_print(b->why, &l->address);
+        if (l->used)
+            buf_printf(b->why, " as \"%s\" (FileDescriptorName=), and [listen] has that address under another key\n",
+                       l->name);
+        else
+            buf_printf(b->why, ", which [listen] does not name: add it there, or take it out of the socket unit\n");
+        b->exit_status = EXIT_CONF;
+        return ERR_SYNTAX;
+    }
+    return ERR_OK;
+}
+
 enum err master_listeners_bind(struct master *m, struct master_generation *g, buf *why, int *exit_r)
 {
     struct binding b = {m, g, why, EXIT_UNAVAILABLE};
@@ -203,6 +265,8 @@ enum err master_listeners_bind(struct master *m, struct master_generation *g, bu
         e = bind_own(&b, false);
     if (e == ERR_OK)
         e = bind_own(&b, true);
+    if (e == ERR_OK)
+        e = check_passed(&b);
     if (e != ERR_OK) {
         mark_used(m, m->current);
         close_unused(m);

@@ -22,6 +22,17 @@ static int conf_exit(enum err e)
     return e == ERR_NOMEM ? EXIT_SOFTWARE : EXIT_CONF;
 }
 
+static int adopt_first(struct master *m)
+{
+    char memory[1024];
+    buf why;
+    buf_init_fixed(&why, memory, sizeof memory);
+    int status = master_listeners_adopt(m, &why);
+    if (status != 0)
+        say(buf_slice(&why));
+    return status;
+}
+
 static int check_first(struct master *m, struct master_generation *g)
 {
     struct master_job job = {.fd = -1};
@@ -135,8 +146,10 @@ static size_t gather(struct master *m, struct os_wait *w, uint32_t *processes)
 
 static int64_t wait_ms(const struct master *m)
 {
-    int64_t now = os_now_ms(), left = master_seats_soonest(m);
-    left = left == NEVER ? IDLE_MS : left - now;
+    int64_t now = os_now_ms(), at = master_seats_soonest(m);
+    if (m->keepalive.every_ms > 0 && m->keepalive.at_ms < at)
+        at = m->keepalive.at_ms;
+    int64_t left = at == NEVER ? IDLE_MS : at - now;
     return left < 0 ? 0 : left > IDLE_MS ? IDLE_MS : left;
 }
 
@@ -171,6 +184,7 @@ static void turn(struct master *m)
     master_seats_tick(m, now);
     master_reload_tick(m, now);
     master_retire_tick(m, now);
+    master_keepalive_tick(m, now);
     master_log_tick(m, now);
     if (!m->announced && m->stop == STOP_NOT && master_seats_ready(m)) {
         m->announced = true;
@@ -229,7 +243,10 @@ int master_run(const struct master_options *options)
     process_title("thurn: master");
     log_open(SLICE("master"), 2, LOG_INFO);
     m.descriptors = process_raise_descriptors();
-    m.exit_status = open_signals(&m);
+    master_keepalive_init(&m);
+    m.exit_status = adopt_first(&m);
+    if (m.exit_status == 0)
+        m.exit_status = open_signals(&m);
     if (m.exit_status == 0)
         m.exit_status = load_first(&m);
     if (m.exit_status == 0) {

@@ -7,10 +7,11 @@
 #define START_LIMIT_MS 10000
 #define WATCH_MS 2000
 
-/* Every outcome is told to all who asked, in the words that the log has, too. */
+/* Every outcome is told to all who asked, in the words that the log has, too. The service manager hears it first: `systemctl reload` ends with `thurn reload`. */
 static void answer(struct master *m, bool ok, slice text)
 {
     struct master_reload *r = &m->reload;
+    master_tell(os_notify(SLICE("READY=1")));
     for (size_t i = 0; i < r->waiter_count; i++) {
         struct master_child *c = master_child_find(m, r->waiters[i].process);
         struct ipc_message done = {.type = IPC_reload_done, .fd = -1, .u.reload_done = {r->waiters[i].token, ok, text}};
@@ -77,6 +78,7 @@ static void begin(struct master *m)
     struct master_reload *r = &m->reload;
     struct conf *conf = NULL;
     buf messages;
+    master_tell(os_notify_reloading());
     buf_init(&messages, MESSAGES_MAX);
     enum err e = m->options.load(m->options.ctx, &messages, &conf);
     if (e == ERR_OK && !movable(m, conf, &messages)) {

@@ -109,6 +109,7 @@ void master_stop(struct master *m)
         return;
     }
     m->stop = STOP_SESSIONS;
+    master_tell(os_notify(SLICE("STOPPING=1")));
     m->current = NULL;
     master_listeners_sweep(m);
     drain_kinds(m, NULL, M_WORKERS | M_CONSOLE, STOP_DRAIN_MS);

@@ -19,7 +19,9 @@ struct master_listener {
     struct list link;
     struct socket_address address;
     int fd;
-    bool used; /* by the generation that is being bound */
+    bool used;   /* by the generation that is being bound */
+    bool passed; /* opened by the service manager, which keeps it: it is closed at the end only, and its file stays */
+    char name[OS_PASSED_NAME_MAX]; /* the one that it has there */
 };
 
 struct master_seat {
@@ -55,7 +57,8 @@ struct master_child {
     int pid;
     struct ipc_channel *channel; /* NULL: broken */
     bool ready, draining;
-    uint32_t numbers_owed; /* a lease that failed, tried again at numbers_at_ms */
+    uint32_t asked, answered; /* the last rounds of the keep-alive */
+    uint32_t numbers_owed;    /* a lease that failed, tried again at numbers_at_ms */
     int64_t numbers_at_ms;
     int64_t born_ms, kill_at_ms;
 };
@@ -90,6 +93,15 @@ struct master_reload {
     size_t waiter_count, next_count;
 };
 
+/* What the service manager is told at intervals. */
+struct master_keepalive {
+    int64_t every_ms; /* 0: nobody waits for it */
+    int64_t at_ms;
+    uint32_t round;
+    bool silent; /* it was said that it is not told, and by whose fault */
+    enum process_kind dead;
+};
+
 /* Where processes tell what happens: rings.c. */
 struct master_rings {
     int folder_fd;      /* -1: there are none */
@@ -116,6 +128,7 @@ struct master {
     struct master_generation *current;
     struct master_seat queue;
     struct master_reload reload;
+    struct master_keepalive keepalive;
     struct master_rings rings;
     int64_t watch_at_ms;
     int64_t log_at_ms; /* when its socket is connected again */
@@ -134,7 +147,9 @@ void master_generation_close(struct master_generation **g);
 /* Closes old ones that have no child left. */
 void master_generations_sweep(struct master *m);
 
-/* listeners.c: sockets for all of the generation's listeners, old ones kept. On error nothing has changed, *exit_r is the exit status and why says it. */
+/* listeners.c: takes over what the service manager has opened. The exit status, 0 when all is well; else why says it. */
+int master_listeners_adopt(struct master *m, buf *why);
+/* Sockets for all of the generation's listeners, old ones kept. On error nothing has changed, *exit_r is the exit status and why says it. */
 must_check enum err master_listeners_bind(struct master *m, struct master_generation *g, buf *why, int *exit_r);
 /* Closes those that the current generation does not use (all when there is none). */
 void master_listeners_sweep(struct master *m);
@@ -173,6 +188,12 @@ bool master_seats_ready(const struct master *m);
 void master_seat_emptied(struct master *m, struct master_seat *seat, const struct master_child *c);
 void master_seats_tick(struct master *m, int64_t now_ms);
 int64_t master_seats_soonest(const struct master *m);
+
+/* keepalive.c: the service manager hears that all is well while every seat's child lives and, once it was ready, answers. One that is not ready yet is not asked: the queue may read its folder for minutes. */
+void master_keepalive_init(struct master *m);
+void master_keepalive_tick(struct master *m, int64_t now_ms);
+/* A failure is logged. */
+void master_tell(enum err told);
 
 /* reload.c */
 void master_reload_ask(struct master *m, bool quiet, const struct master_waiter *w);

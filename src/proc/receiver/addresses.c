@@ -46,18 +46,12 @@ void addresses_qualify(buf *out, const struct header_field *f, slice origin)
     arena_deinit(&arena);
 }
 
-bool addresses_domain_whole(const struct route_index *routes, slice domain)
-{
-    return domain.len == 0 || domain.ptr[0] == '[' || slice_find_char(domain, '.') >= 0 ||
-           route_domain_find(routes, domain) != NULL;
-}
-
 static enum status judge_field(const struct route_index *routes, slice value, struct arena *arena)
 {
     struct address a;
     enum err e;
     while ((e = address_list_next(&value, arena, NULL, &a)) == ERR_OK)
-        if (!addresses_domain_whole(routes, a.domain))
+        if (!route_domain_whole(routes, a.domain))
             return STATUS_UNQUALIFIED;
     if (e == ERR_NOMEM)
         return STATUS_LOCAL_ERROR;

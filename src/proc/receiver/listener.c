@@ -83,38 +83,6 @@ static bool is_loopback(int fd)
     return a.ip_len == 4 ? a.ip[0] == 127 : a.ip_len == 16 && memcmp(a.ip, six, 16) == 0;
 }
 
-static struct smtp_server_options options_of(const struct receiver *r, const struct conf_listener *c, int fd)
-{
-    const struct conf_limits *l = &r->conf->limits;
-    struct smtp_server_options o = {.hostname = r->conf->route.hostname,
-                                    .max_size = l->max_size,
-                                    .max_recipients = l->recipients,
-                                    .max_errors = l->errors,
-                                    .max_messages = l->messages_per_session,
-                                    .hops = l->hops,
-                                    .min_rate = l->min_rate,
-                                    .command_timeout_ms = l->command_timeout_ms,
-                                    .data_timeout_ms = l->data_timeout_ms,
-                                    .etrn = l->etrn != CONF_QUERY_NONE,
-                                    .expn = l->expn != CONF_QUERY_NONE,
-                                    .future_release_max_s = l->future_release_s,
-                                    .strict_paths = l->strict_paths,
-                                    .bare_newline_reject = l->bare_newline_reject};
-    if (!c)
-        return o;
-    o.lmtp = c->role == CONF_LISTEN_LMTP;
-    o.etrn = o.etrn && c->role != CONF_LISTEN_SUBMISSION; /* RFC 6409 section 7 */
-    o.starttls = r->tls && (c->role == CONF_LISTEN_MX ? c->tls != CONF_TLS_IMPLICIT : c->tls == CONF_TLS_STARTTLS);
-    if (c->role == CONF_LISTEN_SUBMISSION) {
-        o.auth_mechanisms = SLICE("PLAIN LOGIN"); /* before TLS, where none of them is taken; then see auth_offer */
-        o.auth_required = true;
-        /* behind a proxy the client is not where the connection comes from */
-        o.auth_plaintext_ok = r->conf->auth.plaintext_on_loopback && c->tls != CONF_TLS_IMPLICIT && !c->proxy &&
-                              (c->unix_path.len > 0 || is_loopback(fd));
-    }
-    return o;
-}
-
 enum err listeners_open(struct receiver *r)
 {
     const struct child_start *start = r->start;
@@ -127,7 +95,7 @@ enum err listeners_open(struct receiver *r)
         l->r = r;
         l->fd = start->listen_fds[i];
         l->conf = start->listen_conf[i] == SIZE_MAX ? NULL : &r->conf->listeners[start->listen_conf[i]];
-        l->options = options_of(r, l->conf, l->fd);
+        l->options = admission_options(r->conf, l->conf, is_loopback(l->fd));
         if (l->conf && l->conf->tls == CONF_TLS_IMPLICIT && !r->tls) {
             log_line(LOG_ERROR, "listener %.*s wants TLS, and there is no [tls]", SLICE_ARG(l->conf->text));
             return ERR_TLS;

@@ -2,23 +2,16 @@
 /* Parameters of MAIL and RCPT that the envelope keeps. The engine has read and bounded them; what they may mean here depends on who asks. */
 #include "proc/receiver/state.h"
 
-static enum status set_schedule(struct transaction *t, const struct smtp_mail_parameters *p)
+static void set_schedule(struct transaction *t, const struct smtp_mail_parameters *p)
 {
     int64_t now_s = p->hold_s > 0 || p->by ? os_wall_s() : 0;
-    bool later = p->hold_s > 0 || p->release_s > 0;
-    /* RFC 4865 section 4: a server may keep this to clients that it knows */
-    if (later && !t->trusted)
-        return STATUS_UNKNOWN_PARAMETER;
     t->release_s = p->hold_s > 0 ? now_s + p->hold_s : p->release_s;
     t->deliver_by_s = p->by ? now_s + p->by_s : 0;
-    return STATUS_OK;
 }
 
 enum status parameters_mail(struct transaction *t, const struct smtp_mail_parameters *p)
 {
-    enum status status = set_schedule(t, p);
-    if (status != STATUS_OK)
-        return status;
+    set_schedule(t, p);
     if (arena_copy(&t->arena, p->envid, &t->envid) != ERR_OK || arena_copy(&t->arena, p->tag, &t->tag) != ERR_OK)
         return STATUS_LOCAL_ERROR;
     /* whoever marked it has it rest until all of its job is here */

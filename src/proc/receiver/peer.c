@@ -18,10 +18,10 @@ static bool may_tag(const struct session *s)
 void peer_permit(struct session *s)
 {
     const struct conf_trust *trust = &s->r->conf->trust;
-    const struct route_tables *t = &s->r->conf->route;
-    const struct conf_listener *c = s->listener->conf;
-    if (!c) {
+    const struct admission a = session_admission(s);
+    if (admission_trusts(&a))
         smtp_server_trust(s->smtp);
+    if (!a.listener) {
         if (may_tag(s))
             smtp_server_permit(s->smtp, SMTP_PERMIT_TAG);
         return;
@@ -30,10 +30,6 @@ void peer_permit(struct session *s)
     permits |= is_in(&trust->xforward, s) ? SMTP_PERMIT_XFORWARD : 0U;
     if (permits)
         smtp_server_permit(s->smtp, permits);
-    /* a network that may relay is offered what only those get; each sender is judged at MAIL */
-    const struct conf_peers relay = {t->networks, t->network_count};
-    if (s->route.login.len > 0 || (c->role == CONF_LISTEN_MX && is_in(&relay, s)))
-        smtp_server_trust(s->smtp);
 }
 
 static bool is_given(const struct smtp_peer_attributes *p, enum smtp_peer_attribute a)

@@ -47,6 +47,11 @@ bool session_is_submission(const struct session *s)
     return c && c->role == CONF_LISTEN_SUBMISSION;
 }
 
+struct admission session_admission(const struct session *s)
+{
+    return (struct admission){s->r->conf, s->r->routes, s->listener->conf, &s->route};
+}
+
 void session_start_tls(struct session *s)
 {
     write_output(s);

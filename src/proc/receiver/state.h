@@ -10,6 +10,7 @@
 #define PROC_RECEIVER_STATE_H
 
 #include "child/child.h"
+#include "proc/receiver/development.h"
 #include "proc/receiver/receiver.h"
 #include "sched/sched.h"
 #include "smtp/smtp.h"
@@ -92,9 +93,11 @@ struct transaction {
     size_t counted;          /* bytes of the arena that receiver.transaction_bytes has */
     struct storing *storing; /* from DATA to the commit */
     enum content_stage stage;
-    enum err lost;         /* the spool took no more */
-    buf held;              /* the content's beginning, in the first two stages */
-    struct body_scan scan; /* of a trusted session's content as mended */
+    enum err lost;                  /* the spool took no more */
+    buf held;                       /* the content's beginning, in the first two stages */
+    struct body_scan scan;          /* of a trusted session's content as mended */
+    struct development_fault fault; /* the last one asked for that is still to come */
+    struct body_facts *slow_facts;  /* while the answer to the content is slow, and after */
 };
 
 enum session_wait {
@@ -109,7 +112,7 @@ enum session_wait {
     WAIT_STORE,
     WAIT_ETRN,
     WAIT_TARPIT, /* replies are held back, and nothing is read */
-    WAIT_SLOW    /* thurn dev's slow@ */
+    WAIT_SLOW    /* thurn dev's slow@ and slow-data@ */
 };
 
 #define AUTH_LOGIN_MAX 320
@@ -351,12 +354,6 @@ enum status parameters_mail(struct transaction *t, const struct smtp_mail_parame
 /* The same of RCPT: t->rcpt_notify, t->rcpt_orcpt. ERR_NOMEM. */
 must_check enum err parameters_rcpt(struct transaction *t, const struct smtp_rcpt_parameters *p);
 
-/* international.c */
-/* The domain in A-labels; what is changed is in the arena. ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM. */
-must_check enum err international_sender(struct arena *arena, struct address *path);
-/* The same for a recipient, whose local part becomes normal where it is ours. STATUS_OK, ASCII_ONLY, BAD_PATH_RECIPIENT. */
-enum status international_recipient(const struct receiver *r, struct arena *arena, struct address *path);
-
 /* rate.c */
 /* May the login send one more message, to so many recipients? STATUS_OK, STATUS_USER_RATE. */
 enum status rate_admits(const struct session *s, uint32_t recipients);
@@ -404,12 +401,12 @@ void header_mend(buf *out, slice content, const struct header_added *add);
 /* addresses.c */
 /* Appends the field; in an address field each address without a domain gets origin. What cannot be read stays as it is. */
 void addresses_qualify(buf *out, const struct header_field *f, slice origin);
-/* Whether a domain is none, an address, one of ours, or has a dot: others cannot be found by anybody. */
-bool addresses_domain_whole(const struct route_index *routes, slice domain);
 /* OK, BAD_HEADER_ADDRESS, UNQUALIFIED, LOCAL_ERROR. */
 enum status addresses_judge(const struct route_index *routes, slice header);
 /* Is the session one of a submission listener? */
 bool session_is_submission(const struct session *s);
+/* What its MAIL and RCPT are judged by. */
+struct admission session_admission(const struct session *s);
 
 /* store.c */
 void store_message(struct session *s, const struct body_facts *facts);

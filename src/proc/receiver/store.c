@@ -118,6 +118,8 @@ static void refuse(struct session *s, const struct verdict *v)
 void store_message(struct session *s, const struct body_facts *facts)
 {
     struct transaction *t = s->transaction;
+    if (s->r->conf->development && development_data(s, facts))
+        return;
     content_finish(s);
     struct verdict v = verdict_of(t->lost);
     if (t->lost == ERR_OK)

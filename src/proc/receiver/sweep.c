@@ -35,7 +35,7 @@ static void wait_over(struct session *s)
         session_resume(s);
         break;
     case WAIT_SLOW:
-        transaction_rcpt_go_on(s);
+        development_wait_over(s);
         session_resume(s);
         break;
     case WAIT_NONE:

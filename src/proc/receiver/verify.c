@@ -161,7 +161,7 @@ static enum err read_argument(const struct receiver *r, struct verify *v, slice 
     if (e != ERR_OK || rest.len > 0)
         e = address_parse_mailbox(copy, &v->arena, &name, &v->address);
     v->bare = e == ERR_OK && v->address.domain.len == 0;
-    if (e == ERR_OK && international_recipient(r, &v->arena, &v->address) != STATUS_OK)
+    if (e == ERR_OK && admission_recipient_path(r->conf, r->routes, &v->arena, &v->address) != STATUS_OK)
         e = ERR_SYNTAX;
     return e;
 }

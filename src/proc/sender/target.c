@@ -6,7 +6,6 @@
 #define ASK_MS (60 * 1000)
 #define HOSTS_MAX 32u
 #define ADDRESSES_MAX 64u /* of a host */
-#define PORT_SMTP 25
 
 /* Sessions go on with the host that they have, if it is still one; jobs may try all again, as often as they may move. */
 static void sessions_reindex(struct destination *d)
@@ -254,26 +253,9 @@ void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a)
     sender_destination_down(s, d, &v, SLICE_NONE, false);
 }
 
-/* We are whatever our mx listeners on port 25 answer at. */
 void sender_targets_self_init(struct sender *s)
 {
-    struct socket_address own[64];
-    size_t n = socket_own_addresses(own, 64);
     s->self.hostname = s->conf->route.hostname;
     s->self.addresses = s->self_addresses;
-    for (size_t i = 0; i < s->conf->listener_count; i++) {
-        const struct conf_listener *l = &s->conf->listeners[i];
-        if (l->role != CONF_LISTEN_MX || l->port != PORT_SMTP)
-            continue;
-        bool all = slice_equal(l->host, SLICE("*"));
-        struct socket_address one;
-        if (!all && socket_address_parse(l->host, l->port, &one) != ERR_OK)
-            continue;
-        const struct socket_address *from = all ? own : &one;
-        for (size_t k = 0; k < (all ? n : 1) && s->self.address_count < 64; k++) {
-            struct mx_address *to = &s->self_addresses[s->self.address_count++];
-            memcpy(to->ip, from[k].ip, from[k].ip_len);
-            to->ip_len = from[k].ip_len;
-        }
-    }
+    s->self.address_count = child_own_addresses(s->conf, s->self_addresses, 64);
 }

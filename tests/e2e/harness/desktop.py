@@ -77,9 +77,19 @@ class Claws:
         self.env = {**os.environ, "DISPLAY": display.name, "HOME": self.home, "LC_ALL": "C.UTF-8"}
         self.process = None
 
-    def compose(self, mailto, *files):
-        """Opens a window with a new mail in it, as a click on a mailto link does."""
+    def compose(self, title, mailto, *files):
+        """Opens a window with a new mail in it, as a click on a mailto link does. Now and then Claws Mail comes up without one: then it is started again."""
         self.command = ["claws-mail", "--debug", "--compose", mailto, "--attach", *files]
+        for last in (False, False, True):
+            self._start()
+            try:
+                return wait.until(lambda: self._windows(title), lambda: f"a window {title!r}\n{self.log()}", wait.LIMIT if last else wait.LIMIT / 2)
+            except AssertionError:
+                if last:
+                    raise
+                self.close()
+
+    def _start(self):
         self.process = subprocess.Popen(self.command, env=self.env, stdin=subprocess.DEVNULL,
                                         stdout=open(os.path.join(self.home, "log"), "wb"), stderr=subprocess.STDOUT,
                                         start_new_session=True)
@@ -92,10 +102,11 @@ class Claws:
         done = subprocess.run(["xdotool", *argv], env=self.env, capture_output=True, text=True, timeout=20)
         return done.stdout.split()
 
-    def press(self, title, keys):
-        """Gives a window the keys, once it is there."""
-        windows = wait.until(lambda: self._xdotool("search", "--onlyvisible", "--name", title),
-                             lambda: f"a window {title!r}\n{self.log()}")
+    def _windows(self, title):
+        return self._xdotool("search", "--onlyvisible", "--name", title)
+
+    def press(self, windows, keys):
+        """Gives the first of the windows the keys."""
         self._xdotool("windowfocus", "--sync", windows[0], "key", "--window", windows[0], keys)
 
     def close(self):

@@ -200,7 +200,7 @@ class Sink:
 
     def __init__(self, host="127.0.0.1", port=0, *, name="sink.example.net", inside=None, lmtp=False, unix=None,
                  extensions=("PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES"),
-                 tls=None, smtps=False, users=None, die_after=None, **answers):
+                 tls=None, smtps=False, users=None, die_after=None, session=Session, **answers):
         self.name, self.lmtp, self.tls, self.smtps = name, lmtp, tls, smtps
         self.users = users or {}
         self.extensions = list(extensions)
@@ -209,6 +209,7 @@ class Sink:
         if users:
             self.extensions.append("AUTH PLAIN LOGIN")
         self.die_after = die_after
+        self.session = session
         self.answers = answers
         self.sessions = []
         self.messages = []
@@ -235,7 +236,7 @@ class Sink:
             except OSError:
                 return
             conn.settimeout(IDLE)
-            session = Session(self, conn, peer)
+            session = self.session(self, conn, peer)
             with self._lock:
                 self.sessions.append(session)
             threading.Thread(target=self._serve, args=(session,), daemon=True).start()
