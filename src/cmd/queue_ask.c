@@ -101,6 +101,9 @@ static enum err ask(struct queue_line *line, struct answers *answers)
     m.u.queue_request.filter = (uint8_t)request->filter;
     m.u.queue_request.value = request->value;
     m.u.queue_request.dry = request->dry;
+    m.u.queue_request.held = request->held;
+    m.u.queue_request.before_s = request->before_s;
+    m.u.queue_request.larger = request->larger;
     ipc_channel_send(line->channel, &m);
     enum err e = ipc_channel_flush(line->channel);
     while (e == ERR_OK && !answers->ended) {

@@ -15,7 +15,10 @@ struct queue_request {
     enum queue_verb verb;
     enum queue_filter filter;
     slice value;
-    bool dry; /* only count */
+    bool dry;         /* only count */
+    bool held;        /* of these only what is held */
+    int64_t before_s; /* of these only what came before; 0: all */
+    uint64_t larger;  /* of these only what has at least so many bytes */
     /* Each queue_item, queue_destination and queue_text; may be NULL. */
     void (*answer)(void *ctx, const struct ipc_message *m);
     void *ctx;
