@@ -34,6 +34,7 @@ static const struct subcommand subcommands[] = {
     {"reload", cmd_reload, "make the running server read its configuration again"},
     {"queue", cmd_queue, "look at the mail that waits, and retry, hold, release or remove it"},
     {"trace", cmd_trace, "tell what happened to a mail, or what a client did"},
+    {"top", cmd_top, "show what the server does now"},
     {"send", cmd_send, "hand a message to the running server"},
     {"probe", cmd_probe, "speak with a mail server and show what it says; look for its weaknesses"},
     {"sendmail", cmd_sendmail, "the same, as other programs expect it of a sendmail"},

@@ -35,6 +35,7 @@ int cmd_probe(int argc, char **argv);
 int cmd_queue(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_sendmail(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 /* When the program was called as sendmail, mailq or newaliases: runs that, all of argv being its command line. */

@@ -11,11 +11,16 @@
 #define OUT_MAX (64u << 20)
 #define OUT_BATCH (256u * 1024)
 
+enum { HELD = 256, OLDER, LARGER }; /* options, beside those that are a letter */
+
 struct queue_command {
     struct command command;
     enum queue_filter filter; /* as the options say */
     slice value;
     unsigned filters; /* given */
+    bool held;        /* these narrow what it means */
+    int64_t older_s;
+    uint64_t larger;
     bool json, yes;
     struct queue_line line;
     int64_t now_s;
@@ -39,9 +44,11 @@ static int usage(FILE *to)
             "       thurn queue show ID ... [--json]                 all that is known of one\n"
             "       thurn queue retry|hold|release|remove ID ...\n"
             "       thurn queue retry|hold|release|remove FILTER [--yes]\n"
-            "FILTER is one of --destination NAME, --from ADDRESS, --to ADDRESS (or @DOMAIN), --reason TEXT. With a\n"
-            "filter, the number of matching messages is told, and nothing is done without --yes. `remove` sends no\n"
-            "bounce. --color=auto|always|never. For root and the server's own user.\n");
+            "FILTER is one of --destination NAME, --from ADDRESS, --to ADDRESS (or @DOMAIN), --reason TEXT, with or\n"
+            "without --held, --older AGE (1h) and --larger SIZE (10M), which may stand alone. With a filter, the "
+            "number of\n"
+            "matching messages is told, and nothing is done without --yes. `remove` sends no bounce. "
+            "--color=auto|always|never. For root and the server's own user.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 
@@ -125,9 +132,21 @@ static int summary(struct queue_command *q)
     return print_table(q, &request, queue_summary_columns, QUEUE_SUMMARY_COLUMNS);
 }
 
+static struct queue_request request_of(const struct queue_command *q, const struct queue_verb_row *v)
+{
+    return (struct queue_request){.verb = v->verb,
+                                  .filter = q->filter,
+                                  .value = q->value,
+                                  .held = q->held,
+                                  .before_s = q->older_s > 0 ? q->now_s - q->older_s : 0,
+                                  .larger = q->larger};
+}
+
 static int list(struct queue_command *q, const struct queue_verb_row *v, char **operands, int count)
 {
-    struct queue_request request = {v->verb, q->filter, q->value, false, on_item, q};
+    struct queue_request request = request_of(q, v);
+    request.answer = on_item;
+    request.ctx = q;
     if (count > 0) {
         request.filter = QUEUE_FILTER_DESTINATION;
         request.value = slice_str(operands[0]);
@@ -199,7 +218,7 @@ static int bulk(struct queue_command *q, struct queue_request *request, const st
 
 static int act(struct queue_command *q, const struct queue_verb_row *v, char **operands, int count)
 {
-    struct queue_request request = {.verb = v->verb, .filter = q->filter, .value = q->value};
+    struct queue_request request = request_of(q, v);
     return count > 0 ? each_id(q, &request, operands, count) : bulk(q, &request, v);
 }
 
@@ -221,6 +240,20 @@ static const struct queue_verb_row *verb_find(const char *name)
     return NULL;
 }
 
+static bool take_bound(struct queue_command *q, int option, const char *value)
+{
+    if (option == HELD)
+        q->held = true;
+    else if (option == OLDER && (units_parse_duration(slice_str(value), &q->older_s) != ERR_OK || q->older_s == 0)) {
+        command_say("--older is an age like 30m, 1h or 2d, not \"%s\"", value);
+        return false;
+    } else if (option == LARGER && (units_parse_size(slice_str(value), &q->larger) != ERR_OK || q->larger == 0)) {
+        command_say("--larger is a size like 100K or 10M, not \"%s\"", value);
+        return false;
+    }
+    return true;
+}
+
 static bool take_option(struct queue_command *q, int option, const char *value)
 {
     static const struct {
@@ -236,6 +269,8 @@ static bool take_option(struct queue_command *q, int option, const char *value)
             return true;
         }
     }
+    if (option == HELD || option == OLDER || option == LARGER)
+        return take_bound(q, option, value);
     if (option == 'j')
         q->json = true;
     else if (option == 'y')
@@ -261,15 +296,19 @@ static int run(struct queue_command *q, const struct queue_verb_row *v, char **o
 /* What can be seen to be wrong before a server is asked, or NULL. */
 static const char *wrong_words(const struct queue_command *q, const struct queue_verb_row *v, int operands)
 {
+    bool narrowed = q->held || q->older_s > 0 || q->larger > 0;
     unsigned named = (unsigned)operands + q->filters;
     if (!v)
-        return q->filters > 0 ? "a filter needs a verb, like `thurn queue list`" : NULL;
+        return q->filters > 0 || narrowed ? "a filter needs a verb, like `thurn queue list`" : NULL;
     if (v->verb == QUEUE_VERB_LIST)
         return named > 1 ? "one destination or one filter at a time" : NULL;
     if (v->verb == QUEUE_VERB_SHOW)
-        return operands == 0 || q->filters > 0 ? "`show` needs the ids of messages; `thurn queue list` prints them"
-                                               : NULL;
-    if (named == 0)
+        return operands == 0 || q->filters > 0 || narrowed
+                   ? "`show` needs the ids of messages; `thurn queue list` prints them"
+                   : NULL;
+    if (narrowed && operands > 0)
+        return "either ids or a filter";
+    if (named == 0 && !narrowed)
         return "which messages? Give their ids, or a filter";
     return q->filters > 0 && named > 1 ? "either ids or one filter" : NULL;
 }
@@ -281,6 +320,9 @@ int cmd_queue(int argc, char **argv)
                                             {"from", required_argument, NULL, 'f'},
                                             {"destination", required_argument, NULL, 'd'},
                                             {"reason", required_argument, NULL, 'r'},
+                                            {"held", no_argument, NULL, HELD},
+                                            {"older", required_argument, NULL, OLDER},
+                                            {"larger", required_argument, NULL, LARGER},
                                             {"json", no_argument, NULL, 'j'},
                                             {"yes", no_argument, NULL, 'y'},
                                             {NULL, 0, NULL, 0}};

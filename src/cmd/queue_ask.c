@@ -10,6 +10,7 @@ struct answers {
     bool ended;
     int status;
     uint32_t count;
+    bool quiet;
 };
 
 static int no_server(const struct socket_address *a, enum err e)
@@ -86,32 +87,52 @@ static void on_message(void *ctx, const struct ipc_message *m)
     a->ended = true;
     a->status = m->u.queue_end.exit;
     a->count = m->u.queue_end.count;
-    if (m->u.queue_end.text.len > 0)
+    if (m->u.queue_end.text.len > 0 && !a->quiet)
         command_say("%.*s", SLICE_ARG(m->u.queue_end.text));
+}
+
+/* ERR_OK: answered. */
+static enum err ask(struct queue_line *line, struct answers *answers)
+{
+    const struct queue_request *request = answers->request;
+    struct ipc_message m = {.type = IPC_queue_request, .fd = -1};
+    m.u.queue_request.token = answers->token;
+    m.u.queue_request.verb = (uint8_t)request->verb;
+    m.u.queue_request.filter = (uint8_t)request->filter;
+    m.u.queue_request.value = request->value;
+    m.u.queue_request.dry = request->dry;
+    m.u.queue_request.held = request->held;
+    m.u.queue_request.before_s = request->before_s;
+    m.u.queue_request.larger = request->larger;
+    ipc_channel_send(line->channel, &m);
+    enum err e = ipc_channel_flush(line->channel);
+    while (e == ERR_OK && !answers->ended) {
+        e = socket_wait(ipc_channel_fd(line->channel), false, SILENCE_MS);
+        if (e == ERR_OK)
+            e = ipc_channel_read(line->channel, on_message, answers);
+        if (e == ERR_AGAIN)
+            e = ERR_OK;
+    }
+    return answers->ended ? ERR_OK : e;
 }
 
 int queue_line_ask(struct queue_line *line, const struct queue_request *request, uint32_t *count_r)
 {
     struct answers answers = {.request = request, .token = ++line->token};
-    struct ipc_message m = {.type = IPC_queue_request, .fd = -1};
-    m.u.queue_request.token = answers.token;
-    m.u.queue_request.verb = (uint8_t)request->verb;
-    m.u.queue_request.filter = (uint8_t)request->filter;
-    m.u.queue_request.value = request->value;
-    m.u.queue_request.dry = request->dry;
-    ipc_channel_send(line->channel, &m);
-    enum err e = ipc_channel_flush(line->channel);
-    while (e == ERR_OK && !answers.ended) {
-        e = socket_wait(ipc_channel_fd(line->channel), false, SILENCE_MS);
-        if (e == ERR_OK)
-            e = ipc_channel_read(line->channel, on_message, &answers);
-        if (e == ERR_AGAIN)
-            e = ERR_OK;
-    }
-    if (!answers.ended) {
+    enum err e = ask(line, &answers);
+    if (e != ERR_OK) {
         command_say("no answer from the server: %s", err_text(e));
         return EX_TEMPFAIL;
     }
+    *count_r = answers.count;
+    return answers.status;
+}
+
+int queue_line_ask_quietly(struct queue_line *line, const struct queue_request *request, uint32_t *count_r)
+{
+    struct answers answers = {.request = request, .token = ++line->token, .quiet = true};
+    if (ask(line, &answers) != ERR_OK)
+        return EX_TEMPFAIL;
     *count_r = answers.count;
     return answers.status;
 }

@@ -15,7 +15,10 @@ struct queue_request {
     enum queue_verb verb;
     enum queue_filter filter;
     slice value;
-    bool dry; /* only count */
+    bool dry;         /* only count */
+    bool held;        /* of these only what is held */
+    int64_t before_s; /* of these only what came before; 0: all */
+    uint64_t larger;  /* of these only what has at least so many bytes */
     /* Each queue_item, queue_destination and queue_text; may be NULL. */
     void (*answer)(void *ctx, const struct ipc_message *m);
     void *ctx;
@@ -28,5 +31,7 @@ int queue_line_open(const struct command *c, struct queue_line *line);
 void queue_line_close(struct queue_line *line);
 /* Until the last answer: *count_r messages matched. 0, or what to exit with, as above. */
 int queue_line_ask(struct queue_line *line, const struct queue_request *request, uint32_t *count_r);
+/* The same without a word. */
+int queue_line_ask_quietly(struct queue_line *line, const struct queue_request *request, uint32_t *count_r);
 
 #endif

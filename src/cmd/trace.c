@@ -68,7 +68,8 @@ static bool find_in_queue(struct trace_command *t)
     uint32_t matched = 0;
     if (t->query.kind != TRACE_QUERY_ID || queue_line_connect(t->conf, &line, &a) != ERR_OK)
         return false;
-    struct queue_request request = {QUEUE_VERB_SHOW, QUEUE_FILTER_ID, t->query.text, false, on_item, t};
+    struct queue_request request = {
+        .verb = QUEUE_VERB_SHOW, .filter = QUEUE_FILTER_ID, .value = t->query.text, .answer = on_item, .ctx = t};
     int status = queue_line_ask(&line, &request, &matched);
     queue_line_close(&line);
     if (status != 0 || matched == 0)

@@ -175,3 +175,13 @@ uint32_t sched_jobs(const struct sched *s)
 {
     return s->leased;
 }
+
+uint32_t sched_held(const struct sched *s)
+{
+    return s->held;
+}
+
+uint32_t sched_destination_count(const struct sched *s)
+{
+    return s->destinations.count;
+}

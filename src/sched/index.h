@@ -181,5 +181,9 @@ void sched_part_label(struct sched *s, uint32_t handle, slice domain);
 uint32_t sched_label_last(const struct sched *s);
 slice sched_label_text(const struct sched *s, uint32_t label);
 uint32_t sched_jobs(const struct sched *s);
+/* Parts that are held. */
+uint32_t sched_held(const struct sched *s);
+/* With those that are to be forgotten at the next sched_tick. */
+uint32_t sched_destination_count(const struct sched *s);
 
 #endif

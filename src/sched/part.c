@@ -35,6 +35,12 @@ static enum err recipients_set(struct sched_part *p, struct sched_recipients r)
     return ERR_OK;
 }
 
+static void rest(struct sched *s, struct sched_part *p)
+{
+    p->state = SCHED_PART_HELD;
+    s->held++;
+}
+
 enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination, struct sched_recipients r,
                         uint32_t *handle_r)
 {
@@ -55,7 +61,7 @@ enum err sched_part_add(struct sched *s, uint32_t message, uint32_t destination,
     m->first_part = handle;
     sched_destination(s, destination)->part_count++;
     if (m->flags & SCHED_HELD)
-        p->state = SCHED_PART_HELD;
+        rest(s, p);
     else
         state_ready_push(s, handle, false);
     *handle_r = handle;
@@ -111,7 +117,7 @@ void sched_part_return(struct sched *s, uint32_t handle)
     assert(p->state == SCHED_LEASED);
     state_lease_end(s, handle);
     if (sched_message(s, p->message)->flags & SCHED_HELD) {
-        p->state = SCHED_PART_HELD;
+        rest(s, p);
         return;
     }
     state_ready_push(s, handle, true);
@@ -134,7 +140,7 @@ int64_t sched_part_defer(struct sched *s, uint32_t handle, int64_t now_s, slice 
     reason_set(s, &p->reason, reason);
     int64_t next_s = now_s + schedule_wait(&s->options, p->tries);
     if (sched_message(s, p->message)->flags & SCHED_HELD)
-        p->state = SCHED_PART_HELD;
+        rest(s, p);
     else
         state_wait(s, handle, (uint32_t)next_s);
     return next_s;
@@ -208,13 +214,15 @@ void sched_part_hold(struct sched *s, uint32_t handle)
         state_wait_end(s, handle);
     else
         return;
-    p->state = SCHED_PART_HELD;
+    rest(s, p);
 }
 
 void sched_part_release(struct sched *s, uint32_t handle)
 {
-    if (sched_part(s, handle)->state == SCHED_PART_HELD)
-        state_ready_push(s, handle, false);
+    if (sched_part(s, handle)->state != SCHED_PART_HELD)
+        return;
+    s->held--;
+    state_ready_push(s, handle, false);
 }
 
 void sched_part_end(struct sched *s, uint32_t handle)
@@ -231,6 +239,8 @@ void sched_part_end(struct sched *s, uint32_t handle)
         state_wait_end(s, handle);
         break;
     case SCHED_PART_HELD:
+        s->held--;
+        break;
     case SCHED_ENDING:
         break;
     }

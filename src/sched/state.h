@@ -20,9 +20,9 @@ struct sched {
     uint32_t by_id_cap;           /* a power of two */
     uint32_t active[SCHED_RINGS]; /* rings of destinations that can dispatch: the next one's turn */
     uint32_t turns;
-    uint32_t sweep_at; /* where the search for destinations to forget goes on */
-    uint32_t added;    /* destinations, since that search last ran */
-    uint32_t leased;
+    uint32_t sweep_at;     /* where the search for destinations to forget goes on */
+    uint32_t added;        /* destinations, since that search last ran */
+    uint32_t leased, held; /* parts */
 };
 
 void state_ready_push(struct sched *s, uint32_t part, bool front);

@@ -16,8 +16,8 @@
     X(SESSIONS_IN, "sessions-in")       /* receiver: clients connected */                                              \
     X(SESSIONS_OUT, "sessions-out")     /* sender: hosts connected */                                                  \
     X(MESSAGES, "messages")             /* queue: mails in it */                                                       \
-    X(MESSAGES_ACTIVE, "active")        /* queue: being delivered now */                                               \
-    X(MESSAGES_HELD, "held")            /* queue */                                                                    \
+    X(MESSAGES_ACTIVE, "active")        /* queue: being delivered now, counted by destination */                       \
+    X(MESSAGES_HELD, "held")            /* queue: the same */                                                          \
     X(DESTINATIONS, "destinations")     /* queue: with waiting mail */                                                 \
     X(BYTES_ACCEPTED, "bytes-accepted") /* receiver: only grows, from 0 at its start */
 #define TRACE_ENUM_GAUGE(word, name) TRACE_GAUGE_##word,

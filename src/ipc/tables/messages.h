@@ -76,8 +76,10 @@
 #define FIELDS_ask_sign(F) F(u64, token) F(bytes, key) F(u8, algorithm) F(bytes, block)
 #define FIELDS_answer_sign(F) F(u64, token) F(u8, ok) F(bytes, signature)
 
-/* command <-> console <-> queue. verb: enum queue_verb; filter: enum queue_filter */
-#define FIELDS_queue_request(F) F(u64, token) F(u8, verb) F(u8, filter) F(bytes, value) F(u8, dry)
+/* command <-> console <-> queue. verb: enum queue_verb; filter: enum queue_filter, and of what it means only what is held; what came before, unix time; what has at least so many bytes; 0: all */
+#define FIELDS_queue_request(F)                                                                                        \
+    F(u64, token)                                                                                                      \
+    F(u8, verb) F(u8, filter) F(bytes, value) F(u8, dry) F(u8, held) F(i64, before_s) F(u64, larger)
 #define FIELDS_queue_item(F)                                                                                           \
     F(u64, token)                                                                                                      \
     F(u64, id)                                                                                                         \

@@ -25,6 +25,9 @@ struct listing {
     slice value;     /* in the same memory */
     slice reason;    /* HOLD: the same */
     uint64_t id;
+    bool held;                 /* of these only what is held */
+    int64_t before_s;          /* what came before; 0: all */
+    uint64_t larger;           /* what has at least so many bytes */
     uint32_t tag;              /* queue_wish_tag of the value */
     uint32_t at;               /* cursor over messages (or destinations: SUMMARY) */
     uint32_t count;            /* matched */
@@ -121,7 +124,7 @@ static bool filters_head(const struct listing *l)
 
 static bool needs_head(const struct listing *l)
 {
-    return l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW || filters_head(l);
+    return l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW || l->larger > 0 || filters_head(l);
 }
 
 /* Tags are rare, and mail of a login is always from who may relay: the other heads need not be read. */
@@ -298,7 +301,7 @@ static void message_visit(struct queue *q, struct listing *l, uint32_t message)
     if (!may_match(q, l, message))
         return;
     see(q, l, message, &s);
-    if (!s.any)
+    if (!s.any || (l->held && s.state != QUEUE_ITEM_HELD) || (l->before_s > 0 && s.message->arrival_s > l->before_s))
         return;
     if (l->heads) {
         const struct sched_message *m = s.message;
@@ -309,7 +312,7 @@ static void message_visit(struct queue *q, struct listing *l, uint32_t message)
             return;
         }
     }
-    if (filters_head(l) && !head_matches(l, s.head))
+    if ((filters_head(l) && !head_matches(l, s.head)) || (l->larger > 0 && s.head->facts.size < l->larger))
         return;
     l->count++;
     if (l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW)
@@ -506,6 +509,9 @@ void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc
     l->verb = r->verb;
     l->filter = r->filter;
     l->dry = r->dry != 0;
+    l->held = r->held != 0;
+    l->before_s = r->before_s;
+    l->larger = r->larger;
     l->tag = queue_wish_tag(l->value);
     if (l->filter == QUEUE_FILTER_ID && queue_id_read(l->value, &l->id) != ERR_OK)
         l->id = 0;

@@ -210,6 +210,14 @@ static bool jobs_are_back(const struct queue *q)
     return list_empty(&q->jobs) || loop_now_ms(q->child.loop) >= q->drain_until_ms;
 }
 
+static void gauges_set(const struct queue *q)
+{
+    trace_gauge_set(TRACE_GAUGE_MESSAGES, sched_message_count(q->sched));
+    trace_gauge_set(TRACE_GAUGE_MESSAGES_ACTIVE, sched_jobs(q->sched));
+    trace_gauge_set(TRACE_GAUGE_MESSAGES_HELD, sched_held(q->sched));
+    trace_gauge_set(TRACE_GAUGE_DESTINATIONS, sched_message_count(q->sched) ? sched_destination_count(q->sched) : 0);
+}
+
 static void turn_end(void *ctx)
 {
     struct queue *q = ctx;
@@ -224,6 +232,7 @@ static void turn_end(void *ctx)
     spool_writer_flush(q->writer);
     acks_send(q);
     arena_reset(&q->turn);
+    gauges_set(q);
     if (q->child.draining && jobs_are_back(q) && queue_batch_idle(q) && !queue_control_busy(q)) {
         if (q->recovered)
             queue_checkpoint_whole(q);

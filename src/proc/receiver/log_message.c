@@ -171,10 +171,12 @@ void log_stored(struct storing *st, uint64_t id, enum err e)
     if (!a)
         return;
     list_remove(&a->link);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
         trace_add_number(&a->event, TRACE_KEY_SYNC_MS, receiver_now_ms(st->r) - a->committed_ms);
-    else
+        trace_gauge_add(TRACE_GAUGE_BYTES_ACCEPTED, trace_number(&a->event, TRACE_KEY_SIZE, 0));
+    } else {
         a->event.kind = TRACE_NOTE;
+    }
     trace_emit(&a->event, a->line);
     log_message_id(a->id_text, a->message_id);
     free(a);

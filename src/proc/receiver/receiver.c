@@ -113,6 +113,7 @@ static void turn_ends(void *ctx)
 {
     struct receiver *r = ctx;
     spool_writer_flush(r->writer);
+    trace_gauge_set(TRACE_GAUGE_SESSIONS_IN, (int64_t)r->session_count);
 }
 
 /* Certificates, and the keys that cannot be apart, may be root's: they are read before the process becomes somebody else. */

@@ -29,6 +29,7 @@ void sender_session_close(struct sender *s, struct session *x)
         s->sweep_at = x->all.next;
     x->destination->session_count--;
     s->session_count--;
+    trace_gauge_add(TRACE_GAUGE_SESSIONS_OUT, -1);
     list_remove(&x->link);
     list_remove(&x->all);
     if (x->connection)

@@ -123,6 +123,7 @@ static struct session *session_new(struct sender *s, struct destination *d, uint
     d->session_count++;
     d->opening++;
     s->session_count++;
+    trace_gauge_add(TRACE_GAUGE_SESSIONS_OUT, 1);
     return x;
 }
 

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: ISC
+"""thurn trace, thurn top: what happened to a mail, what the server does now; with and without a server."""
+
+import ipaddress
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import termios
+import time
+
+import pytest
+
+from harness import process, wait
+
+MAIL = b"Message-ID: <%s@test.example>\r\nSubject: hello\r\n\r\nhello\r\n"
+LINE = re.compile(r"(?m)^\d\d:\d\d:\d\d\.\d{3} +\+\S+  (.*)$")
+
+
+def traced(server, *what, expect=0):
+    return server.command("trace", *what, expect=expect).stdout
+
+
+def events(server, *what):
+    return [json.loads(line) for line in traced(server, *what, "--json").splitlines()]
+
+
+def told(server, pattern, *what):
+    """Waits until the trace has it: a 250 does not wait for the queue, nor a delivery for its line."""
+    def look():
+        out = server.command("trace", *what, expect=None).stdout
+        return out if re.search(pattern, out) else None
+    return wait.until(look, lambda: f"{pattern!r} in thurn trace {what}:\n{traced(server, *what, expect=None)}\n{server.log()}")
+
+
+def sent(server, *to, mail_id="one", sender="carol@client.example"):
+    with server.dial() as talk:
+        talk.ehlo()
+        return talk.mail(sender, *to, body=MAIL % mail_id.encode())
+
+
+@pytest.fixture
+def relaying(serve, make_sink):
+    """relaying(**sink answers): a server whose mail for other domains goes to a scripted smarthost."""
+    def make(**answers):
+        sink = make_sink(**answers)
+        return serve({"route": {"*": {"via": f"smtp://127.0.0.1:{sink.port}"}}, "queue": {"retry": ["1h"]},
+                      "relay": {"network": {"127.0.0.1/32": {"senders": ["*"]}}}})
+
+    return make
+
+
+def test_o4_trace_of_a_mail_delivered(serve):
+    server = serve({})
+    ident = sent(server, "alice@example.org")
+    out = told(server, "left the queue", ident)
+    words = LINE.findall(out)
+    assert re.match(r"accepted from \S*127\.0\.0\.1\S* \(mx, port \d+\); \S+, 1 recipient$", words[0])
+    assert re.match(rf"on disk \(sync \d+ ms\); replied 250 2\.0\.0 Ok: queued as {ident}$", words[1])
+    assert any("alice@example.org sent" in w for w in words)
+    assert words[-1] == "left the queue"
+    assert re.search(r"(?m)^\S+ +\+0ms ", out)
+    assert ident in traced(server, "<one@test.example>") and ident in traced(server, "one@test.example")
+    assert ident in traced(server, "alice@example.org") and ident in traced(server, "carol@client.example")
+    assert ident in traced(server, "@example.org", "--since", "1h")
+    assert ident in traced(server, "--client", "127.0.0.0/8")
+    assert ident in traced(server)
+    kinds = [e["event"] for e in events(server, ident.lower())]
+    assert kinds[0] == "accepted" and "sent" in kinds and kinds[-1] == "removed"
+    first = events(server, ident)[0]
+    assert first["message-id"] == "<one@test.example>" and ipaddress.ip_address(first["client"]) and first["recipients"] == 1
+
+
+def test_o4_trace_of_one_recipient_among_many(relaying):
+    server = relaying()
+    ident = sent(server, "bob@far.example", "alice@example.org")
+    told(server, "bob@far.example sent to", ident)
+    out = told(server, "alice@example.org sent", ident)
+    assert "bob@far.example" in out and "no TLS; connect" in out
+    mine = traced(server, "alice@example.org")
+    assert "alice@example.org sent" in mine and "bob@far.example sent" not in mine
+    assert "bob@far.example sent" in traced(server, "carol@client.example")
+
+
+def test_o4_trace_of_a_deferral_says_why_and_when(relaying):
+    server = relaying(data="421 4.7.28 rate limited")
+    ident = sent(server, "bob@far.example")
+    out = told(server, "next try", ident)
+    assert re.search(r"421 4\.7\.28 rate limited.*: bob@far\.example deferred by .*, next try (\d{4}-\d\d-\d\d )?\d\d:\d\d", out)
+
+
+def test_o4_trace_of_a_bounce_in_both_directions(relaying):
+    server = relaying(rcpt="550 5.1.1 no such user")
+    ident = sent(server, "bob@far.example", sender="alice@example.org")
+    out = told(server, "notification is", ident)
+    assert "550 5.1.1 no such user" in out and "refused for good" in out
+    report = re.search(r"notification is (\w+), to alice@example.org", out).group(1)
+    assert f"notification on {ident}" in told(server, f"notification on {ident}", report)
+
+
+def test_o4_trace_of_refusals_by_client_and_address(serve):
+    server = serve({})
+    with server.dial() as talk:
+        talk.ehlo()
+        talk.cmd("MAIL FROM:<carol@client.example>", 250)
+        talk.cmd("RCPT TO:<no\x7fbody@example.org>")
+        talk.cmd("RCPT TO:<nobody@example.org>", 550)
+        talk.quit()
+    out = told(server, "550 5.1.1 .* refused", "nobody@example.org")
+    assert "from carol@client.example, to nobody@example.org" in out
+    assert "to nobody@example.org" in told(server, "to nobody@example.org", "--client", "127.0.0.1")
+    assert "\x7f" not in traced(server, "--client", "127.0.0.1")
+
+
+def test_o4_trace_without_a_server_and_over_restarts(serve):
+    server = serve({})
+    ident = sent(server, "alice@example.org")
+    told(server, "left the queue", ident)
+    server.kill()
+    assert "alice@example.org sent" in traced(server, ident)
+    server.start()
+    second = sent(server, "bob@example.org")
+    told(server, "left the queue", second)
+    assert "alice@example.org sent" in traced(server, ident)
+    for kind in ("receiver", "queue", "deliver"):
+        pid = server.pids(kind)[0]
+        process.kill(pid, signal.SIGKILL)
+        wait.until(lambda: server.pids(kind) and server.pids(kind)[0] != pid, f"another {kind}")
+    third = sent(server, "bob@example.org")
+    told(server, "left the queue", third)
+    assert "bob@example.org sent" in traced(server, second)
+    assert [e["event"] for e in events(server, second)].count("accepted") == 1
+
+
+def test_o4_trace_of_what_is_not_known(serve):
+    server = serve({})
+    done = server.command("trace", "eve@nowhere.example", expect=67)
+    assert done.stdout == "" and "eve@nowhere.example" in done.stderr
+    server.command("trace", "frob nicate", expect=65)
+    server.command("trace", "--client", "nonsense", expect=65)
+    server.command("trace", "--since", "soon", expect=64)
+    server.command("trace", "a@b", "c@d", expect=64)
+
+
+def test_o4_trace_falls_back_on_the_queue(relaying):
+    server = relaying(data="451 4.3.0 later")
+    ident = sent(server, "bob@far.example")
+    told(server, "next try", ident)
+    server.stop()
+    for name in os.listdir(os.path.join(server.state, "trace")):
+        os.unlink(os.path.join(server.state, "trace", name))
+    server.start()
+    done = wait.until(lambda: (d := server.command("trace", ident, expect=None)).returncode == 0 and d, "the queue's answer")
+    assert "is in the queue" in done.stderr and "bob@far.example" in done.stdout
+
+
+def test_o4_trace_live(serve):
+    server = serve({})
+    seen = os.path.join(server.folder, "live")
+    with open(seen, "wb") as out:
+        live = subprocess.Popen(server._argv("trace", "--live", "alice@example.org", "-c", server.path), stdout=out,
+                                stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        def both():
+            # until it follows, what it shows may have been before
+            sent(server, "bob@example.org")
+            ident = sent(server, "alice@example.org")
+            end = time.monotonic() + 10
+            while time.monotonic() < end:
+                text = open(seen, encoding="utf-8").read()
+                if re.search(rf"{ident}  .*alice@example.org sent", text):
+                    return text
+                time.sleep(0.05)
+            return None
+        assert "bob@example.org sent" not in wait.until(both, "a delivery in thurn trace --live")
+    finally:
+        live.terminate()
+        live.wait(60)
+
+
+def test_o4_trace_is_for_root_and_the_servers_user(serve):
+    server = serve({}, root=True)
+    sent(server, "alice@example.org")
+    mode = os.stat(os.path.join(server.state, "trace"))
+    assert mode.st_mode & 0o007 == 0
+    for name in os.listdir(os.path.join(server.state, "trace")):
+        assert os.stat(os.path.join(server.state, "trace", name)).st_mode & 0o007 == 0
+    assert sum(os.stat(os.path.join(server.state, "trace", n)).st_size for n in os.listdir(os.path.join(server.state, "trace"))) <= 32 << 20
+
+
+def test_o4_trace_none_is_kept_when_it_is_0(serve):
+    server = serve({"log": {"trace": "0"}})
+    ident = sent(server, "alice@example.org")
+    server.landed("alice")
+    assert os.listdir(os.path.join(server.state, "trace")) == []
+    server.command("trace", ident, expect=67)
+
+
+# --- thurn top
+
+def test_o4_top_once(serve):
+    server = serve({})
+    ident = sent(server, "alice@example.org")
+    told(server, "left the queue", ident)
+    out = server.command("top", "--once").stdout
+    assert re.search(r"(?m)^accepted +[\d.]+ +1 ", out) and re.search(r"(?m)^delivered +[\d.]+ +1 ", out)
+    assert re.search(r"(?m)^receiver-0 +\d+ ", out) and "\x1b" not in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+    rows = [json.loads(line) for line in server.command("top", "--json").stdout.splitlines()]
+    total = [r for r in rows if r["process"] is None]
+    assert len(total) == 1 and total[0]["running"] is True and total[0]["counters"]["accepted"] == 1
+    assert {r["process"] for r in rows} >= {"master-0", "receiver-0", "queue-0", "sender-0", "deliver-0"}
+    receiver = next(r for r in rows if r["process"] == "receiver-0")
+    assert receiver["pid"] in server.pids("receiver") and receiver["gauges"]["bytes-accepted"] > 0
+    server.stop()
+    total = json.loads(server.command("top", "--json").stdout.splitlines()[-1])
+    assert total["running"] is False and total["counters"]["accepted"] == 1 and total["gauges"]["sessions-in"] == 0
+
+
+class Screen:
+    """thurn top on a terminal of its own."""
+
+    def __init__(self, server):
+        self.master, slave = pty.openpty()
+        self.slave = slave
+        self.before = termios.tcgetattr(slave)
+        self.out = b""
+        self.running = subprocess.Popen(server._argv("top", "--interval", "1", "-c", server.path), stdin=slave, stdout=slave,
+                                        stderr=subprocess.DEVNULL, env={**server.env, "TERM": "xterm"})
+
+    def read(self):
+        while select.select([self.master], [], [], 0)[0]:
+            self.out += os.read(self.master, 65536)
+        return self.out
+
+    def shows(self, words):
+        wait.until(lambda: words in self.read(), lambda: f"{words} on the screen: {self.out!r}")
+
+    def ended(self):
+        wait.until(lambda: (self.read() or True) and self.running.poll() is not None, "the end of thurn top")
+        self.read()
+        return self.running.returncode
+
+    def close(self):
+        process.end(self.running)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.mark.parametrize("end, status", [(b"q", 0), (b"\x03", 0), (signal.SIGTERM, 128 + signal.SIGTERM)], ids=["q", "ctrl-c", "SIGTERM"])
+def test_o4_top_leaves_the_terminal_as_it_was(serve, closing, end, status):
+    server = serve({})
+    screen = closing(Screen(server))
+    screen.shows(b"receiver-0")
+    assert screen.out.startswith(b"\x1b[?1049h\x1b[?25l")
+    assert termios.tcgetattr(screen.slave)[3] & termios.ECHO == 0
+    if isinstance(end, bytes) and end == b"q":
+        os.write(screen.master, end)
+    else:
+        number = signal.SIGINT if end == b"\x03" else end
+        pids = [screen.running.pid, *process.children(screen.running.pid)]
+        for pid in pids:
+            process.kill(pid, number)
+    code = screen.ended()
+    assert screen.out.endswith(b"\x1b[?25h\x1b[?1049l")
+    assert termios.tcgetattr(screen.slave) == screen.before
+    assert code in (status, -int(end) if isinstance(end, int) else status)
