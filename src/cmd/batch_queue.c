@@ -36,7 +36,8 @@ enum err batch_queue_find(struct batch_link *l, slice tag, uint64_t ids[BATCH_SE
 {
     uint32_t matched = 0;
     struct found f = {ids, 0};
-    const struct queue_request request = {QUEUE_VERB_LIST, QUEUE_FILTER_TAG, tag, false, on_item, &f};
+    const struct queue_request request = {
+        .verb = QUEUE_VERB_LIST, .filter = QUEUE_FILTER_TAG, .value = tag, .answer = on_item, .ctx = &f};
     enum err e = ask(l, &request, &matched);
     if (e == ERR_OK)
         *count_r = f.count;
@@ -47,8 +48,8 @@ enum err batch_queue_act(struct batch_link *l, enum queue_verb verb, uint64_t id
 {
     char text[QUEUE_ID_TEXT_MAX];
     uint32_t matched = 0;
-    const struct queue_request request = {verb, QUEUE_FILTER_ID, slice_of(text, queue_id_write(text, id)), false, NULL,
-                                          NULL};
+    const struct queue_request request = {
+        .verb = verb, .filter = QUEUE_FILTER_ID, .value = slice_of(text, queue_id_write(text, id))};
     enum err e = ask(l, &request, &matched);
     return e == ERR_OK && matched == 0 ? ERR_NOTFOUND : e;
 }

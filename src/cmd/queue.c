@@ -293,6 +293,16 @@ static int run(struct queue_command *q, const struct queue_verb_row *v, char **o
     return status;
 }
 
+/* For a verb that acts. */
+static const char *wrong_choice(const struct queue_command *q, int operands, bool narrowed)
+{
+    if (operands > 0)
+        return q->filters > 0 || narrowed ? "either ids or one filter" : NULL;
+    if (q->filters == 0 && !narrowed)
+        return "which messages? Give their ids, or a filter";
+    return q->filters > 1 ? "one filter at a time" : NULL;
+}
+
 /* What can be seen to be wrong before a server is asked, or NULL. */
 static const char *wrong_words(const struct queue_command *q, const struct queue_verb_row *v, int operands)
 {
@@ -306,11 +316,7 @@ static const char *wrong_words(const struct queue_command *q, const struct queue
         return operands == 0 || q->filters > 0 || narrowed
                    ? "`show` needs the ids of messages; `thurn queue list` prints them"
                    : NULL;
-    if (narrowed && operands > 0)
-        return "either ids or a filter";
-    if (named == 0 && !narrowed)
-        return "which messages? Give their ids, or a filter";
-    return q->filters > 0 && named > 1 ? "either ids or one filter" : NULL;
+    return wrong_choice(q, operands, narrowed);
 }
 
 int cmd_queue(int argc, char **argv)

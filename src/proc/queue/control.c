@@ -295,13 +295,20 @@ static void head_unreadable(struct listing *l, uint64_t id, enum err e)
     queue_log_note(LOG_ERROR, id, "its record cannot be read", slice_str(err_text(e)));
 }
 
+/* What can be told without its head. */
+static bool within_bounds(const struct listing *l, const struct seen *s)
+{
+    return s->any && (!l->held || s->state == QUEUE_ITEM_HELD) &&
+           (l->before_s == 0 || s->message->arrival_s <= l->before_s);
+}
+
 static void message_visit(struct queue *q, struct listing *l, uint32_t message)
 {
     struct seen s = {0};
     if (!may_match(q, l, message))
         return;
     see(q, l, message, &s);
-    if (!s.any || (l->held && s.state != QUEUE_ITEM_HELD) || (l->before_s > 0 && s.message->arrival_s > l->before_s))
+    if (!within_bounds(l, &s))
         return;
     if (l->heads) {
         const struct sched_message *m = s.message;
