@@ -5,7 +5,6 @@
 
 #define COMMAND_MAX 8192
 #define ASKS_MAX 20000
-#define SENDER_MS 5000
 
 static struct admission admission_of(const struct explanation *x)
 {
