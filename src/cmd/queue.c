@@ -109,6 +109,11 @@ static void on_page(void *ctx, const struct ipc_message *m)
         queue_print_lines(&q->out, m->u.queue_text.text);
 }
 
+static bool is_narrowed(const struct queue_command *q)
+{
+    return q->held || q->older_s > 0 || q->larger > 0;
+}
+
 static int print_table(struct queue_command *q, const struct queue_request *request, const struct column *columns,
                        size_t count)
 {
@@ -119,7 +124,8 @@ static int print_table(struct queue_command *q, const struct queue_request *requ
     if (!q->json && q->table.cell_count > 0)
         columns_print(&q->table, &q->out);
     if (!q->json && status == 0 && matched == 0)
-        command_say(request->filter == QUEUE_FILTER_ALL ? "the queue is empty" : "no message matches");
+        command_say(request->filter == QUEUE_FILTER_ALL && !is_narrowed(q) ? "the queue is empty"
+                                                                           : "no message matches");
     write_out(q);
     columns_deinit(&q->table);
     return status == 0 ? q->status : status;
@@ -331,7 +337,7 @@ static const char *wrong_choice(const struct queue_command *q, int operands, boo
 /* What can be seen to be wrong before a server is asked, or NULL. */
 static const char *wrong_words(const struct queue_command *q, const struct queue_verb_row *v, int operands)
 {
-    bool narrowed = q->held || q->older_s > 0 || q->larger > 0;
+    bool narrowed = is_narrowed(q);
     unsigned named = (unsigned)operands + q->filters;
     if (!v)
         return q->filters > 0 || narrowed ? "a filter needs a verb, like `thurn queue list`" : NULL;
