@@ -198,7 +198,7 @@ static int submit_all(struct sendmail *s, slice content)
 static int deliver(struct sendmail *s)
 {
     buf content;
-    int status = local_server_find(&s->command, !s->options.by_name, &s->arena, &s->server);
+    int status = local_server_find(&s->command, false, &s->arena, &s->server);
     if (status == 0)
         status = find_sender(s);
     if (status == 0)
@@ -235,7 +235,7 @@ static int run(struct sendmail *s)
     case SENDMAIL_DELIVER:
         return deliver(s);
     case SENDMAIL_SMTP:
-        return sendmail_smtp(c, !s->options.by_name);
+        return sendmail_smtp(c);
     case SENDMAIL_BATCH:
         return batch(c);
     case SENDMAIL_QUEUE:
