@@ -207,6 +207,8 @@ static void end_close(struct end *e)
     e->count = 0;
 }
 
+static int queue_log_fd = -1; /* where the next queue's log goes, if not to ours */
+
 static void *fault_run(void *ctx)
 {
     static const unsigned calls[] = {0, OS_CALL_SYNC, OS_CALL_READ, OS_CALL_WRITE};
@@ -225,6 +227,8 @@ static void *fault_run(void *ctx)
 static void queue_run(const struct child_start *start)
 {
     pthread_t thread;
+    if (queue_log_fd >= 0)
+        dup2(queue_log_fd, 2);
     if (atomic_load(fault) >= 0 && pthread_create(&thread, NULL, fault_run, NULL) != 0)
         process_exit(3);
 #ifdef FAULTS
@@ -1392,6 +1396,47 @@ static void a_half_written_segment_of_this_masters_days_is_not_removed(void **st
     queue_start();
 }
 
+static void segment_remove(uint64_t number)
+{
+    char name[64];
+    int n = snprintf(name, sizeof name, "seg/%016llx", (unsigned long long)number);
+    assert_int_equal(os_unlink(dir_fd, slice_of(name, (size_t)n)), ERR_OK);
+}
+
+/* A checkpoint tells of a mail that was delivered after it, whose segment went. That is no news. */
+static void a_start_says_nothing_of_large_mail_that_is_gone(void **state)
+{
+    (void)state;
+    char text[4096] = "";
+    FILE *log = tmpfile();
+    assert_non_null(log);
+    uint64_t id = mail(&(struct mail){.from = "a@b.example", .to = {"dave@far.example"}, .size = 290000});
+    struct spool_place place = places[0];
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(id, SPOOL_DEFERRED, 1);
+    queue_drain();
+    queue_start();
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    j = job_from(&sender);
+    assert_int_equal(j.id, id);
+    answer(&sender, &j, 250, "ok");
+    disk_has(id, SPOOL_DELIVERED, 1);
+    spool_writer_close(&writer);
+    queue_kill();
+    segment_remove(place.segment);
+    queue_log_fd = fileno(log);
+    queue_start();
+    queue_log_fd = -1;
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+    assert_true(pread(fileno(log), text, sizeof text - 1, 0) > 0);
+    assert_non_null(strstr(text, "queue has 0 messages"));
+    assert_null(strstr(text, "warning"));
+    fclose(log);
+    receiver.process = process_next++;
+    writer_start(0);
+}
+
 static void a_changed_route_moves_waiting_mail_and_keeps_its_schedule(void **state)
 {
     (void)state;
@@ -2454,6 +2499,7 @@ int main(void)
         TEST(what_a_dead_receiver_never_announced_is_found),
         TEST(spares_of_the_living_are_left_alone),
         TEST(a_half_written_segment_of_this_masters_days_is_not_removed),
+        TEST(a_start_says_nothing_of_large_mail_that_is_gone),
         TEST(a_changed_route_moves_waiting_mail_and_keeps_its_schedule),
         TEST(a_failing_disk_delays_outcomes_and_loses_none),
         TEST(a_queue_ends_by_itself_while_the_disk_takes_nothing),
