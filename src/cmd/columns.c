@@ -10,6 +10,8 @@
 static size_t width_of(slice s)
 {
     size_t n = 0;
+    if (slice_is_ascii(s))
+        return s.len;
     for (size_t i = 0; i < s.len; i++)
         n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
     return n;
@@ -66,8 +68,10 @@ static void fit(struct columns *c)
 
 static void append_spaces(buf *out, size_t n)
 {
-    while (n-- > 0)
-        buf_append_char(out, ' ');
+    const slice spaces = SLICE("                                ");
+    for (; n > spaces.len; n -= spaces.len)
+        buf_append(out, spaces);
+    buf_append(out, slice_sub(spaces, 0, n));
 }
 
 static slice first_characters(slice s, size_t n)
