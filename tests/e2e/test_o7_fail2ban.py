@@ -121,7 +121,7 @@ def behave(stage):
     with stage.thurn.dial(greeting=False) as talk, pytest.raises(Closed):
         talk.send("PROXY nonsense\r\n")  # by the proxy that is trusted
         talk.read()
-    crowd = [stage.client(f"192.0.2.{100 + n}", greeted=False) for n in range(21)]
+    crowd = [stage.client(f"198.51.100.{100 + n}", greeted=False) for n in range(21)]
     for talk in crowd[:20]:
         talk.read(220)
     crowd[20].read(421)  # its network has reached the limit; it has not
@@ -138,7 +138,7 @@ def forge(stage):
     for number, text in enumerate(FORGERIES):
         raw = text.encode()
         words = "".join(c for c in text if c >= " " and c != "\x7f").replace('"', '\\"')
-        ip = f"203.0.113.{120 + number}"
+        ip = f"2001:db8:{100 + number}::1"
         with stage.client(ip) as talk:
             talk.cmd(b"HELO " + raw.replace(b"\n", b"").replace(b"\r", b""))
             talk.cmd(b"EHLO ok.example.com", 250)
@@ -146,7 +146,7 @@ def forge(stage):
             denied = talk.cmd(f'RCPT TO:<"{words}"@elsewhere.example>'[:500])
             if denied.enhanced == "5.7.1":
                 stage.count(ip, BOTH)
-        with stage.client(f"203.0.113.{70 + number}") as talk:
+        with stage.client(f"2001:db8:{200 + number}::1") as talk:
             field = raw.replace(b"\r\n", b"").replace(b"\0", b"").replace(b"\n", b"\r\n ")
             talk.mail("eve@example.com", "alice@example.org", body=b"Message-ID: <" + field + b">\r\nSubject: " + field + b"\r\n\r\nhi\r\n")
     with stage.client("203.0.113.200") as talk:
