@@ -147,10 +147,14 @@ enum err socket_connect_wait_from(const struct socket_address *a, const struct s
                                   int64_t timeout_ms, int *fd_r)
 {
     struct sockaddr_storage at;
+    int on = 1;
     socklen_t len = socket_address_to_sys(a, &at);
     int fd = socket(at.ss_family, STREAM_FLAGS, 0);
     if (fd < 0)
         return os_err(errno);
+    /* Who writes a command and its data one after the other would wait for the other side's delayed ACK. */
+    if (at.ss_family != AF_UNIX)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     enum err e = source ? bind_source(fd, source) : ERR_OK;
     if (e == ERR_OK)
         e = connect_bounded(fd, &at, len, timeout_ms);
