@@ -295,7 +295,8 @@ bool convert_field(const struct header_field *f, buf *out)
 {
     enum field_kind kind = kind_of(f->name);
     /* Beside a CR or LF alone a fold could end the field. */
-    if (kind == FIELD_STAYS || f->whole.len > FIELD_MAX || slice_is_ascii(f->value) || convert_body_needs(f->value).bare)
+    if (kind == FIELD_STAYS || f->whole.len > FIELD_MAX || slice_is_ascii(f->value) ||
+        convert_body_needs(f->value).bare)
         return false;
     struct field_writer w = {
         .out = out,

@@ -161,10 +161,13 @@ static void damaged_slot_gives_no_number_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(made_private_and_opened_again),  cmocka_unit_test(a_birth_that_cannot_be_synced_fails),
-        cmocka_unit_test(refused_when_not_ours_to_trust), cmocka_unit_test(one_instance_holds_the_lock),
+        cmocka_unit_test(made_private_and_opened_again),
+        cmocka_unit_test(a_birth_that_cannot_be_synced_fails),
+        cmocka_unit_test(refused_when_not_ours_to_trust),
+        cmocka_unit_test(one_instance_holds_the_lock),
         cmocka_unit_test(all_of_it_belongs_to_whom_the_folder_belongs),
-        cmocka_unit_test(numbers_are_never_given_twice),  cmocka_unit_test(damaged_slot_gives_no_number_twice),
+        cmocka_unit_test(numbers_are_never_given_twice),
+        cmocka_unit_test(damaged_slot_gives_no_number_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
