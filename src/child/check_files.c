@@ -79,7 +79,7 @@ static slice mailbox_folder(const struct route_domain *d, buf *path)
     buf_append(path, rest);
     slice whole = buf_slice(path);
     ptrdiff_t variable = slice_find_char(whole, '{');
-    return check_parent_of(variable < 0 ? whole : slice_sub(whole, 0, (size_t)variable + 1));
+    return os_path_parent(variable < 0 ? whole : slice_sub(whole, 0, (size_t)variable + 1));
 }
 
 static void check_domain(struct check *c, const struct route_domain *d)

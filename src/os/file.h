@@ -59,6 +59,8 @@ must_check enum err os_chown(int dir_fd, slice path, uint32_t uid, uint32_t gid)
 must_check enum err os_fchmod(int fd, unsigned mode);
 /* Appends where the link leads to, as it is written. */
 must_check enum err os_link_read(int dir_fd, slice path, buf *out);
+/* The folder that a path is in, by its letters alone: "/" of "/a", "." of "a". path has no slash at its end. */
+slice os_path_parent(slice path);
 /* Appends the absolute path without links, "." and ".." of what is there (realpath). ERR_NOTFOUND, ERR_PERMISSION. */
 must_check enum err os_path_real(slice path, buf *out);
 /* Exclusive flock, not waiting: ERR_AGAIN. */
