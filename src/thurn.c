@@ -119,6 +119,7 @@ static int unknown(const char *name)
 
 int main(int argc, char **argv)
 {
+    process_streams_init();
     process_title_init(argc, argv);
     (void)signal(SIGPIPE, SIG_IGN);
     cmd_server_by(start_server);

@@ -3,6 +3,15 @@
 
 static const char hex[16] = "0123456789abcdef";
 
+/* U+2028, U+2029, and the controls of writing direction (U+202A to U+202E, U+2066 to U+2069): they would end a line for some readers, or show it in another order than it is. */
+static bool is_unruly(slice s, size_t at, size_t len)
+{
+    if (len != 3 || s.ptr[at] != '\xe2')
+        return false;
+    unsigned char middle = (unsigned char)s.ptr[at + 1], last = (unsigned char)s.ptr[at + 2];
+    return (middle == 0x80 && last >= 0xa8 && last <= 0xae) || (middle == 0x81 && last >= 0xa6 && last <= 0xa9);
+}
+
 /* Length of the character at s[at], or 0 when a terminal or log must not see it as it is. */
 static size_t harmless_len(slice s, size_t at)
 {
@@ -11,7 +20,7 @@ static size_t harmless_len(slice s, size_t at)
         return c >= 0x20 && c != 0x7f && c != '\\';
     size_t len = slice_utf8_len(slice_skip(s, at));
     bool is_c1 = len == 2 && c == 0xc2 && (unsigned char)s.ptr[at + 1] < 0xa0;
-    return is_c1 ? 0 : len;
+    return is_c1 || is_unruly(s, at, len) ? 0 : len;
 }
 
 void buf_append_escaped(buf *b, slice s)
@@ -55,6 +64,12 @@ static void append_json_special(buf *b, unsigned char c)
         buf_append(b, SLICE("\xef\xbf\xbd"));
 }
 
+static void append_json_unruly(buf *b, const char *utf8)
+{
+    unsigned low = (utf8[1] & 3u) << 6 | (utf8[2] & 63u);
+    buf_append(b, slice_of((char[6]){'\\', 'u', '2', '0', hex[low >> 4], hex[low & 15]}, 6));
+}
+
 void buf_append_json(buf *b, slice s)
 {
     size_t clean = 0;
@@ -63,13 +78,18 @@ void buf_append_json(buf *b, slice s)
     while (at < s.len) {
         unsigned char c = (unsigned char)s.ptr[at];
         size_t len = c < 0x20 || c == '"' || c == '\\' ? 0 : slice_utf8_len(slice_skip(s, at));
-        if (len > 0) {
+        bool unruly = is_unruly(s, at, len);
+        if (len > 0 && !unruly) {
             at += len;
             continue;
         }
         buf_append(b, slice_sub(s, clean, at));
-        append_json_special(b, c);
-        clean = ++at;
+        if (unruly)
+            append_json_unruly(b, s.ptr + at);
+        else
+            append_json_special(b, c);
+        at += len > 0 ? len : 1;
+        clean = at;
     }
     buf_append(b, slice_sub(s, clean, s.len));
     buf_append_char(b, '"');

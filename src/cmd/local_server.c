@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/local_server.h"
 
+#include <stdlib.h>
+
 #include "cmd/development.h"
+
+#define OTHERS_WRITE 0022
 
 static bool is_development(const struct command *c)
 {
@@ -18,6 +22,7 @@ int local_server_find(const struct command *c, bool development, struct arena *a
     if (development && is_development(c)) {
         buf_append(&path, SLICE(DEVELOPMENT_SOCKET));
         server_r->hostname = server_r->origin = SLICE(DEVELOPMENT_HOSTNAME);
+        server_r->development = true;
         return 0;
     }
     int status = command_load(c, &conf);
@@ -33,4 +38,32 @@ int local_server_find(const struct command *c, bool development, struct arena *a
     if (e != ERR_OK)
         command_say("state_dir: %s", err_text(e));
     return e == ERR_OK ? 0 : EX_CONFIG;
+}
+
+/* Root's `thurn dev` runs as another user: then the folder has to vouch for it. */
+static bool is_own(int fd)
+{
+    struct os_file_stamp folder;
+    const char *caller = os_uid() == 0 ? getenv("SUDO_UID") : NULL;
+    uint32_t uid, pid, own = os_uid();
+    uint64_t sudo = 0;
+    if (socket_peer_user(fd, &uid, &pid) != ERR_OK)
+        return false;
+    if (uid == own || (caller && slice_to_u64(slice_str(caller), UINT32_MAX, &sudo) == ERR_OK && uid == sudo))
+        return true;
+    return os_file_stamp(AT_FDCWD, SLICE("."), true, &folder) == ERR_OK && (folder.uid == own || folder.uid == 0) &&
+           !(folder.mode & OTHERS_WRITE);
+}
+
+enum err local_server_connect(const struct local_server *server, int64_t timeout_ms, int *fd_r)
+{
+    int fd = -1;
+    enum err e = socket_connect_wait(&server->address, timeout_ms, &fd);
+    if (e == ERR_OK && server->development && !is_own(fd))
+        e = ERR_CORRUPT;
+    if (e == ERR_OK)
+        *fd_r = fd;
+    else
+        os_close(&fd);
+    return e;
 }

@@ -113,9 +113,11 @@ static int no_server(const struct send *s, enum err e)
 {
     if (e == ERR_NOTFOUND || e == ERR_REFUSED)
         command_say("no server runs here (%s); `thurn serve` or `thurn dev` starts one", s->server.address.path);
+    else if (e == ERR_CORRUPT)
+        command_say("%s is another user's, and is handed no mail", s->server.address.path);
     else
         command_say("%s: %s", s->server.address.path, err_text(e));
-    return e == ERR_PERMISSION ? EX_NOPERM : EX_UNAVAILABLE;
+    return e == ERR_PERMISSION || e == ERR_CORRUPT ? EX_NOPERM : EX_UNAVAILABLE;
 }
 
 /* "2.0.0 Ok: queued as ID", of which the last word is for scripts. */
@@ -139,11 +141,9 @@ static int submit(struct send *s, slice from, slice content)
         return EX_OSERR;
     for (size_t i = 0; i < s->to_count; i++)
         recipients[i].address = s->to[i];
-    for (size_t i = 0; i < content.len && !(envelope.flags & ENVELOPE_BODY_8BIT); i++) {
-        if ((unsigned char)content.ptr[i] >= 0x80)
-            envelope.flags |= ENVELOPE_BODY_8BIT;
-    }
-    enum err e = socket_connect_wait(&s->server.address, CONNECT_MS, &job.fd);
+    if (!slice_is_ascii(content))
+        envelope.flags |= ENVELOPE_BODY_8BIT;
+    enum err e = local_server_connect(&s->server, CONNECT_MS, &job.fd);
     if (e != ERR_OK)
         return no_server(s, e);
     submit_run(&job);

@@ -168,10 +168,7 @@ static int submit(const struct sendmail *s, const struct envelope *envelope, sli
 /* What is in a file is not looked at for it: such a message may always be called 8-bit. */
 static bool has_eight_bit(const struct sendmail *s, slice content)
 {
-    bool found = s->letter.file != NULL;
-    for (size_t i = 0; i < content.len && !found; i++)
-        found = (unsigned char)content.ptr[i] >= 0x80;
-    return found;
+    return s->letter.file || !slice_is_ascii(content);
 }
 
 static int submit_all(struct sendmail *s, slice content)
@@ -201,7 +198,7 @@ static int submit_all(struct sendmail *s, slice content)
 static int deliver(struct sendmail *s)
 {
     buf content;
-    int status = local_server_find(&s->command, !s->options.by_name, &s->arena, &s->server);
+    int status = local_server_find(&s->command, false, &s->arena, &s->server);
     if (status == 0)
         status = find_sender(s);
     if (status == 0)
@@ -238,7 +235,7 @@ static int run(struct sendmail *s)
     case SENDMAIL_DELIVER:
         return deliver(s);
     case SENDMAIL_SMTP:
-        return sendmail_smtp(c, !s->options.by_name);
+        return sendmail_smtp(c);
     case SENDMAIL_BATCH:
         return batch(c);
     case SENDMAIL_QUEUE:

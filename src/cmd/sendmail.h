@@ -6,7 +6,7 @@
 #include "cmd/command.h"
 
 /* -bs: an SMTP session of the running server between standard input and output. */
-int sendmail_smtp(const struct command *c, bool development);
+int sendmail_smtp(const struct command *c);
 /* -bv: asks the running server about each address, and prints what it says. */
 int sendmail_verify(const struct command *c, const char **words, size_t count);
 /* -bp, and mailq: the queue as Postfix prints it. */

@@ -69,6 +69,16 @@ static bool take_conf(struct sendmail_options *o, const char *value, buf *wrong)
     return true;
 }
 
+/* Read over, it would let the caller believe that mail goes another way than it does. */
+static bool take_foreign_conf(struct sendmail_options *o, const char *value, buf *wrong)
+{
+    (void)o;
+    buf_printf(wrong,
+               "-C %s: sendmail has one configuration, /etc/thurn/thurn.toml; `thurn sendmail -c FILE` takes another",
+               value);
+    return false;
+}
+
 static bool take_dots(struct sendmail_options *o, const char *value, buf *wrong)
 {
     (void)value;
@@ -174,7 +184,7 @@ static bool take_long_option(struct sendmail_options *o, const char *value, buf 
 static const struct row rows[] = {
     {'A', TAKES_VALUE, NULL}, /* which of sendmail's two configurations */
     {'B', TAKES_VALUE, take_body},
-    {'C', TAKES_VALUE, NULL}, /* sendmail.cf */
+    {'C', TAKES_VALUE, take_foreign_conf},
     {'D', TAKES_VALUE, NULL}, /* where debugging goes */
     {'E', TAKES_NOTHING, NULL},
     {'F', TAKES_VALUE, take_full_name},

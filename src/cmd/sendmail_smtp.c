@@ -89,13 +89,13 @@ static enum err relay(int fd)
     return ERR_OK;
 }
 
-int sendmail_smtp(const struct command *c, bool development)
+int sendmail_smtp(const struct command *c)
 {
     struct arena arena;
     struct local_server server;
     int fd = -1;
     arena_init(&arena, ARENA_MAX);
-    int status = local_server_find(c, development, &arena, &server);
+    int status = local_server_find(c, false, &arena, &server);
     if (status == 0) {
         enum err e = socket_connect_wait(&server.address, CONNECT_MS, &fd);
         if (e != ERR_OK) {

@@ -37,6 +37,8 @@ void process_child_begin(const char *title, uint32_t parent_pid, const int *keep
 /* Remembers argv's memory for titles; called once from main. */
 void process_title_init(int argc, char **argv);
 void process_title(const char *title);
+/* Called first of all in main: where the caller has closed 0, 1 or 2 something takes its place that can neither be read nor written, so that no socket or file of ours gets the number, and with it words that are for people. */
+void process_streams_init(void);
 /* fork; 0 in the child, the pid in the parent, *pidfd_r (may be NULL) watches it. */
 must_check enum err process_fork(int *pid_r);
 uint32_t process_pid(void);

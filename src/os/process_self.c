@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "os/process.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +33,16 @@ uint32_t process_cores(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 && n < 100000 ? (uint32_t)n : 1;
+}
+
+/* Opened the wrong way round, so that who uses one is told that it cannot. */
+void process_streams_init(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(1);
+    }
 }
 
 void process_leave_terminal(void)

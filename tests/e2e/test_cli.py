@@ -297,6 +297,41 @@ def test_send_needs_a_server(serve):
     thurn.command("send", "--from", "bob@example.org", "--to", "alice@example.org", "-", stdin="x\n", expect=69)
 
 
+PLANTED = """
+import os, socket, sys
+os.umask(0)
+s = socket.socket(socket.AF_UNIX)
+s.bind("thurn-dev/run/smtp.sock")
+s.listen(5)
+print("there", flush=True)
+while True:
+    client, _ = s.accept()
+    client.sendall(b"220 mine ESMTP\\r\\n250 2.0.0 Ok\\r\\n250 2.0.0 Ok\\r\\n354 go\\r\\n250 2.0.0 Ok: queued as MINE\\r\\n")
+    print(client.recv(100), flush=True)
+"""
+
+
+def test_threat_a_planted_socket_gets_no_mail(root, work, binary):
+    """In a folder where others may write, somebody has made what looks like a `thurn dev`."""
+    if os.path.exists("/etc/thurn/thurn.toml"):
+        pytest.skip("this machine has a configuration")
+    run = os.path.join(work, "thurn-dev", "run")
+    os.makedirs(run)
+    account.give(work)
+    sendmail = os.path.join(work, "sendmail")
+    os.symlink(binary, sendmail)
+    planted = subprocess.Popen(account.as_service(["/usr/bin/python3", "-c", PLANTED]), cwd=work, stdout=subprocess.PIPE, text=True)
+    try:
+        assert planted.stdout.readline() == "there\n"
+        for argv, status in [([binary, "send", "--from", "a@example.org", "--to", "b@example.org", "-"], 77),
+                             ([sendmail, "b@example.org"], 78), ([binary, "sendmail", "b@example.org"], 78), ([sendmail, "-bs"], 78)]:
+            done = subprocess.run(argv, input="hello\n", cwd=work, capture_output=True, text=True, timeout=60)
+            assert done.returncode == status and done.stdout == "", (argv, done)
+    finally:
+        planted.kill()
+        assert "hello" not in planted.communicate(timeout=60)[0]
+
+
 @pytest.mark.parametrize("root", [False, True])
 def test_user(serve, root):
     if root and not account.is_root():
@@ -304,8 +339,9 @@ def test_user(serve, root):
     thurn = serve({"domain": {"example.org": {"users": "accounts"}}}, root=root, start=False)
     thurn.command("user", "add", "alice@example.org", "--name", "Alice Example", stdin="first password\n")
     thurn.command("user", "add", "zoe@example.org", stdin="another one\n")
-    done = thurn.command("user", "add", "alice@example.org", stdin="again\n", expect=None)
-    assert done.returncode != 0 and "alice@example.org" in done.stderr
+    # said before a password is asked for: none is there to be read
+    done = thurn.command("user", "add", "alice@example.org", stdin="", expect=65)
+    assert "there is an account alice@example.org already" in done.stderr
     assert thurn.command("user", "add", "bob@elsewhere.example", stdin="x\n", expect=None).returncode != 0
     listed = thurn.command("user", "list").stdout
     assert "alice@example.org" in listed and "Alice Example" in listed and "zoe@example.org" in listed

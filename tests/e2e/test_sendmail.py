@@ -86,6 +86,17 @@ def test_o6_sendmail_size(desk):
     assert "1 MiB" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
+def test_o6_sendmail_with_closed_descriptors(desk, closed):
+    """What it says to nobody must not go to the server, nor into the message."""
+    argv = [desk.thurn.binary, "sendmail", "-c", desk.thurn.path, BOB, "nobody@example.org"]
+    for options, body in (["-v"], "small\n"), ([], "large\n" + ("x" * 99 + "\n") * 30000):
+        done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *argv, *options], input=f"Subject: {body[:5]}\n\n{body}", text=True, timeout=60)
+        assert done.returncode == 67
+        assert landed(desk, subject=body[:5]).partition(b"\n\n")[2].decode() == body
+    assert subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *argv], capture_output=True, timeout=60).returncode == 74
+
+
 def test_o6_sendmail_header(desk):
     text = ("From somebody Sat Nov 21 12:00:00 2026\nTo: Friends: bob, \"A, B\" <alice@example.org>;,\n\troot (not nobody)\nBcc: carol,\n  alice\n"
             "Subject: who gets it\n\none\n.\nnot this\n")

@@ -63,6 +63,8 @@ struct end {
     struct frame frames[FRAMES];
     size_t first, count;
     bool closed;
+    struct ipc_queue_progress progress; /* the last */
+    unsigned progress_count;
 };
 
 static char folder[64];
@@ -92,6 +94,11 @@ static void see(void *ctx, const struct ipc_message *m)
     struct end *e = ctx;
     if (m->type == IPC_announce_ack)
         return;
+    if (m->type == IPC_queue_progress) {
+        e->progress = m->u.queue_progress;
+        e->progress_count++;
+        return;
+    }
     if (m->type == IPC_numbers_wanted) {
         struct ipc_message n = {.type = IPC_numbers, .fd = -1};
         assert_int_equal(spool_numbers_take(dir_fd, m->u.numbers_wanted.count, &n.u.numbers.first), ERR_OK);
@@ -166,7 +173,8 @@ static struct ipc_message *next(struct end *e, enum ipc_type type)
 static void settle(void)
 {
     struct ipc_message m = {.type = IPC_queue_request};
-    m.u.queue_request = (struct ipc_queue_request){.token = 77, .verb = QUEUE_VERB_SHOW, .filter = QUEUE_FILTER_ID};
+    m.u.queue_request = (struct ipc_queue_request){
+        .token = 77, .verb = QUEUE_VERB_SHOW, .filter = QUEUE_FILTER_ID, .value = SLICE("-")};
     for (int i = 0; i < 2; i++) {
         send_to(&console, m);
         assert_int_equal(next(&console, IPC_queue_end)->u.queue_end.token, 77);
@@ -975,6 +983,90 @@ static void an_admin_holds_releases_and_removes(void **state)
     (void)mail(&remote);
     (void)job_from(&sender);
     assert_int_equal(listed(QUEUE_VERB_REMOVE, (enum queue_filter)99, ""), 0);
+}
+
+static uint32_t asked(struct ipc_queue_request request, bool *refused_r)
+{
+    struct ipc_message m = {.type = IPC_queue_request, .u.queue_request = request};
+    m.u.queue_request.token = 5;
+    send_to(&console, m);
+    for (;;) {
+        while (console.count == 0)
+            pump(2);
+        struct ipc_message *got = &console.frames[console.first].m;
+        if (got->type == IPC_queue_end) {
+            struct ipc_queue_end end = next(&console, IPC_queue_end)->u.queue_end;
+            *refused_r = end.exit != 0;
+            return end.count;
+        }
+        (void)next(&console, got->type);
+    }
+}
+
+static void filters_narrow_each_other(void **state)
+{
+    (void)state;
+    const int64_t now_s = os_wall_s();
+    uint64_t old = mail(&(struct mail){.from = "carol@example.net", .to = {"dave@far.example"}, .age_s = 2 * HOUR});
+    uint64_t large =
+        mail(&(struct mail){.from = "carol@example.net", .to = {"erin@far.example"}, .size = 20000, .age_s = 10});
+    uint64_t held = mail(&(struct mail){.from = "alice@example.org", .to = {"frank@far.example"}, .age_s = 2 * HOUR});
+    for (int i = 0; i < 3; i++) {
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 451, "later");
+    }
+    char id[QUEUE_ID_TEXT_MAX + 1] = {0};
+    (void)queue_id_write(id, held);
+    assert_int_equal(listed(QUEUE_VERB_HOLD, QUEUE_FILTER_ID, id), 1);
+    assert_int_equal(item(old).state, QUEUE_ITEM_DEFERRED);
+    assert_int_equal(item(large).state, QUEUE_ITEM_DEFERRED);
+    const struct {
+        struct ipc_queue_request request;
+        uint32_t count;
+    } rows[] = {
+        {{.held = 1}, 1},
+        {{.before_s = now_s - HOUR}, 2},
+        {{.before_s = now_s - 3 * HOUR}, 0},
+        {{.before_s = 1}, 0},
+        {{.before_s = -1}, 0},
+        {{.before_s = INT64_MIN}, 0},
+        {{.before_s = INT64_MAX}, 3},
+        {{.larger = 10000}, 1},
+        {{.larger = UINT64_MAX}, 0},
+        {{.larger = 10000, .before_s = now_s - HOUR}, 0},
+        {{.held = 1, .before_s = now_s - HOUR}, 1},
+        {{.held = 255, .larger = 10000}, 0},
+        {{.filter = QUEUE_FILTER_FROM, .value = SLICE("carol@example.net"), .before_s = now_s - HOUR}, 1},
+        {{.filter = QUEUE_FILTER_FROM, .value = SLICE("carol@example.net"), .larger = 10000}, 1},
+        {{.filter = QUEUE_FILTER_FROM, .value = SLICE("carol@example.net"), .held = 1}, 0},
+        {{.filter = QUEUE_FILTER_TO, .value = SLICE("@far.example"), .held = 1}, 1},
+        {{.filter = QUEUE_FILTER_DESTINATION, .value = SLICE("far.example"), .before_s = now_s - HOUR}, 2},
+        {{.filter = QUEUE_FILTER_REASON, .value = SLICE("later"), .larger = 10000}, 1},
+        {{.filter = QUEUE_FILTER_FROM}, 0}, /* bounces */
+    };
+    bool refused;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ipc_queue_request r = rows[i].request;
+        r.verb = QUEUE_VERB_LIST;
+        assert_int_equal(asked(r, &refused), rows[i].count);
+        assert_false(refused);
+        r.verb = QUEUE_VERB_REMOVE;
+        r.dry = 1;
+        assert_int_equal(asked(r, &refused), rows[i].count);
+    }
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 3);
+    /* Without a value they would mean all mail. */
+    static const enum queue_filter needy[] = {QUEUE_FILTER_ID, QUEUE_FILTER_TO, QUEUE_FILTER_DESTINATION,
+                                              QUEUE_FILTER_REASON, QUEUE_FILTER_TAG};
+    for (size_t i = 0; i < sizeof needy / sizeof needy[0]; i++) {
+        struct ipc_queue_request r = {.verb = QUEUE_VERB_REMOVE, .filter = (uint8_t)needy[i]};
+        assert_int_equal(asked(r, &refused), 0);
+        assert_true(refused);
+    }
+    struct ipc_queue_request remove = {.verb = QUEUE_VERB_REMOVE, .before_s = now_s - HOUR, .held = 1};
+    assert_int_equal(asked(remove, &refused), 1);
+    disk_has(held, SPOOL_REMOVED, 1);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 2);
 }
 
 static void hold_and_discard_need_nobody(void **state)
@@ -2065,6 +2157,21 @@ static void b3_mail_is_found_by_its_tag(void **state)
     assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_TAG, "job/2"), 0);
 }
 
+/* Who waits sees that it goes on. */
+static void progress_of(uint64_t token, uint32_t messages)
+{
+    int64_t until = os_now_ms() + WAIT_MS;
+    console.progress_count = 0;
+    while (console.progress_count == 0) {
+        assert_true(os_now_ms() < until);
+        pump(2);
+    }
+    assert_int_equal(console.progress.token, token);
+    assert_int_equal(console.progress.done, messages);
+    assert_int_equal(console.progress.all, messages);
+    assert_int_equal(console.progress.count, messages);
+}
+
 static void an_order_is_answered_when_it_is_on_disk(void **state)
 {
     (void)state;
@@ -2085,6 +2192,8 @@ static void an_order_is_answered_when_it_is_on_disk(void **state)
         send_to(&console, m);
         settle(); /* other questions are answered meanwhile */
         nothing_for(&console);
+        if (i == 0)
+            progress_of(40, 1);
         atomic_store(fault, 0);
         struct ipc_queue_end end = next(&console, IPC_queue_end)->u.queue_end;
         assert_int_equal(end.token, 40 + i);
@@ -2410,6 +2519,7 @@ int main(void)
         TEST(too_old_is_given_up_and_half_old_is_warned_of_once),
         TEST(a_dead_destination_is_one_record),
         TEST(an_admin_holds_releases_and_removes),
+        TEST(filters_narrow_each_other),
         TEST(hold_and_discard_need_nobody),
         TEST(a_dead_senders_jobs_come_back),
         TEST(foreign_and_malformed_results_harm_nothing),
