@@ -3,6 +3,8 @@
  * committed at its HELLO. Everything after that comes as announcements. Then, and not before, mail is dispatched and space is freed. */
 #include "proc/queue/state.h"
 
+#define LEFT_MAX 8u /* segments of the dead that wait for a checkpoint: then there is one at once */
+
 struct pending_outcome {
     struct pending_outcome *next;
     size_t number; /* from 1, in the order of reading */
@@ -318,6 +320,15 @@ static const struct spool_scan_ops ops = {
     .unreadable = scan_unreadable,
 };
 
+/* A queue that keeps dying would not live until a checkpoint is due, and each leaves segments that only a checkpoint frees. */
+static void tidy_up(struct queue *q)
+{
+    if (queue_segments_left(q) < LEFT_MAX)
+        return;
+    q->changes++;
+    queue_checkpoint_begin(q);
+}
+
 void queue_recover_when_settled(struct queue *q)
 {
     if (q->recovered || q->broken || !q->settled || !everybody_said_hello(q))
@@ -340,6 +351,7 @@ void queue_recover_when_settled(struct queue *q)
     sweep(q);
     queue_dispatch_leases_take(q);
     queue_segments_release_all(q);
+    tidy_up(q);
     arena_reset(&q->turn);
     free(q->limits);
     q->limits = NULL;
