@@ -72,6 +72,7 @@ int account_store_open(const struct conf *conf, bool create, struct store **stor
 {
     char path[PATH_MAX_BYTES], memory[512];
     buf b, why;
+    struct os_file_stamp stamp;
     int status = prepare_folder(conf, create);
     if (status != 0)
         return status;
@@ -86,6 +87,11 @@ int account_store_open(const struct conf *conf, bool create, struct store **stor
         store_hash_with(*store_r, conf->auth.argon2id ? STORE_HASH_ARGON2ID : STORE_HASH_YESCRYPT);
     if (e == ERR_OK || (e == ERR_NOTFOUND && !create))
         return 0;
+    if (os_uid() != 0 && os_file_stamp(AT_FDCWD, buf_slice(&b), true, &stamp) == ERR_OK &&
+        !os_writable(buf_slice(&b))) {
+        command_say("%.*s: only root and the server's own user may see the accounts", SLICE_ARG(buf_slice(&b)));
+        return EX_NOPERM;
+    }
     command_say("accounts \"%.*s\": %.*s", SLICE_ARG(buf_slice(&b)), SLICE_ARG(buf_slice(&why)));
     return e == ERR_PERMISSION ? EX_NOPERM : EX_TEMPFAIL;
 }
