@@ -199,6 +199,20 @@ def test_queue_list(held):
     assert "\x1b" not in table + "".join(summary)
 
 
+def test_o4_tables_are_as_wide_as_asked(held):
+    """80 columns where nobody says otherwise; with COLUMNS (or a wide terminal) nothing is cut."""
+    def widest(columns):
+        done = subprocess.run(held._argv("queue", "-c", held.path), capture_output=True, text=True, timeout=60,
+                              env={**held.env, "COLUMNS": columns})
+        assert done.returncode == 0
+        return done.stdout, max(len(line) for line in done.stdout.splitlines())
+
+    for columns in ("", "20", "80", "many", "-5"):
+        assert widest(columns)[1] <= 80, columns
+    text, width = widest("200")
+    assert "451 4.7.1 greylisted, come back" in text and width <= 200
+
+
 def test_queue_show(held):
     text = held.command("queue", "show", held.ids[0]).stdout
     for word in (held.ids[0], "alice@example.org", "a@example.com", "greylisted"):
