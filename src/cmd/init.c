@@ -162,7 +162,8 @@ static int add_account(const struct init *n, const struct conf *conf, slice pass
     if (status == 0)
         (void)fprintf(stderr, "made  account %.*s\n", SLICE_ARG(n->address));
     else
-        command_say("all files were made, but not the account: try `thurn user add %.*s`", SLICE_ARG(n->address));
+        command_say("all files were made, but not the account: try `thurn user add %.*s -c %.*s`",
+                    SLICE_ARG(n->address), SLICE_ARG(n->conf_path));
     return status;
 }
 

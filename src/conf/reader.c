@@ -217,7 +217,8 @@ static void check_file(struct reader *r, struct toml_place place, slice path, bo
     int fd;
     enum err e = os_open_follow(AT_FDCWD, path, O_RDONLY, 0, &fd);
     if (e != ERR_OK) {
-        messages_error(&r->m, place, "%.*s: %s", SLICE_ARG(path), err_text(e));
+        messages_error(&r->m, place, "%.*s: %s%s", SLICE_ARG(path), err_text(e),
+                       e == ERR_PERMISSION && os_uid() != 0 ? "; root starts the server, so try this as root" : "");
         return;
     }
     os_close(&fd);
