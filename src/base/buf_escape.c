@@ -3,15 +3,20 @@
 
 static const char hex[16] = "0123456789abcdef";
 
+/* U+0080 to U+009F, which terminals obey as they do ESC sequences. */
+static bool is_c1(slice s, size_t at)
+{
+    return (unsigned char)s.ptr[at] == 0xc2 && slice_utf8_len(slice_skip(s, at)) == 2 &&
+           (unsigned char)s.ptr[at + 1] < 0xa0;
+}
+
 /* Length of the character at s[at], or 0 when a terminal or log must not see it as it is. */
 static size_t harmless_len(slice s, size_t at)
 {
     unsigned char c = (unsigned char)s.ptr[at];
     if (c < 0x80)
         return c >= 0x20 && c != 0x7f && c != '\\';
-    size_t len = slice_utf8_len(slice_skip(s, at));
-    bool is_c1 = len == 2 && c == 0xc2 && (unsigned char)s.ptr[at + 1] < 0xa0;
-    return is_c1 ? 0 : len;
+    return is_c1(s, at) ? 0 : slice_utf8_len(slice_skip(s, at));
 }
 
 void buf_append_escaped(buf *b, slice s)
@@ -40,6 +45,11 @@ void buf_append_escaped(buf *b, slice s)
     buf_append(b, slice_sub(s, clean, s.len));
 }
 
+static void append_json_number(buf *b, unsigned char c)
+{
+    buf_append(b, slice_of((char[6]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6));
+}
+
 static void append_json_special(buf *b, unsigned char c)
 {
     static const char shorts[][2] = {{'"', '"'}, {'\\', '\\'}, {'\n', 'n'}, {'\r', 'r'}, {'\t', 't'}};
@@ -49,8 +59,8 @@ static void append_json_special(buf *b, unsigned char c)
             return;
         }
     }
-    if (c < 0x20)
-        buf_append(b, slice_of((char[6]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6));
+    if (c < 0x20 || c == 0x7f)
+        append_json_number(b, c);
     else
         buf_append(b, SLICE("\xef\xbf\xbd"));
 }
@@ -61,14 +71,16 @@ void buf_append_json(buf *b, slice s)
     size_t at = 0;
     buf_append_char(b, '"');
     while (at < s.len) {
-        unsigned char c = (unsigned char)s.ptr[at];
-        size_t len = c < 0x20 || c == '"' || c == '\\' ? 0 : slice_utf8_len(slice_skip(s, at));
+        size_t len = s.ptr[at] == '"' ? 0 : harmless_len(s, at);
         if (len > 0) {
             at += len;
             continue;
         }
         buf_append(b, slice_sub(s, clean, at));
-        append_json_special(b, c);
+        if (is_c1(s, at))
+            append_json_number(b, (unsigned char)s.ptr[++at]);
+        else
+            append_json_special(b, (unsigned char)s.ptr[at]);
         clean = ++at;
     }
     buf_append(b, slice_sub(s, clean, s.len));

@@ -40,6 +40,10 @@ static void writes_json_strings(void **state)
         {SLICE("say \"hi\" \\ there"), SLICE("\"say \\\"hi\\\" \\\\ there\"")},
         {SLICE("\t\r\n\0\x1f"), SLICE("\"\\t\\r\\n\\u0000\\u001f\"")},
         {SLICE("\xc3\xa9"), SLICE("\"\xc3\xa9\"")},
+        {SLICE("\x7f\xc2\x9b"
+               "31m\xc2\xa0"),
+         SLICE("\"\\u007f\\u009b31m\xc2\xa0\"")},
+        {SLICE("a\xc2"), SLICE("\"a\xef\xbf\xbd\"")},
         {SLICE("a\xff\xfe"), SLICE("\"a\xef\xbf\xbd\xef\xbf\xbd\"")},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
