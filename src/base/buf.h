@@ -64,9 +64,9 @@ void buf_printf(buf *b, const char *format, ...) __attribute__((format(printf, 2
 void buf_vprintf(buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* Forgets the first n bytes (n <= len), moving the rest down. */
 void buf_consume(buf *b, size_t n);
-/* Escapes for a log or terminal: bytes below 0x20, 0x7f and everything that is not well-formed UTF-8 become \xNN, a backslash \\. C1 controls are escaped too. */
+/* Escapes for a log or terminal: bytes below 0x20, 0x7f and everything that is not well-formed UTF-8 become \xNN, a backslash \\. C1 controls, U+2028, U+2029 and the controls of writing direction are escaped, too. */
 void buf_append_escaped(buf *b, slice s);
-/* A JSON string with its quotes; bytes that are not well-formed UTF-8 become U+FFFD. */
+/* A JSON string with its quotes; bytes that are not well-formed UTF-8 become U+FFFD, U+2028 and its like (see above) \u2028. */
 void buf_append_json(buf *b, slice s);
 /* Base64 (RFC 4648 section 4) with padding, no line breaks. */
 void buf_append_base64(buf *b, slice s);

@@ -20,6 +20,10 @@ static void escapes_for_logs_and_terminals(void **state)
         {SLICE("bad \xff\xc3("), SLICE("bad \\xff\\xc3(")},
         {SLICE("c1 \xc2\x9b"), SLICE("c1 \\xc2\\x9b")},
         {SLICE("\xc2\xa0"), SLICE("\xc2\xa0")},
+        {SLICE("\xe2\x80\xa8"), SLICE("\\xe2\\x80\\xa8")},
+        {SLICE("a\xe2\x80\xae\xe2\x81\xa9"), SLICE("a\\xe2\\x80\\xae\\xe2\\x81\\xa9")},
+        {SLICE("\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x82\xac"),
+         SLICE("\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x82\xac")},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         buf b;
@@ -40,6 +44,7 @@ static void writes_json_strings(void **state)
         {SLICE("say \"hi\" \\ there"), SLICE("\"say \\\"hi\\\" \\\\ there\"")},
         {SLICE("\t\r\n\0\x1f"), SLICE("\"\\t\\r\\n\\u0000\\u001f\"")},
         {SLICE("\xc3\xa9"), SLICE("\"\xc3\xa9\"")},
+        {SLICE("a\xe2\x80\xa8\xe2\x81\xa6z\xe2\x82\xac"), SLICE("\"a\\u2028\\u2066z\xe2\x82\xac\"")},
         {SLICE("\x7f\xc2\x9b"
                "31m\xc2\xa0"),
          SLICE("\"\\u007f\\u009b31m\xc2\xa0\"")},

@@ -149,6 +149,20 @@ static bool are_printable(uint64_t bytes)
     return ((bytes | (bytes - 0x20 * each) | (bytes + each)) & 0x80 * each) == 0;
 }
 
+bool slice_is_ascii(slice s)
+{
+    size_t at = 0;
+    for (; s.len - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+        if (get_u64(s.ptr + at) & UINT64_C(0x8080808080808080))
+            return false;
+    }
+    for (; at < s.len; at++) {
+        if ((unsigned char)s.ptr[at] >= 0x80)
+            return false;
+    }
+    return true;
+}
+
 size_t slice_printable_len(slice s)
 {
     size_t at = 0;

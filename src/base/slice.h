@@ -79,6 +79,8 @@ bool slice_cut(slice s, char c, slice *head_r, slice *tail_r);
 must_check enum err slice_to_u64(slice s, uint64_t max, uint64_t *value_r);
 /* How many bytes at its beginning are printable ASCII, the space included. */
 size_t slice_printable_len(slice s);
+/* No byte of it has the eighth bit. */
+bool slice_is_ascii(slice s);
 /* Length of the well-formed UTF-8 character (RFC 3629) that s begins with: 1 to 4, or 0 when it begins with none. */
 size_t slice_utf8_len(slice s);
 

@@ -144,6 +144,21 @@ static void knows_well_formed_utf8(void **state)
 }
 
 /* Every byte at every place of a text that is longer than what is looked at in one step. */
+static void one_byte_of_eight_bits_is_not_ascii(void **state)
+{
+    (void)state;
+    char text[21];
+    memset(text, 0x7f, sizeof(text));
+    for (size_t at = 0; at < sizeof(text); at++) {
+        assert_true(slice_is_ascii(slice_of(text, at)));
+        text[at] = (char)0x80;
+        assert_false(slice_is_ascii(slice_of(text, sizeof(text))));
+        assert_true(slice_is_ascii(slice_of(text, at)));
+        text[at] = 0;
+    }
+    assert_true(slice_is_ascii(SLICE_NONE));
+}
+
 static void printable_is_from_space_to_tilde(void **state)
 {
     (void)state;
@@ -162,6 +177,7 @@ static void printable_is_from_space_to_tilde(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_byte_of_eight_bits_is_not_ascii),
         cmocka_unit_test(printable_is_from_space_to_tilde),
         cmocka_unit_test(compares_bytes_and_cases),
         cmocka_unit_test(finds_what_is_there),

@@ -5,14 +5,6 @@
 
 #define TEXT_MAX 1024
 
-static bool is_ascii(slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] & 0x80)
-            return false;
-    return true;
-}
-
 static enum err convert(struct arena *arena, enum err (*step)(slice text, buf *out), slice *text)
 {
     char memory[TEXT_MAX];
@@ -24,7 +16,7 @@ static enum err convert(struct arena *arena, enum err (*step)(slice text, buf *o
 
 static enum err convert_domain(struct arena *arena, struct address *path)
 {
-    return is_ascii(path->domain) ? ERR_OK : convert(arena, idna_to_ascii, &path->domain);
+    return slice_is_ascii(path->domain) ? ERR_OK : convert(arena, idna_to_ascii, &path->domain);
 }
 
 enum status admission_sender_path(const struct conf *conf, struct arena *arena, struct address *path, slice *printed_r)
@@ -52,7 +44,7 @@ enum status admission_recipient_path(const struct conf *conf, const struct route
 {
     if (convert_domain(arena, path) != ERR_OK)
         return STATUS_BAD_PATH_RECIPIENT;
-    if (is_ascii(path->local))
+    if (slice_is_ascii(path->local))
         return STATUS_OK;
     slice name = path->domain.len > 0 ? path->domain : conf->route.origin;
     const struct route_domain *own = route_domain_find(routes, name);

@@ -49,6 +49,7 @@ static void emit(const struct delivery_log *l, slice dsn, slice line)
     trace_add(&e, TRACE_KEY_RELAY, l->relay);
     trace_add(&e, TRACE_KEY_DESTINATION, l->destination);
     trace_add(&e, TRACE_KEY_TLS, l->tls);
+    trace_add(&e, TRACE_KEY_COMMAND, l->command);
     trace_add(&e, TRACE_KEY_STATUS, o.word);
     trace_add(&e, TRACE_KEY_DSN, dsn);
     trace_add_number(&e, TRACE_KEY_CODE, l->verdict.code);

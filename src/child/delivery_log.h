@@ -11,6 +11,7 @@ struct delivery_log {
     slice relay;           /* "mx.example.com[192.0.2.26]:25", "local" */
     slice destination;     /* as the queue calls it, or empty */
     slice tls;             /* of the session, or empty */
+    slice command;         /* that was refused, or empty */
     int64_t delay_us;      /* since arrival */
     int64_t parts_us[4];   /* before the queue gave it out, waiting here, connecting, sending */
     struct verdict verdict;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/account_store.h"
 
+#include "child/child.h"
 #include "cmd/command.h"
 
 #define ARENA_MAX (64u * 1024)
@@ -75,9 +76,12 @@ int account_store_open(const struct conf *conf, bool create, struct store **stor
     if (status != 0)
         return status;
     buf_init_fixed(&b, path, sizeof path);
-    buf_printf(&b, "%.*s/accounts.db", SLICE_ARG(conf->state_dir));
     buf_init_fixed(&why, memory, sizeof memory);
-    enum err e = store_open(buf_slice(&b), create, store_r, &why);
+    enum err e = child_accounts_path(conf->state_dir, &b);
+    if (e == ERR_OK)
+        e = store_open(buf_slice(&b), create, store_r, &why);
+    else
+        buf_append(&why, slice_str(err_text(e)));
     if (e == ERR_OK)
         store_hash_with(*store_r, conf->auth.argon2id ? STORE_HASH_ARGON2ID : STORE_HASH_YESCRYPT);
     if (e == ERR_OK || (e == ERR_NOTFOUND && !create))

@@ -16,7 +16,7 @@ struct batch_folder {
     int fd, work, done, held;
 };
 
-/* Makes what is missing below it. ERR_PERMISSION also when others may write in the folder without it being sticky; ERR_AGAIN: another process watches it. */
+/* Makes what is missing below it. ERR_PERMISSION also when others may write in the folder without it being sticky. The lock of whoever watches it is on `work`. */
 must_check enum err batch_folder_open(struct batch_folder *f, const struct batch_place *place);
 void batch_folder_close(struct batch_folder *f);
 /* Removes what a stop left: half reports, checkpoints of jobs that were put away. For whoever watches, before anything else. */

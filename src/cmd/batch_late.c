@@ -130,14 +130,19 @@ static enum err sweep_one(int dir, slice name, const struct batch_server *server
     return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+/* Both to be closed, whatever comes of it. */
+static enum err names_open(slice dir, int *fd, struct batch_names **names)
+{
+    enum err e = folder_open(dir, fd);
+    return e == ERR_OK ? batch_names_open(*fd, is_late, names) : e;
+}
+
 enum err batch_late_sweep(slice dir, const struct batch_server *server)
 {
     struct batch_names *names = NULL;
     slice name;
     int fd = -1;
-    enum err e = folder_open(dir, &fd);
-    if (e == ERR_OK)
-        e = batch_names_open(fd, is_late, &names);
+    enum err e = names_open(dir, &fd, &names);
     while (e == ERR_OK && (e = batch_names_next(names, &name)) == ERR_OK)
         e = sweep_one(fd, name, server);
     batch_names_close(&names);
@@ -150,9 +155,7 @@ bool batch_late_any(slice dir)
     struct batch_names *names = NULL;
     slice name;
     int fd = -1;
-    enum err e = folder_open(dir, &fd);
-    if (e == ERR_OK)
-        e = batch_names_open(fd, is_late, &names);
+    enum err e = names_open(dir, &fd, &names);
     if (e == ERR_OK)
         e = batch_names_next(names, &name);
     batch_names_close(&names);

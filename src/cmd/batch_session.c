@@ -149,7 +149,6 @@ static enum err command(struct batch_session *s, const struct batch_line *line)
         s->line = line->number;
         buf_clear(&s->command);
         buf_append(&s->command, slice_sub(line->text, 0, BATCH_SESSION_COMMAND_MAX));
-        s->long_line = !whole;
         if (whole && slice_trim(line->text).len == 0)
             return ERR_OK;
         batch_dialogue_reply(s); /* the greeting */

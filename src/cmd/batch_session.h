@@ -38,9 +38,8 @@ struct batch_session {
     uint64_t failed;          /* line of a MAIL that was not taken: what belongs to it is no error of its own; 0 none */
     bool verbose, text, skip; /* in a message's text; and that text is nobody's */
     bool asked;               /* the command that is run became a question to the server */
-    bool long_line;
-    enum err stopped; /* the server is away, or wants to be asked later: ERR_AGAIN */
-    buf why;          /* for people */
+    enum err stopped;         /* the server is away, or wants to be asked later: ERR_AGAIN */
+    buf why;                  /* for people */
 };
 
 enum batch_session_reads { BATCH_SESSION_COMMAND_MAX = 4096 };

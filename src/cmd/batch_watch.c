@@ -11,7 +11,6 @@
 #define SCAN_MS 1000
 #define AGAIN_MS 30000
 #define NAME_MAX_BYTES 255u
-#define ARENA_MAX 65536u
 
 static bool is_job(slice name)
 {

@@ -3,28 +3,13 @@
 
 #include <stdlib.h>
 
-#include "child/child.h"
+#include "cmd/control.h"
 
 #define TABLE_MAX (4u << 20)
 #define PROCESSES_MAX 100000
 #define DESCRIPTORS_MAX 65536
 #define NAME_MAX_BYTES 64
-#define ALIVE_MS 1000
 #define STATE_LISTEN SLICE("0A")
-
-/* The server itself has them, if it runs. */
-static bool is_running(const struct conf *conf)
-{
-    struct socket_address a = {.ip_len = 0};
-    buf path;
-    int fd = -1;
-    buf_init_fixed(&path, a.path, sizeof a.path - 1);
-    if (child_control_socket_path(conf, &path) != ERR_OK)
-        return false;
-    enum err e = socket_connect_wait(&a, ALIVE_MS, &fd);
-    os_close(&fd);
-    return e == ERR_OK || e == ERR_PERMISSION;
-}
 
 static slice field(slice *line)
 {
@@ -186,7 +171,8 @@ static void check_table(struct check_report *r, const struct conf *conf, const c
 void check_ports(struct check_report *r, const struct conf *conf)
 {
     bool *told = calloc(conf->listener_count + 1, sizeof *told);
-    if (told && !is_running(conf)) {
+    /* the server itself has them, if it runs */
+    if (told && !control_answers(conf)) {
         check_table(r, conf, "/proc/net/tcp", told);
         check_table(r, conf, "/proc/net/tcp6", told);
     }

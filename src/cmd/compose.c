@@ -32,15 +32,6 @@ static size_t header_length(slice content)
     return rest.len == 0 ? content.len : 0;
 }
 
-static bool is_ascii(slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] >= 0x80)
-            return false;
-    }
-    return true;
-}
-
 void compose_append_encoded(buf *out, slice text)
 {
     while (text.len > 0) {
@@ -81,7 +72,7 @@ static void append_to(buf *out, const struct compose *c)
 static void append_subject(buf *out, slice subject)
 {
     buf_append(out, SLICE("Subject: "));
-    if (is_ascii(subject))
+    if (slice_is_ascii(subject))
         buf_append(out, subject);
     else
         compose_append_encoded(out, subject);
@@ -116,7 +107,7 @@ void compose_message(buf *out, const struct compose *c, slice text)
     buf_append(out, header_len > 2 && slice_ends_nocase(header, SLICE("\r\n\r\n"))
                         ? slice_sub(header, 0, header_len - 2)
                         : header);
-    if (header_len == 0 && !is_ascii(body))
+    if (header_len == 0 && !slice_is_ascii(body))
         buf_append(out, SLICE("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
                               "Content-Transfer-Encoding: 8bit\r\n"));
     buf_append(out, SLICE("\r\n"));

@@ -5,7 +5,6 @@
 
 #define COMMAND_MAX 8192
 #define ASKS_MAX 20000
-#define SENDER_MS 5000
 
 static struct admission admission_of(const struct explanation *x)
 {
@@ -144,20 +143,12 @@ static bool say(struct explanation *x, struct smtp_server *s, const buf *command
     return verdict_ok(&x->verdict) && !x->out_of_memory;
 }
 
-static bool is_ascii(slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] & 0x80)
-            return false;
-    return true;
-}
-
 static void dialogue(struct explanation *x, struct smtp_server *s)
 {
     const struct explain_question *q = &x->question;
     char memory[COMMAND_MAX];
     buf b;
-    bool utf8 = !is_ascii(q->from) || !is_ascii(q->to);
+    bool utf8 = !slice_is_ascii(q->from) || !slice_is_ascii(q->to);
     buf_init_fixed(&b, memory, sizeof memory);
     x->at = "CONNECT";
     if (!say(x, s, &b))

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-#include <unistd.h>
-
-#include "child/child.h"
+#include "cmd/control.h"
 #include "cmd/sendmail.h"
 
 #define FILE_MAX ((size_t)16 << 20)
 #define ARENA_MAX ((size_t)1 << 30)
-#define MESSAGES_MAX (1u << 20)
-#define CONNECT_MS 5000
 
 /* What a target was written with, and does not have any more. */
 static size_t target_len(const struct alias_target *t)
@@ -52,34 +48,6 @@ static enum err print_file(slice path)
     return e;
 }
 
-/* All of the configuration is read, since that is what a server would take; errors name file and line. */
-static int load(const struct command *c, struct conf **conf_r)
-{
-    buf messages;
-    const char *path = c->conf_path ? c->conf_path : COMMAND_CONF;
-    buf_init(&messages, MESSAGES_MAX);
-    enum err e = conf_load(path, command_colored(c, STDERR_FILENO), &messages, conf_r);
-    if (e != ERR_OK)
-        (void)fprintf(stderr, "%.*s", SLICE_ARG(buf_slice(&messages)));
-    if (e != ERR_OK && messages.len == 0)
-        command_say("%s: %s", path, err_text(e));
-    buf_deinit(&messages);
-    return e == ERR_OK ? 0 : EX_CONFIG;
-}
-
-static bool server_runs(const struct conf *conf)
-{
-    struct socket_address a = {.ip_len = 0};
-    int fd = -1;
-    buf path;
-    buf_init_fixed(&path, a.path, sizeof a.path - 1);
-    enum err e = child_control_socket_path(conf, &path);
-    if (e == ERR_OK)
-        e = socket_connect_wait(&a, CONNECT_MS, &fd);
-    os_close(&fd);
-    return e != ERR_NOTFOUND && e != ERR_REFUSED;
-}
-
 static int reload(const struct command *c)
 {
     char name[] = "reload", option[] = "-c";
@@ -92,7 +60,8 @@ static int reload(const struct command *c)
 int sendmail_aliases(const struct command *c)
 {
     struct conf *conf = NULL;
-    int status = load(c, &conf);
+    /* all of it, since that is what a server would take */
+    int status = command_load_whole(c, &conf);
     if (status != 0)
         return status;
     for (size_t i = 0; i < conf->alias_table_count; i++) {
@@ -102,7 +71,7 @@ int sendmail_aliases(const struct command *c)
     }
     if (conf->alias_table_count == 0)
         command_say("no [domain] has aliases");
-    bool runs = server_runs(conf);
+    bool runs = control_answers(conf);
     conf_close(&conf);
     if (!runs)
         command_say("no server runs here now; it reads the aliases when it starts");

@@ -61,8 +61,8 @@ static int read_secret(const struct probe_options *o, buf *secret)
 static bool own_name(const struct probe_options *o, struct arena *arena, slice *name_r)
 {
     struct conf *conf = NULL;
-    char text[HOST_NAME_MAX_BYTES] = "";
-    buf messages;
+    char memory[HOST_NAME_MAX_BYTES];
+    buf messages, own;
     if (o->helo.len > 0)
         return arena_copy(arena, o->helo, name_r) == ERR_OK;
     if (o->command.conf_path && command_load(&o->command, &conf) != 0)
@@ -71,8 +71,11 @@ static bool own_name(const struct probe_options *o, struct arena *arena, slice *
     if (!conf && conf_load_alone(COMMAND_CONF, false, &messages, &conf) != ERR_OK)
         conf = NULL;
     buf_deinit(&messages);
-    (void)gethostname(text, sizeof text - 1);
-    enum err e = arena_copy(arena, conf ? conf->route.hostname : slice_str(text[0] ? text : "localhost"), name_r);
+    buf_init_fixed(&own, memory, sizeof memory);
+    os_host_name(&own);
+    if (own.len == 0)
+        buf_append(&own, SLICE("localhost"));
+    enum err e = arena_copy(arena, conf ? conf->route.hostname : buf_slice(&own), name_r);
     conf_close(&conf);
     return e == ERR_OK;
 }

@@ -6,7 +6,6 @@
 #include "dns/dns.h"
 #include "route/route.h"
 
-#define HOSTS_MAX 20u
 #define ADDRESSES_MAX 16u
 #define ADDRESS_TEXT_MAX (ADDRESSES_MAX * 48u)
 

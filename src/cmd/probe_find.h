@@ -23,7 +23,7 @@ struct probe_places {
 /* 0, or the exit status, and *why_r says why. Names live in the arena. */
 int probe_find(const struct probe_options *o, const struct probe_show *show, struct arena *arena,
                struct probe_places *places, const char **why_r);
-/* MX records as the hosts that they name, unreadable ones left out: at most max, best first. hosts' names are the arena's. *null_r: one is the root (RFC 7505). */
+/* MX records as the hosts that they name, unreadable ones left out: at most HOSTS_MAX (dns/hosts.h), best first. hosts' names are the arena's. *null_r: one is the root (RFC 7505). */
 size_t probe_find_hosts(const slice *records, size_t count, struct arena *arena, struct mx_host *hosts, bool *null_r);
 
 #endif

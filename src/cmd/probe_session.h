@@ -23,7 +23,7 @@ struct probe_session {
     slice offer; /* the text of the last EHLO, in the arena */
     buf hidden;  /* the last response of a login as it was sent */
     buf line;    /* what is being said */
-    bool greeted, secured, verified, signed_in, certificate_sent;
+    bool greeted, secured, verified, signed_in;
     enum err lost;   /* why the connection is gone, or ERR_OK */
     int status;      /* of sysexits.h; 0: nothing failed */
     char words[256]; /* for the result */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/queue_ask.h"
 
-#define CONNECT_MS 5000
+#include "cmd/control.h"
+
 #define SILENCE_MS 60000
 
 struct answers {
@@ -25,13 +26,8 @@ static int no_server(const struct socket_address *a, enum err e)
 
 enum err queue_line_connect(const struct conf *conf, struct queue_line *line, struct socket_address *a_r)
 {
-    buf path;
     int fd = -1;
-    buf_init_fixed(&path, a_r->path, sizeof a_r->path - 1);
-    enum err e = child_control_socket_path(conf, &path);
-    if (e != ERR_OK)
-        return ERR_LIMIT;
-    e = socket_connect_wait(a_r, CONNECT_MS, &fd);
+    enum err e = control_connect(conf, a_r, &fd);
     return e == ERR_OK ? ipc_channel_open(fd, PROCESS_COMMAND, PROCESS_CONSOLE, &line->channel) : e;
 }
 

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "child/child.h"
+#include "cmd/control.h"
+#include "ipc/ipc.h"
 
-#define CONNECT_MS 5000
 #define ANSWER_MS 60000
 
 struct answer {
@@ -19,23 +19,6 @@ static int usage(FILE *to)
                       "changes for whom; with --dry-run it only prints what it would change. A configuration with an\n"
                       "error changes nothing: the errors are printed, and the exit status is 78.\n");
     return to == stdout ? 0 : EX_USAGE;
-}
-
-/* The server reads its file itself and says what is wrong with it, so here an error matters only when it hides where the server is. */
-static int find_socket(const struct command *c, struct socket_address *a_r)
-{
-    struct conf *conf = NULL;
-    buf path;
-    *a_r = (struct socket_address){.ip_len = 0};
-    int status = command_load(c, &conf);
-    if (status != 0)
-        return status;
-    buf_init_fixed(&path, a_r->path, sizeof a_r->path - 1);
-    enum err e = child_control_socket_path(conf, &path);
-    conf_close(&conf);
-    if (e != ERR_OK)
-        command_say("state_dir: its path is too long for a socket");
-    return e == ERR_OK ? 0 : EX_CONFIG;
 }
 
 static void on_message(void *ctx, const struct ipc_message *m)
@@ -79,14 +62,21 @@ static int ask(int fd, bool dry_run)
 
 static int reload(const struct command *c, bool dry_run)
 {
+    struct conf *conf = NULL;
     struct socket_address a;
     int fd = -1;
-    int status = find_socket(c, &a);
+    /* The server reads its file itself and says what is wrong with it, so here an error matters only when it hides where the server is. */
+    int status = command_load(c, &conf);
     if (status != 0)
         return status;
-    enum err e = socket_connect_wait(&a, CONNECT_MS, &fd);
+    enum err e = control_connect(conf, &a, &fd);
+    conf_close(&conf);
     if (e == ERR_OK)
         return ask(fd, dry_run);
+    if (e == ERR_LIMIT) {
+        command_say("state_dir: its path is too long for a socket");
+        return EX_CONFIG;
+    }
     if (e == ERR_PERMISSION) {
         command_say("%s: only root and the server's own user may reload it", a.path);
         return EX_NOPERM;

@@ -141,10 +141,8 @@ static int submit(struct send *s, slice from, slice content)
         return EX_OSERR;
     for (size_t i = 0; i < s->to_count; i++)
         recipients[i].address = s->to[i];
-    for (size_t i = 0; i < content.len && !(envelope.flags & ENVELOPE_BODY_8BIT); i++) {
-        if ((unsigned char)content.ptr[i] >= 0x80)
-            envelope.flags |= ENVELOPE_BODY_8BIT;
-    }
+    if (!slice_is_ascii(content))
+        envelope.flags |= ENVELOPE_BODY_8BIT;
     enum err e = local_server_connect(&s->server, CONNECT_MS, &job.fd);
     if (e != ERR_OK)
         return no_server(s, e);

@@ -168,10 +168,7 @@ static int submit(const struct sendmail *s, const struct envelope *envelope, sli
 /* What is in a file is not looked at for it: such a message may always be called 8-bit. */
 static bool has_eight_bit(const struct sendmail *s, slice content)
 {
-    bool found = s->letter.file != NULL;
-    for (size_t i = 0; i < content.len && !found; i++)
-        found = (unsigned char)content.ptr[i] >= 0x80;
-    return found;
+    return s->letter.file || !slice_is_ascii(content);
 }
 
 static int submit_all(struct sendmail *s, slice content)

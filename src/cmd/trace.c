@@ -79,16 +79,32 @@ static bool find_in_queue(struct trace_command *t)
     return true;
 }
 
+static void say_time(buf *out, int64_t time_us)
+{
+    trace_words_day(out, time_us);
+    buf_append_char(out, ' ');
+    trace_words_clock(out, time_us);
+}
+
+/* All of what is asked for may not be there. */
+static void say_older_gone(const struct trace_command *t, const struct trace_mails *m)
+{
+    char memory[64];
+    buf since;
+    bool whole = t->query.kind == TRACE_QUERY_ID && m->count > 0 && trace_mails_first(m)->has_begin;
+    if (!m->older_gone || whole || t->query.since_us >= m->since_us)
+        return;
+    buf_init_fixed(&since, memory, sizeof memory);
+    say_time(&since, m->since_us);
+    command_say("older events are gone; all are there from %.*s on", SLICE_ARG(buf_slice(&since)));
+}
+
 static int nothing_found(const struct trace_command *t, int64_t since_us)
 {
     char memory[64];
     buf since;
     buf_init_fixed(&since, memory, sizeof memory);
-    if (since_us > 0) {
-        trace_words_day(&since, since_us);
-        buf_append_char(&since, ' ');
-        trace_words_clock(&since, since_us);
-    }
+    say_time(&since, since_us);
     const char *what = t->client ? t->client : t->what ? t->what : "any mail";
     if (since_us == 0)
         command_say("nothing is known of %s: %s has no events yet", what, t->folder);
@@ -116,9 +132,9 @@ static void print_mails(struct trace_command *t, const struct trace_mails *m)
             write_out(t);
     }
     write_out(t);
-    if (m->matched > m->count)
-        command_say("%llu older mails match, too: --limit 0 shows all, --since 1h those of the last hour",
-                    (unsigned long long)(m->matched - m->count));
+    if (m->left_out)
+        command_say("more mails match: --limit 0 shows all, --since 1h those of the last hour");
+    say_older_gone(t, m);
 }
 
 static int cannot_read(const struct trace_command *t, enum err e)
@@ -135,6 +151,15 @@ static int cannot_read(const struct trace_command *t, enum err e)
     return e == ERR_NOMEM ? EX_OSERR : EX_UNAVAILABLE;
 }
 
+/* What is in it may be what was asked for. */
+static void say_flaw(const struct trace_command *t, const struct trace_mails *m)
+{
+    if (m->flaw.len == 0)
+        return;
+    const char *why = m->flaw_why == ERR_CORRUPT ? "damaged, or none of this version's" : err_text(m->flaw_why);
+    command_say("%s/%.*s: left out: %s", t->folder, SLICE_ARG(buf_slice(&m->flaw)), why);
+}
+
 static int search(struct trace_command *t)
 {
     struct trace_mails m;
@@ -143,6 +168,7 @@ static int search(struct trace_command *t)
         return cannot_read(t, e);
     bool found = m.count > 0 || (t->query.kind != TRACE_QUERY_ALL && m.loose.count > 0);
     int64_t since_us = m.since_us;
+    say_flaw(t, &m);
     if (found)
         print_mails(t, &m);
     trace_mails_close(&m);

@@ -47,10 +47,11 @@ static enum err mail_add(struct trace_mails *m, slice id, bool whole)
         return ERR_NOMEM;
     }
     list_push(&m->mails, &mail->link);
-    m->matched++;
     m->count++;
-    if (m->count > m->limit)
+    if (m->count > m->limit) {
+        m->left_out = true;
         mail_forget(m, LIST_ENTRY(m->mails.next, struct trace_mail, link));
+    }
     return ERR_OK;
 }
 
@@ -90,6 +91,8 @@ static enum err event_add(struct trace_mail *mail, const struct trace_record *r)
         return ERR_NOMEM;
     list_push(&mail->events, &k->link);
     mail->count++;
+    mail->has_begin |=
+        r->event.kind == TRACE_ACCEPTED || slice_equal(mail->id, trace_text(&r->event, TRACE_KEY_REPORT));
     if (!mail->accepted && r->event.kind == TRACE_ACCEPTED)
         mail->accepted = &k->record;
     if (!mail->queued && r->event.kind == TRACE_QUEUED)
@@ -149,8 +152,11 @@ static enum err each_record(struct trace_mails *m, const char *folder, const str
     /* A busy server writes faster than is worth to read on. */
     while (e == ERR_OK && trace_reader_next(reader, &r) && r.time_us <= end_us)
         e = look(m, q, &r);
-    if (reader && trace_reader_since_us(reader) > m->since_us)
-        m->since_us = trace_reader_since_us(reader);
+    int64_t since_us = reader ? trace_reader_since_us(reader) : 0;
+    m->older_gone |= since_us > 0;
+    m->since_us = since_us > m->since_us ? since_us : m->since_us;
+    if (reader && m->flaw.len == 0)
+        buf_append(&m->flaw, trace_reader_flaw(reader, &m->flaw_why));
     trace_reader_close(&reader);
     return e;
 }
@@ -193,6 +199,7 @@ static void tidy(struct trace_mail *mail)
 enum err trace_mails_open(struct trace_mails *m, const char *folder, const struct trace_query *q, size_t limit)
 {
     *m = (struct trace_mails){.limit = limit};
+    buf_init_fixed(&m->flaw, m->flaw_memory, sizeof m->flaw_memory);
     list_init(&m->mails);
     list_init(&m->loose.events);
     table_init(&m->by_id, os_random_key(), false, IDS_MAX);
@@ -214,4 +221,9 @@ void trace_mails_close(struct trace_mails *m)
         mail_forget(m, LIST_ENTRY(m->mails.next, struct trace_mail, link));
     events_free(&m->loose);
     table_deinit(&m->by_id);
+}
+
+const struct trace_mail *trace_mails_first(const struct trace_mails *m)
+{
+    return LIST_ENTRY(m->mails.next, struct trace_mail, link);
 }

@@ -24,13 +24,18 @@ struct trace_mail {
     struct list events; /* struct trace_kept */
     size_t count, left_out;
     const struct trace_record *accepted, *queued; /* NULL: not seen */
+    bool has_begin;                               /* how it came, from a client or as a report */
 };
 
 struct trace_mails {
     struct list mails;
     size_t count, limit;
-    uint64_t matched; /* mails, those that are left out included */
+    bool left_out;    /* more than limit match */
     int64_t since_us; /* from when on all events are there; 0: there are none */
+    bool older_gone;  /* there were some before that */
+    buf flaw;         /* a file that could not be read, as trace_reader_flaw; empty: none */
+    enum err flaw_why;
+    char flaw_memory[64];
     struct trace_mail loose;
     struct table by_id;
 };
@@ -39,5 +44,7 @@ struct trace_mails {
 must_check enum err trace_mails_open(struct trace_mails *m, const char *folder, const struct trace_query *q,
                                      size_t limit);
 void trace_mails_close(struct trace_mails *m);
+/* The oldest; m->count > 0. */
+const struct trace_mail *trace_mails_first(const struct trace_mails *m);
 
 #endif

@@ -90,7 +90,7 @@ static void head_line(const struct trace_screen *s, const struct trace_mail *mai
         slice message_id = trace_text(&r->event, TRACE_KEY_MESSAGE_ID);
         buf_append(s->out, SLICE("  from <"));
         buf_append_escaped(s->out, trace_text(&r->event, TRACE_KEY_FROM));
-        buf_append(s->out, SLICE(">  "));
+        buf_append(s->out, message_id.len > 0 ? SLICE(">  ") : SLICE(">"));
         buf_append_escaped(s->out, message_id);
     }
     buf_append_char(s->out, '\n');

@@ -42,11 +42,13 @@ static void reply(buf *out, const struct trace_record *r)
         buf_append_char(out, ')');
 }
 
-/* "mail.example.org[192.0.2.1]" */
+/* "mail.example.org[192.0.2.1]", "uid-1000" */
 static void client(buf *out, const struct trace_record *r)
 {
     slice ip = text_of(r, TRACE_KEY_CLIENT), name = text_of(r, TRACE_KEY_CLIENT_NAME);
     bool named = name.len > 0 && !slice_equal(name, SLICE("unknown"));
+    if (named && slice_equal(ip, SLICE("local")))
+        ip = SLICE_NONE;
     if (!named) {
         buf_append_escaped(out, ip);
         return;
@@ -76,6 +78,8 @@ static void size_of(buf *out, const char *before, const struct trace_record *r)
         return;
     buf_append(out, slice_str(before));
     units_print_size(out, (uint64_t)size);
+    if (size < 1024)
+        buf_append(out, SLICE(" bytes"));
 }
 
 static void recipients(buf *out, const struct trace_record *r)
@@ -156,22 +160,39 @@ static void say_host(buf *out, const struct trace_record *r)
     }
 }
 
-static void say_outcome(buf *out, const struct trace_record *r, int64_t next_s)
+/* "bob@example.com (for sales@example.org)" */
+static void recipient(buf *out, const struct trace_record *r)
 {
-    slice to = text_of(r, TRACE_KEY_TO), relay = text_of(r, TRACE_KEY_RELAY);
+    slice original = text_of(r, TRACE_KEY_ORIGINAL_TO);
+    buf_append_escaped(out, text_of(r, TRACE_KEY_TO));
+    word_if(out, " (for ", original);
+    if (original.len > 0)
+        buf_append_char(out, ')');
+}
+
+/* "bob@example.com: sent (mx.example.com[192.0.2.26]:25): 250 2.0.0 ok" */
+static void say_sent(buf *out, const struct trace_record *r)
+{
+    slice relay = text_of(r, TRACE_KEY_RELAY);
+    recipient(out, r);
+    buf_append(out, SLICE(": sent"));
+    word_if(out, " (", relay);
+    buf_append(out, relay.len > 0 ? SLICE("): ") : SLICE(": "));
+    reply(out, r);
+}
+
+/* The reply first, which is what one looks for. */
+static void say_failure(buf *out, const struct trace_record *r, int64_t next_s)
+{
+    slice relay = text_of(r, TRACE_KEY_RELAY);
+    bool expired = slice_equal(text_of(r, TRACE_KEY_STATUS), SLICE("expired"));
+    const char *what = r->event.kind == TRACE_DEFERRED ? " deferred" : " refused for good";
     reply(out, r);
     buf_append(out, SLICE(": "));
-    if (to.len > 0)
-        word(out, "", to);
-    word_if(out, " (for ", text_of(r, TRACE_KEY_ORIGINAL_TO));
-    if (text_of(r, TRACE_KEY_ORIGINAL_TO).len > 0)
-        buf_append_char(out, ')');
-    static const char *const words[] = {"sent", "deferred", "refused for good"};
-    bool expired = slice_equal(text_of(r, TRACE_KEY_STATUS), SLICE("expired"));
-    buf_append(out, to.len > 0 ? SLICE(" ") : SLICE_NONE);
-    buf_append(out, slice_str(expired ? "given up: too old" : words[r->event.kind - TRACE_SENT]));
+    recipient(out, r);
+    buf_append(out, slice_str(expired ? " given up: too old" : what));
     if (!slice_equal(relay, SLICE("none")))
-        word_if(out, r->event.kind == TRACE_SENT ? " to " : " by ", relay);
+        word_if(out, " by ", relay);
     if (next_s > 0) {
         buf_append(out, SLICE(", next try "));
         trace_words_when(out, next_s, os_wall_s());
@@ -245,9 +266,11 @@ void trace_words_append(buf *out, const struct trace_record *r, slice of, int64_
         say_host(out, r);
         break;
     case TRACE_SENT:
+        say_sent(out, r);
+        break;
     case TRACE_DEFERRED:
     case TRACE_BOUNCED:
-        say_outcome(out, r, next_s);
+        say_failure(out, r, next_s);
         break;
     case TRACE_REPORT:
         say_report(out, r, of);

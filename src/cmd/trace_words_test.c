@@ -30,6 +30,17 @@ static void the_life_of_a_mail_in_words(void **state)
     trace_add(&e, TRACE_KEY_TLS, SLICE("TLSv1.3"));
     trace_add_number(&e, TRACE_KEY_PORT, 465);
     assert_string_equal(words_of(&e, "X", 0), "accepted from 203.0.113.9 as alice (TLSv1.3, port 465)");
+    trace_add_number(&e, TRACE_KEY_SIZE, 403);
+    trace_add_number(&e, TRACE_KEY_RECIPIENTS, 1);
+    assert_string_equal(words_of(&e, "X", 0),
+                        "accepted from 203.0.113.9 as alice (TLSv1.3, port 465); 403 bytes, 1 recipient");
+    trace_event_init(&e, TRACE_ACCEPTED, LOG_INFO);
+    trace_add(&e, TRACE_KEY_CLIENT, SLICE("local"));
+    trace_add(&e, TRACE_KEY_CLIENT_NAME, SLICE("uid-1000"));
+    trace_add(&e, TRACE_KEY_LISTENER, SLICE("local"));
+    trace_add_number(&e, TRACE_KEY_SIZE, 18 * 1024);
+    trace_add_number(&e, TRACE_KEY_RECIPIENTS, 2);
+    assert_string_equal(words_of(&e, "X", 0), "accepted from uid-1000 (local); 18K, 2 recipients");
     trace_event_init(&e, TRACE_CONNECTED, LOG_INFO);
     trace_add(&e, TRACE_KEY_RELAY, SLICE("mx.example.com[192.0.2.26]:25"));
     trace_add(&e, TRACE_KEY_TLS, SLICE("TLSv1.3"));
@@ -46,6 +57,17 @@ static void the_life_of_a_mail_in_words(void **state)
     trace_add(&e, TRACE_KEY_TO, SLICE("bob@example.com"));
     assert_string_equal(words_of(&e, "X", 0), "421 4.7.28 rate limited: bob@example.com deferred");
     assert_non_null(strstr(words_of(&e, "X", os_wall_s() + 60), " deferred, next try "));
+    trace_add(&e, TRACE_KEY_COMMAND, SLICE("DATA"));
+    assert_string_equal(words_of(&e, "X", 0), "421 4.7.28 rate limited (at DATA): bob@example.com deferred");
+    trace_event_init(&e, TRACE_SENT, LOG_INFO);
+    trace_add_number(&e, TRACE_KEY_CODE, 250);
+    trace_add(&e, TRACE_KEY_DSN, SLICE("2.0.0"));
+    trace_add(&e, TRACE_KEY_REASON, SLICE("delivered to maildir"));
+    trace_add(&e, TRACE_KEY_TO, SLICE("bob@example.com"));
+    trace_add(&e, TRACE_KEY_ORIGINAL_TO, SLICE("sales@example.com"));
+    trace_add(&e, TRACE_KEY_RELAY, SLICE("local"));
+    assert_string_equal(words_of(&e, "X", 0),
+                        "bob@example.com (for sales@example.com): sent (local): 250 2.0.0 delivered to maildir");
     trace_event_init(&e, TRACE_REPORT, LOG_INFO);
     trace_add(&e, TRACE_KEY_ID, SLICE("CEYS4TW1"));
     trace_add(&e, TRACE_KEY_REPORT, SLICE("B0B4TW1K"));

@@ -100,7 +100,13 @@ static int add(struct user_request *r)
         return EX_DATAERR;
     }
     int status = open_store(r, true);
-    return status == 0 ? with_password(r, do_add) : status;
+    if (status != 0)
+        return status;
+    struct store_account account;
+    enum err e = store_account_find(r->store, r->address, &account);
+    if (e == ERR_OK)
+        return say_failed(r, ERR_EXISTS);
+    return e == ERR_NOTFOUND ? with_password(r, do_add) : say_failed(r, e);
 }
 
 static int change_password(struct user_request *r)
@@ -193,13 +199,6 @@ static const struct verb *verb_find(const char *name)
 }
 
 /* Into memory, in lower case. */
-static bool is_ascii(const char *text)
-{
-    while (*text && (unsigned char)*text < 0x80)
-        text++;
-    return *text == 0;
-}
-
 static bool read_address(struct user_request *r, const char *text, char memory[ADDRESS_MAX])
 {
     struct arena arena;
@@ -214,7 +213,7 @@ static bool read_address(struct user_request *r, const char *text, char memory[A
         memory[i] = ascii_lower(memory[i]);
     r->address = buf_slice(&b);
     arena_deinit(&arena);
-    if (!is_ascii(text))
+    if (!slice_is_ascii(slice_str(text)))
         command_say("\"%s\": who signs in has a name in ASCII (a domain in its form xn--...)", text);
     else if (!good || !buf_ok(&b))
         command_say("\"%s\" is not an address like alice@example.org", text);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "conf/reader.h"
 
+#define SIZE_LEAST (64u * 1024)
+
 static bool is_delivered(const struct route_domain *d, slice local)
 {
     slice name;
@@ -118,8 +120,21 @@ static void check_aliases(struct reader *r, const struct draft_domain *draft, co
     }
 }
 
+/* RFC 5321 section 4.5.3.1.7: 64 KiB is the least that a server takes; less is a "M" that was forgotten. */
+static void check_max_size(struct reader *r)
+{
+    uint64_t size = r->conf->limits.max_size;
+    for (const struct toml_node *n = r->top.limits ? r->top.limits->first : NULL; n; n = n->next) {
+        if (size > 0 && size < SIZE_LEAST && slice_equal(slice_of(n->key, n->key_len), SLICE("max_size")))
+            messages_warn(&r->m, n->place,
+                          "\"max_size\" is %llu bytes, and hardly any mail is as small: \"50M\" is 50 MiB",
+                          (unsigned long long)size);
+    }
+}
+
 void check_whole(struct reader *r)
 {
+    check_max_size(r);
     check_postmaster(r);
     check_null_client(r);
     for (size_t i = 0; i < r->written_domains; i++)

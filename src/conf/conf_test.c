@@ -411,6 +411,8 @@ static void test_warnings(void **state)
          "t.toml:5:9: warning: d.example takes"},
         {HEAD "[domain.\"example.org\"]\ndeliver = \"discard:\"\nusers = [\"bob\"]\n",
          "t.toml:2:14: warning: \"alice@example.org\" is neither a user nor an alias"},
+        {DOMAIN "[limits]\nmax_size = 50\n", "t.toml:7:12: warning: \"max_size\" is 50 bytes"},
+        {DOMAIN "[limits]\nmax_size = \"63K\"\n", "t.toml:7:12: warning: \"max_size\" is 64512 bytes"},
         {DOMAIN "[listen]\nlmtp = [\"*:24\"]\n", "t.toml:7:9: warning: lmtp on \"*:24\" is for local software"},
         {HEAD "[batch]\nallow = [\"root\", \"no-such-user-here\"]\n",
          "t.toml:4:18: warning: there is no user \"no-such-user-here\" on this system"},

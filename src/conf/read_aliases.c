@@ -103,20 +103,12 @@ static void splice_entry(struct include_work *w, struct alias_entry *entry)
     }
 }
 
-static bool is_ascii(slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] & 0x80)
-            return false;
-    return true;
-}
-
 /* The content with its keys in normal form C, as receivers look them up. Paths and commands stay as they are written. */
 static slice normal_keys(struct reader *r, slice content)
 {
     buf out;
     slice line, rest = content;
-    if (is_ascii(content))
+    if (slice_is_ascii(content))
         return content;
     buf_init(&out, 4 * FILE_MAX);
     for (bool more = true; more;) {
@@ -125,7 +117,7 @@ static slice normal_keys(struct reader *r, slice content)
                               ? slice_find_char(line, ':')
                               : -1;
         slice key = slice_sub(line, 0, colon > 0 ? (size_t)colon : 0);
-        if (is_ascii(key) || idna_normalize(key, &out) != ERR_OK)
+        if (slice_is_ascii(key) || idna_normalize(key, &out) != ERR_OK)
             buf_append(&out, key);
         buf_append(&out, slice_skip(line, key.len));
         buf_append(&out, more ? SLICE("\n") : SLICE_NONE);
@@ -141,7 +133,7 @@ static void store_normal(struct include_work *w, struct alias_target *target)
 {
     if (target->kind != ALIAS_ADDRESS && target->kind != ALIAS_LOCAL_FINAL)
         return;
-    if (!is_ascii(target->text))
+    if (!slice_is_ascii(target->text))
         target->text = reader_normal(w->r, target->text);
     ptrdiff_t at = slice_rfind_char(target->text, '@');
     slice domain = slice_skip(target->text, (size_t)at + 1);

@@ -40,15 +40,6 @@ static enum field_kind kind_of(slice name)
     return FIELD_STAYS;
 }
 
-static bool has_high(slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] & 0x80)
-            return true;
-    }
-    return false;
-}
-
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -201,7 +192,7 @@ static void put_text(struct field_writer *w, slice value)
     while (value.len > 0) {
         w->space = take(&value, space_len(value));
         slice word = take(&value, word_len(value));
-        if (has_high(word))
+        if (!slice_is_ascii(word))
             put_encoded(w, word);
         else
             put_plain(w, word);
@@ -258,7 +249,7 @@ static void put_addresses(struct field_writer *w, slice value)
             break;
         bool phrase;
         slice word = take(&value, address_word_len(value, &phrase));
-        if (phrase && has_high(word))
+        if (phrase && !slice_is_ascii(word))
             put_encoded(w, word);
         else
             put_plain(w, word);
@@ -290,7 +281,7 @@ static void put_parameters(struct field_writer *w, slice value)
     const char *done = value.ptr;
     bool quoted;
     while (mime_parameter_next(&rest, &name, &parameter, &quoted)) {
-        if (!has_high(parameter) || parameter.len > FILE_NAME_MAX ||
+        if (slice_is_ascii(parameter) || parameter.len > FILE_NAME_MAX ||
             (!slice_equal_nocase(name, SLICE("name")) && !slice_equal_nocase(name, SLICE("filename"))))
             continue;
         put(w, slice_of(done, (size_t)(name.ptr - done)));
@@ -304,7 +295,8 @@ bool convert_field(const struct header_field *f, buf *out)
 {
     enum field_kind kind = kind_of(f->name);
     /* Beside a CR or LF alone a fold could end the field. */
-    if (kind == FIELD_STAYS || f->whole.len > FIELD_MAX || !has_high(f->value) || convert_body_needs(f->value).bare)
+    if (kind == FIELD_STAYS || f->whole.len > FIELD_MAX || slice_is_ascii(f->value) ||
+        convert_body_needs(f->value).bare)
         return false;
     struct field_writer w = {
         .out = out,

@@ -17,15 +17,6 @@ static void print_date_field(buf *b, slice name, int64_t unix_s)
     buf_append(b, CRLF);
 }
 
-static bool is_ascii(slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] >= 0x80)
-            return false;
-    }
-    return true;
-}
-
 /* RFC 6533 section 3: in a report for ASCII readers other characters are spelled out. */
 static void print_address(buf *b, const struct dsn_report *r, slice address)
 {
@@ -39,7 +30,7 @@ static void print_address(buf *b, const struct dsn_report *r, slice address)
 /* RFC 3464 section 2.3.2; RFC 6533 section 4 for addresses that are not ASCII. */
 static void print_final_recipient(buf *b, const struct dsn_report *r, slice address)
 {
-    buf_append(b, is_ascii(address) ? SLICE("Final-Recipient: rfc822; ") : SLICE("Final-Recipient: utf-8; "));
+    buf_append(b, slice_is_ascii(address) ? SLICE("Final-Recipient: rfc822; ") : SLICE("Final-Recipient: utf-8; "));
     print_address(b, r, address);
 }
 

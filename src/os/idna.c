@@ -10,15 +10,6 @@
 #define DOMAIN_MAX 253u
 #define LABEL_MAX 63u
 
-static bool is_ascii(slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] & 0x80)
-            return false;
-    }
-    return true;
-}
-
 static bool is_utf8(slice s)
 {
     while (s.len > 0) {
@@ -87,7 +78,7 @@ static enum err check_name(slice name)
 
 enum err idna_to_ascii(slice domain, buf *out)
 {
-    if (is_ascii(domain) || domain.ptr[0] == '[')
+    if (slice_is_ascii(domain) || domain.ptr[0] == '[')
         return append(out, domain);
     if (domain.len > INPUT_MAX)
         return ERR_LIMIT;
@@ -127,7 +118,7 @@ static bool append_u_label(slice label, buf *out)
         buf back;
         buf_init_fixed(&back, memory, sizeof memory);
         slice u = slice_str(name);
-        proper = !is_ascii(u) && idna_to_ascii(u, &back) == ERR_OK && slice_equal_nocase(buf_slice(&back), label);
+        proper = !slice_is_ascii(u) && idna_to_ascii(u, &back) == ERR_OK && slice_equal_nocase(buf_slice(&back), label);
         if (proper)
             buf_append(out, u);
     }
@@ -150,7 +141,7 @@ void idna_to_unicode(slice domain, buf *out)
 
 enum err idna_normalize(slice text, buf *out)
 {
-    if (is_ascii(text))
+    if (slice_is_ascii(text))
         return append(out, text);
     if (!is_utf8(text))
         return ERR_SYNTAX;
@@ -165,7 +156,7 @@ enum err idna_normalize(slice text, buf *out)
 
 bool idna_is_international(slice domain)
 {
-    if (!is_ascii(domain))
+    if (!slice_is_ascii(domain))
         return true;
     slice label;
     for (bool more = true; more;) {

@@ -22,7 +22,7 @@ struct log_settings {
 };
 
 /* component: "smtpd", "qmgr", "smtp", "local", "master"...: a line begins "2026-11-21T19:08:35.123Z thurn/smtpd[123]: ". Text to fd, without a limit for clients. When fd is a stream of the journal (JOURNAL_STREAM) lines begin with
- * <PRIORITY> instead of the time, which it notes itself. */
+ * <PRIORITY> instead of the time, which it notes itself. A file is written at its end from now on, by all who share it. */
 void log_open(slice component, int fd, enum log_level least);
 /* From now on so, under the name that log_open gave; standard error is 2. An error is the socket's: what is logged then waits in memory for log_reconnect, and what does not fit is counted. */
 must_check enum err log_use(const struct log_settings *settings);

@@ -7,6 +7,7 @@
 #include "os/log_sink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -47,12 +48,22 @@ static void lose_all(struct log_sink *s)
     s->len = 0;
 }
 
+/* Whoever rotates a file by emptying it would find it full of zeros up to where we were. */
+static void append_always(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && !(flags & O_APPEND))
+        (void)fcntl(fd, F_SETFL, flags | O_APPEND);
+}
+
 void log_sink_to(struct log_sink *s, int fd)
 {
     if (s->kind == LOG_SINK_DATAGRAMS)
         lose_all(s);
     s->fd = fd;
     s->kind = kind_of(fd);
+    if (s->kind == LOG_SINK_FILE)
+        append_always(fd);
 }
 
 void log_sink_to_datagrams(struct log_sink *s, int fd)

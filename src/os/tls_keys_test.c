@@ -184,6 +184,27 @@ static void threat_nothing_is_decrypted(void **state)
     tls_keys_close(&h.keys);
 }
 
+/* Nor is a cipher with that exchange offered, so that such a client hears it before it has sent its secret; what else the library has by default is. */
+static void threat_no_cipher_has_the_server_decrypt(void **state)
+{
+    (void)state;
+    struct tls_server *t;
+    const struct tls_pair pair = {.cert = slice_str(cert_path[0]), .key = slice_str(key_path[0])};
+    SSL_CTX *plain = SSL_CTX_new(TLS_server_method());
+    size_t cut = 0;
+    assert_int_equal(tls_server_open(&pair, 1, SLICE_NONE, &t, &why), ERR_OK);
+    const STACK_OF(SSL_CIPHER) *ours = SSL_CTX_get_ciphers(tls_server_context(t)), *all = SSL_CTX_get_ciphers(plain);
+    for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
+        bool decrypts = SSL_CIPHER_get_kx_nid(sk_SSL_CIPHER_value(all, i)) == NID_kx_rsa;
+        assert_int_equal(sk_SSL_CIPHER_find((STACK_OF(SSL_CIPHER) *)(uintptr_t)ours, sk_SSL_CIPHER_value(all, i)) >= 0,
+                         !decrypts);
+        cut += decrypts;
+    }
+    assert_true(cut > 0);
+    SSL_CTX_free(plain);
+    tls_server_close(&t);
+}
+
 static enum err ask(const struct holder *h, slice id, unsigned algorithm, slice bytes)
 {
     char memory[TLS_SIGNATURE_MAX];
@@ -278,6 +299,7 @@ int main(void)
         cmocka_unit_test(g8_handshakes_are_signed_elsewhere),
         cmocka_unit_test(threat_a_handshake_without_an_answer_fails),
         cmocka_unit_test(threat_nothing_is_decrypted),
+        cmocka_unit_test(threat_no_cipher_has_the_server_decrypt),
         cmocka_unit_test(threat_only_padded_digests_are_signed_with_rsa),
         cmocka_unit_test(threat_pkcs1_blocks_hold_a_digest_and_nothing_else),
         cmocka_unit_test(threat_only_digests_are_signed_with_ecdsa),

@@ -5,6 +5,7 @@
 
 #define TICKET_KEY_SIZE 80
 #define PAIRS_MAX 1000
+#define CIPHERS_MAX 8192
 
 struct named_context {
     char *name; /* empty: answers to no name, only as the default */
@@ -37,6 +38,26 @@ static int choose_by_name(SSL *ssl, int *alert, void *ctx)
     return SSL_set_SSL_CTX(ssl, row->ctx) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/* Without the ciphers whose secret the private key decrypts: old sessions could be read with a key that gets known, and the key is mostly another process's, which only signs. What
+ * the machine's openssl.cnf allows stays the list that is cut down. */
+static bool without_rsa_exchange(SSL_CTX *ctx)
+{
+    char text[CIPHERS_MAX];
+    buf list;
+    buf_init_fixed(&list, text, sizeof(text));
+    const STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(ctx);
+    for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
+        const SSL_CIPHER *one = sk_SSL_CIPHER_value(all, i);
+        int exchange = SSL_CIPHER_get_kx_nid(one);
+        if (exchange != NID_kx_rsa && exchange != NID_kx_any) /* any: of TLS 1.3, whose list is another one */
+            buf_printf(&list, "%s%s", list.len > 0 ? ":" : "", SSL_CIPHER_get_name(one));
+    }
+    if (list.len == 0) /* TLS 1.3 only */
+        return true;
+    buf_append_char(&list, 0);
+    return buf_ok(&list) && SSL_CTX_set_cipher_list(ctx, list.ptr) == 1;
+}
+
 static bool set_up(SSL_CTX *ctx, const struct tls_server *t, slice ticket_key)
 {
     unsigned char key[TICKET_KEY_SIZE];
@@ -52,7 +73,8 @@ static bool set_up(SSL_CTX *ctx, const struct tls_server *t, slice ticket_key)
     SSL_CTX_set_dh_auto(ctx, 0);
     SSL_CTX_set_tlsext_servername_callback(ctx, choose_by_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, (void *)(uintptr_t)t);
-    return SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1) == 1 && SSL_CTX_set_num_tickets(ctx, 1) == 1;
+    return without_rsa_exchange(ctx) && SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1) == 1 &&
+           SSL_CTX_set_num_tickets(ctx, 1) == 1;
 }
 
 /* Several pairs of one name, an ECDSA and an RSA one, share a context: OpenSSL takes the one that the client can use. */

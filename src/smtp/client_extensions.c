@@ -78,14 +78,6 @@ void smtp_client_say_binary(struct smtp_client *c)
         buf_append(&c->out, SLICE(" BODY=BINARYMIME"));
 }
 
-bool smtp_address_is_ascii(slice address)
-{
-    for (size_t i = 0; i < address.len; i++)
-        if ((unsigned char)address.ptr[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* RFC 6531 section 3.4: only where an address or the header has other letters. A header that was never declared international is an old program's, and
  * goes as it came. */
 bool smtp_client_needs_utf8(const struct smtp_client *c)

@@ -101,7 +101,7 @@ static size_t sort_recipients(struct smtp_client *c)
     size_t good = 0, bad = 0;
     for (size_t i = 0; i < c->count; i++) {
         slice address = recipient_of(c, i)->address;
-        bool sendable = address.len > 0 && address_sendable(address), ascii = smtp_address_is_ascii(address);
+        bool sendable = address.len > 0 && address_sendable(address), ascii = slice_is_ascii(address);
         c->asked[i] = sendable && (ascii || may_utf8);
         c->recipients[i] = c->asked[i] ? SMTP_RCPT_OPEN : sendable ? SMTP_RCPT_UTF8 : SMTP_RCPT_BAD;
         utf8 = utf8 || (c->asked[i] && !ascii);
@@ -123,7 +123,7 @@ static void transaction_init(struct smtp_client *c, const struct smtp_client_mes
     c->count = m->recipient_count;
     c->accepted = 0;
     c->mail_open = false;
-    c->utf8 = !smtp_address_is_ascii(m->envelope->reverse_path) || (international && m->facts.eight_bit_header);
+    c->utf8 = !slice_is_ascii(m->envelope->reverse_path) || (international && m->facts.eight_bit_header);
     c->chunked = smtp_client_needs_binary(c) && smtp_client_has(c, SMTP_BINARYMIME);
     c->chunk_begun = false;
     c->chunk_left = m->facts.size + m->extra_size;

@@ -145,7 +145,6 @@ bool smtp_client_chunks(const struct smtp_client *c);
 bool smtp_client_delivers_by(const struct smtp_client *c);
 bool smtp_client_is_verified(const struct smtp_client *c);
 int64_t smtp_client_by_left(const struct smtp_client *c); /* seconds */
-bool smtp_address_is_ascii(slice address);
 void smtp_client_say_size(struct smtp_client *c);
 void smtp_client_say_auth(struct smtp_client *c);
 void smtp_client_say_8bit(struct smtp_client *c);

@@ -106,9 +106,8 @@ enum status smtp_take_envid(struct smtp_server *s, slice value)
     enum status status = decode(s, value, ENVID_MAX, &text);
     if (status != STATUS_OK)
         return status;
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.ptr[i] >= 0x80)
-            return STATUS_BAD_SYNTAX;
+    if (!slice_is_ascii(text))
+        return STATUS_BAD_SYNTAX;
     s->mail->envid = text;
     return STATUS_OK;
 }

@@ -18,14 +18,6 @@ static unsigned path_rules(const struct smtp_server *s)
     return ADDRESS_NO_DOMAIN | ADDRESS_UTF8 | (s->o->strict_paths ? 0U : ADDRESS_BARE_PATH);
 }
 
-static bool is_ascii(slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.ptr[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* Reads keyword, path and parameters; replies and returns false when they are wrong. */
 static bool take_path(struct smtp_server *s, slice argument, bool rcpt)
 {
@@ -51,7 +43,7 @@ static bool take_path(struct smtp_server *s, slice argument, bool rcpt)
         return false;
     /* RFC 6531 section 3.5; the parameter of MAIL comes behind the path, and counts for all its recipients */
     s->utf8_replies = (s->envelope_flags & ENVELOPE_SMTPUTF8) != 0;
-    if (!s->utf8_replies && !(is_ascii(path.local) && is_ascii(path.domain))) {
+    if (!s->utf8_replies && !(slice_is_ascii(path.local) && slice_is_ascii(path.domain))) {
         smtp_session_status(s, STATUS_NEEDS_SMTPUTF8);
         return false;
     }

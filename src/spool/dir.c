@@ -104,9 +104,15 @@ enum err spool_dir_open(const char *path, int *dir_fd_r)
 enum err spool_lock(int dir_fd, int *lock_fd_r)
 {
     int fd = -1;
+    struct os_file_stamp owner;
     enum err e = os_open(dir_fd, SLICE("lock"), O_RDWR | O_CREAT, 0600, &fd);
     if (e == ERR_OK)
         e = os_flock(fd);
+    if (e == ERR_OK && os_uid() == 0) {
+        e = os_fd_stamp(dir_fd, &owner);
+        if (e == ERR_OK)
+            e = give(dir_fd, SLICE("lock"), &owner);
+    }
     if (e != ERR_OK) {
         os_close(&fd);
         return e;

@@ -66,6 +66,33 @@ static void refused_when_not_ours_to_trust(void **state)
     fixture_close(&f);
 }
 
+/* What root has made a later start without root can use. */
+static void all_of_it_belongs_to_whom_the_folder_belongs(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"seg", "large", "numbers", "format", "lock"};
+    struct fixture f;
+    struct os_file_stamp stamp;
+    char path[80];
+    int fd = -1, lock = -1;
+    if (getuid() != 0)
+        skip();
+    fixture_open(&f);
+    snprintf(path, sizeof(path), "%s/given", f.path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    assert_int_equal(spool_dir_open(path, &fd), ERR_OK);
+    assert_int_equal(spool_lock(fd, &lock), ERR_OK);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_int_equal(os_file_stamp(fd, slice_str(names[i]), false, &stamp), ERR_OK);
+        assert_int_equal(stamp.uid, 65534);
+        assert_int_equal(stamp.gid, 65534);
+    }
+    os_close(&lock);
+    os_close(&fd);
+    fixture_close(&f);
+}
+
 static void one_instance_holds_the_lock(void **state)
 {
     (void)state;
@@ -134,9 +161,13 @@ static void damaged_slot_gives_no_number_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(made_private_and_opened_again),  cmocka_unit_test(a_birth_that_cannot_be_synced_fails),
-        cmocka_unit_test(refused_when_not_ours_to_trust), cmocka_unit_test(one_instance_holds_the_lock),
-        cmocka_unit_test(numbers_are_never_given_twice),  cmocka_unit_test(damaged_slot_gives_no_number_twice),
+        cmocka_unit_test(made_private_and_opened_again),
+        cmocka_unit_test(a_birth_that_cannot_be_synced_fails),
+        cmocka_unit_test(refused_when_not_ours_to_trust),
+        cmocka_unit_test(one_instance_holds_the_lock),
+        cmocka_unit_test(all_of_it_belongs_to_whom_the_folder_belongs),
+        cmocka_unit_test(numbers_are_never_given_twice),
+        cmocka_unit_test(damaged_slot_gives_no_number_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

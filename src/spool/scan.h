@@ -84,7 +84,8 @@ must_check enum err spool_commit_end(struct spool_commit **commit);
 must_check enum err spool_numbers_take(int dir_fd, uint32_t count, uint64_t *first_r);
 /* Makes the spool's folders (mode 0700) where missing and opens the top one; refuses one that is world-writable, a link, or of a newer format. */
 must_check enum err spool_dir_open(const char *path, int *dir_fd_r);
-/* Takes the lock that all processes of one instance inherit (queue/lock). ERR_AGAIN when another instance has it. */
+/* Takes the lock that all processes of one instance inherit (queue/lock); its file belongs to whom the folder belongs, so that this one can start the next instance. ERR_AGAIN when another instance has it;
+ * ERR_PERMISSION when the file is somebody else's. */
 must_check enum err spool_lock(int dir_fd, int *lock_fd_r);
 
 #endif

@@ -12,6 +12,9 @@ struct trace_reader {
     size_t count;
     struct view *given; /* whose record the caller has */
     int64_t since_us;   /* of rings that are gone */
+    char flaw[VIEW_NAME_MAX];
+    size_t flaw_len;
+    enum err flaw_why;
     size_t folder_len;
     char folder[];
 };
@@ -38,6 +41,15 @@ static struct view *view_find(struct trace_reader *r, slice name)
     return NULL;
 }
 
+static void note_flaw(struct trace_reader *r, slice name, enum err why)
+{
+    if (r->flaw_len > 0)
+        return;
+    memcpy(r->flaw, name.ptr, name.len);
+    r->flaw_len = name.len;
+    r->flaw_why = why;
+}
+
 static void look_at_file(struct trace_reader *r, int folder_fd, slice name)
 {
     struct os_file_stamp stamp;
@@ -45,12 +57,20 @@ static void look_at_file(struct trace_reader *r, int folder_fd, slice name)
     if (v) {
         v->found = true;
         if (os_file_stamp(folder_fd, name, false, &stamp) != ERR_OK ||
-            (stamp.inode == v->inode && stamp.device == v->device))
+            (stamp.inode == v->inode && stamp.device == v->device)) {
+            if (v->cut)
+                note_flaw(r, name, ERR_CORRUPT);
             return;
+        }
         v->gone = true;
     }
-    if (r->count == VIEWS_MAX || view_open(folder_fd, name, &v) != ERR_OK)
+    enum err e = r->count < VIEWS_MAX ? view_open(folder_fd, name, &v) : ERR_LIMIT;
+    if (e != ERR_OK && e != ERR_NOTFOUND && e != ERR_AGAIN)
+        note_flaw(r, name, e);
+    if (e != ERR_OK)
         return;
+    if (v->cut)
+        note_flaw(r, name, ERR_CORRUPT);
     v->found = true;
     v->next = r->views;
     r->views = v;
@@ -72,6 +92,7 @@ static enum err look_at_folder(struct trace_reader *r)
     }
     for (struct view *v = r->views; v; v = v->next)
         v->found = false;
+    r->flaw_len = 0;
     while (os_dir_next(dir, &name) == ERR_OK) {
         if (is_ring_name(name))
             look_at_file(r, fd, name);
@@ -177,6 +198,13 @@ int64_t trace_reader_since_us(const struct trace_reader *r)
     for (const struct view *v = r->views; v; v = v->next)
         since = view_since(v) > since ? view_since(v) : since;
     return since;
+}
+
+slice trace_reader_flaw(const struct trace_reader *r, enum err *why_r)
+{
+    if (r->flaw_len > 0)
+        *why_r = r->flaw_why;
+    return slice_of(r->flaw, r->flaw_len);
 }
 
 void trace_reader_totals(struct trace_reader *r, void (*each)(void *ctx, const struct trace_totals *totals), void *ctx)

@@ -30,6 +30,9 @@ void trace_reader_close(struct trace_reader **reader);
 bool trace_reader_next(struct trace_reader *reader, struct trace_record *record_r);
 /* Since when nothing is missing, so far as was read: rings have begun anew and what was before is gone. 0: nothing was ever overwritten. */
 int64_t trace_reader_since_us(const struct trace_reader *reader);
+/* The name of a file that could not be read, or not all of it, when the folder was looked at last; empty: there was none. *why_r: ERR_CORRUPT: it is no ring, or one of another version, or was cut; ERR_PERMISSION... The name lives as long as
+ * the reader. */
+slice trace_reader_flaw(const struct trace_reader *reader, enum err *why_r);
 /* Calls each once for each ring. */
 void trace_reader_totals(struct trace_reader *reader, void (*each)(void *ctx, const struct trace_totals *totals),
                          void *ctx);

@@ -542,6 +542,9 @@ static void what_is_no_ring_is_passed_over(void **state)
     assert_false(trace_reader_next(r, &record));
     trace_reader_totals(r, add_up, &s);
     assert_int_equal(s.rings, 0);
+    enum err why = ERR_OK;
+    assert_true(trace_reader_flaw(r, &why).len > 0);
+    assert_true(why == ERR_CORRUPT || why == ERR_PERMISSION);
     trace_reader_close(&r);
     /* A link or a file with a second name is not written to: it could be anybody's. */
     assert_int_equal(linkat(folder_fd, "zero-0", folder_fd, "hard-0", 0), 0);
@@ -557,6 +560,45 @@ static void what_is_no_ring_is_passed_over(void **state)
     assert_int_equal(byte, 0);
     (void)close(fd);
     assert_int_equal(trace_reader_open("/nonexistent/trace", &r), ERR_NOTFOUND);
+}
+
+static int truncate_ring(const char *name, off_t size)
+{
+    int fd = openat(folder_fd, name, O_RDWR);
+    int result = ftruncate(fd, size);
+    (void)close(fd);
+    return result;
+}
+
+static void a_file_that_was_cut_is_told_of_and_read(void **state)
+{
+    (void)state;
+    struct trace_ring *ring = ring_of("sender-0", SIZE);
+    struct trace_record record;
+    enum err why = ERR_OK;
+    trace_ring_use(ring);
+    emit(7, "bob@example.com");
+    struct trace_reader *r = reader();
+    assert_int_equal(trace_reader_flaw(r, &why).len, 0);
+    trace_reader_close(&r);
+    trace_ring_close(&ring);
+    assert_int_equal(truncate_ring("sender-0", HEADER + BLOCK), 0);
+    r = reader();
+    assert_true(slice_equal(trace_reader_flaw(r, &why), SLICE("sender-0")));
+    assert_int_equal(why, ERR_CORRUPT);
+    assert_true(trace_reader_next(r, &record));
+    assert_int_equal(number_of(&record), 7);
+    assert_false(trace_reader_next(r, &record));
+    assert_true(slice_equal(trace_reader_flaw(r, &why), SLICE("sender-0")));
+    /* Made anew, all is well again. */
+    ring = ring_of("sender-0", SIZE);
+    trace_ring_use(ring);
+    emit(8, "bob@example.com");
+    assert_true(trace_reader_next(r, &record));
+    assert_int_equal(number_of(&record), 8);
+    assert_int_equal(trace_reader_flaw(r, &why).len, 0);
+    trace_reader_close(&r);
+    trace_ring_close(&ring);
 }
 
 static void without_a_file_there_is_an_error_and_no_rest(void **state)
@@ -609,6 +651,7 @@ int main(void)
         TEST(a_torn_record_is_left_out_and_written_over),
         TEST(flipped_bits_and_cuts_harm_no_reader),
         TEST(what_is_no_ring_is_passed_over),
+        TEST(a_file_that_was_cut_is_told_of_and_read),
         TEST(without_a_file_there_is_an_error_and_no_rest),
         TEST(gauges_have_names_of_their_own),
     };

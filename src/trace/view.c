@@ -11,6 +11,8 @@ static enum err read_header(int fd, struct ring_header *h)
     enum err e = os_pread(fd, h, sizeof *h, 0, &got);
     if (e != ERR_OK)
         return e;
+    if (got == sizeof *h && h->magic == 0)
+        return ERR_AGAIN;
     bool good = got == sizeof *h && h->magic == RING_MAGIC && h->block_size == RING_BLOCK_SIZE && h->block_count >= 2 &&
                 h->block_count <= RING_BLOCKS_MAX;
     return good ? ERR_OK : ERR_CORRUPT;
@@ -38,6 +40,7 @@ enum err view_open(int folder_fd, slice name, struct view **view_r)
     v->inode = stamp.inode;
     v->device = stamp.device;
     v->block_count = h.block_count;
+    v->cut = stamp.size < ring_block_at(h.block_count);
     *view_r = v;
     return ERR_OK;
 }

@@ -16,6 +16,7 @@ struct view {
     uint64_t inode, device;
     bool gone;  /* its name is another file's by now: closed when it is read to its end */
     bool found; /* by the look at the folder that is under way */
+    bool cut;   /* shorter than it should be */
     uint32_t block_count;
     uint64_t sequence; /* of the block that is being read; 0: not begun */
     bool lapped;       /* the first block that was read was not the first ever */
@@ -28,7 +29,7 @@ struct view {
     unsigned char block[RING_BLOCK_SIZE];
 };
 
-/* ERR_CORRUPT: no ring. name below VIEW_NAME_MAX. */
+/* ERR_CORRUPT: no ring; ERR_AGAIN: it is being made. name below VIEW_NAME_MAX. */
 must_check enum err view_open(int folder_fd, slice name, struct view **view_r);
 void view_close(struct view **view);
 /* Reads on: v->record, and true; or false: there is no more for now. */

@@ -59,9 +59,9 @@ def test_o4_trace_of_a_mail_delivered(serve):
     ident = sent(server, "alice@example.org")
     out = told(server, "left the queue", ident)
     words = LINE.findall(out)
-    assert re.match(r"accepted from \S*127\.0\.0\.1\S* \(mx, port \d+\); \S+, 1 recipient$", words[0])
+    assert re.match(r"accepted from \S*127\.0\.0\.1\S* \(mx, port \d+\); \d+ bytes, 1 recipient$", words[0])
     assert re.match(rf"on disk \(sync \d+ ms\); replied 250 2\.0\.0 Ok: queued as {ident}$", words[1])
-    assert any("alice@example.org sent" in w for w in words)
+    assert "alice@example.org: sent (local): 250 2.0.0 delivered to maildir" in words
     assert words[-1] == "left the queue"
     assert re.search(r"(?m)^\S+ +\+0ms ", out)
     assert ident in traced(server, "<one@test.example>") and ident in traced(server, "one@test.example")
@@ -78,19 +78,19 @@ def test_o4_trace_of_a_mail_delivered(serve):
 def test_o4_trace_of_one_recipient_among_many(relaying):
     server = relaying()
     ident = sent(server, "bob@far.example", "alice@example.org")
-    told(server, "bob@far.example sent to", ident)
-    out = told(server, "alice@example.org sent", ident)
+    told(server, "bob@far.example: sent", ident)
+    out = told(server, "alice@example.org: sent", ident)
     assert "bob@far.example" in out and "no TLS; connect" in out
     mine = traced(server, "alice@example.org")
-    assert "alice@example.org sent" in mine and "bob@far.example sent" not in mine
-    assert "bob@far.example sent" in traced(server, "carol@client.example")
+    assert "alice@example.org: sent" in mine and "bob@far.example: sent" not in mine
+    assert "bob@far.example: sent" in traced(server, "carol@client.example")
 
 
 def test_o4_trace_of_a_deferral_says_why_and_when(relaying):
     server = relaying(data="421 4.7.28 rate limited")
     ident = sent(server, "bob@far.example")
     out = told(server, "next try", ident)
-    assert re.search(r"421 4\.7\.28 rate limited.*: bob@far\.example deferred by .*, next try (\d{4}-\d\d-\d\d )?\d\d:\d\d", out)
+    assert re.search(r"421 4\.7\.28 rate limited \(at DATA\): bob@far\.example deferred by .*, next try (\d{4}-\d\d-\d\d )?\d\d:\d\d", out)
 
 
 def test_o4_trace_of_a_bounce_in_both_directions(relaying):
@@ -121,18 +121,18 @@ def test_o4_trace_without_a_server_and_over_restarts(serve):
     ident = sent(server, "alice@example.org")
     told(server, "left the queue", ident)
     server.kill()
-    assert "alice@example.org sent" in traced(server, ident)
+    assert "alice@example.org: sent" in traced(server, ident)
     server.start()
     second = sent(server, "bob@example.org")
     told(server, "left the queue", second)
-    assert "alice@example.org sent" in traced(server, ident)
+    assert "alice@example.org: sent" in traced(server, ident)
     for kind in ("receiver", "queue", "deliver"):
         pid = server.pids(kind)[0]
         process.kill(pid, signal.SIGKILL)
         wait.until(lambda: [p for p in server.pids(kind) if p != pid], f"another {kind}")
     third = sent(server, "bob@example.org")
     told(server, "left the queue", third)
-    assert "bob@example.org sent" in traced(server, second)
+    assert "bob@example.org: sent" in traced(server, second)
     assert [e["event"] for e in events(server, second)].count("accepted") == 1
 
 
@@ -172,11 +172,11 @@ def test_o4_trace_live(serve):
             end = time.monotonic() + 10
             while time.monotonic() < end:
                 text = open(seen, encoding="utf-8").read()
-                if re.search(rf"{ident}  .*alice@example.org sent", text):
+                if re.search(rf"{ident}  .*alice@example.org: sent", text):
                     return text
                 time.sleep(0.05)
             return None
-        assert "bob@example.org sent" not in wait.until(both, "a delivery in thurn trace --live")
+        assert "bob@example.org: sent" not in wait.until(both, "a delivery in thurn trace --live")
     finally:
         live.terminate()
         live.wait(60)

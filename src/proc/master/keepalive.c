@@ -47,6 +47,12 @@ static void ask_all(struct master *m)
     }
 }
 
+/* Nobody is asked before all were ready once: to look again at once until then would be to spin. */
+int64_t master_keepalive_soonest(const struct master *m)
+{
+    return m->keepalive.every_ms > 0 && m->announced ? m->keepalive.at_ms : NEVER;
+}
+
 void master_keepalive_tick(struct master *m, int64_t now_ms)
 {
     struct master_keepalive *k = &m->keepalive;

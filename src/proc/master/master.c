@@ -146,9 +146,9 @@ static size_t gather(struct master *m, struct os_wait *w, uint32_t *processes)
 
 static int64_t wait_ms(const struct master *m)
 {
-    int64_t now = os_now_ms(), at = master_seats_soonest(m);
-    if (m->keepalive.every_ms > 0 && m->keepalive.at_ms < at)
-        at = m->keepalive.at_ms;
+    int64_t now = os_now_ms(), at = master_seats_soonest(m), keepalive = master_keepalive_soonest(m);
+    if (keepalive < at)
+        at = keepalive;
     int64_t left = at == NEVER ? IDLE_MS : at - now;
     return left < 0 ? 0 : left > IDLE_MS ? IDLE_MS : left;
 }

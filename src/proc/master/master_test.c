@@ -19,6 +19,8 @@
 #include <fault.h>
 #endif
 
+#include "proc/master/state.h"
+
 #define WAIT_MS 20000
 
 static char folder[64], conf_path[128], events_path[128], log_path[128];
@@ -558,6 +560,20 @@ static void children_end_with_their_master(void **state)
     fail_msg("children outlive their master");
 }
 
+/* A queue may read its folder for minutes before it is ready: all that time the master would turn without a pause. */
+static void a_watchdog_does_not_keep_a_starting_master_awake(void **state)
+{
+    (void)state;
+    static struct master m;
+    m.keepalive.every_ms = 500;
+    assert_true(master_keepalive_soonest(&m) == NEVER);
+    m.announced = true;
+    m.keepalive.at_ms = 1234;
+    assert_int_equal(master_keepalive_soonest(&m), 1234);
+    m.keepalive.every_ms = 0;
+    assert_true(master_keepalive_soonest(&m) == NEVER);
+}
+
 static void a_second_sigterm_ends_at_once(void **state)
 {
     (void)state;
@@ -591,6 +607,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_receivers_have_the_ticket_key, begin, end),
         cmocka_unit_test_setup_teardown(children_end_with_their_master, begin, end),
         cmocka_unit_test_setup_teardown(a_second_sigterm_ends_at_once, begin, end),
+        cmocka_unit_test(a_watchdog_does_not_keep_a_starting_master_awake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,10 @@ static int open_spool(struct master *m, const struct master_generation *g)
         e = spool_lock(m->spool_fd, &m->lock_fd);
     if (e == ERR_OK)
         e = spool_numbers_take(m->spool_fd, 1, &m->number_floor);
+    if (e == ERR_PERMISSION && !m->root)
+        log_line(LOG_ERROR,
+                 "a file in \"%.*s\" is not %.*s's, as after a start by root: give it back with chown -R %.*s",
+                 SLICE_ARG(g->conf->queue.dir), SLICE_ARG(g->user.name), SLICE_ARG(g->user.name));
     return e == ERR_OK ? 0 : fail("spool", g->conf->queue.dir, e);
 }
 

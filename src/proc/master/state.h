@@ -200,6 +200,8 @@ int64_t master_seats_soonest(const struct master *m);
 /* keepalive.c: the service manager hears that all is well while every seat's child lives and, once it was ready, answers. One that is not ready yet is not asked: the queue may read its folder for minutes. */
 void master_keepalive_init(struct master *m);
 void master_keepalive_tick(struct master *m, int64_t now_ms);
+/* When the tick has something to do next: monotonic, ms; NEVER while it has not begun. */
+int64_t master_keepalive_soonest(const struct master *m);
 /* A failure is logged. */
 void master_tell(enum err told);
 

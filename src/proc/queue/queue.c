@@ -210,6 +210,27 @@ static bool jobs_are_back(const struct queue *q)
     return list_empty(&q->jobs) || loop_now_ms(q->child.loop) >= q->drain_until_ms;
 }
 
+/* A disk that takes no records is not waited for: what was not recorded is done again at the next start. */
+static bool records_are_stuck(const struct queue *q)
+{
+    return q->batches_waiting > 0 && loop_now_ms(q->child.loop) >= q->drain_until_ms;
+}
+
+/* A checkpoint says what the records before it say, so there is none where these are missing. */
+static void end_when_drained(struct queue *q)
+{
+    if (!q->child.draining || !jobs_are_back(q))
+        return;
+    if (queue_batch_idle(q) && !queue_control_busy(q)) {
+        if (q->recovered)
+            queue_checkpoint_whole(q);
+        child_stop(&q->child, 0);
+    } else if (records_are_stuck(q)) {
+        log_line(LOG_WARNING, "ending with outcomes that cannot be recorded: some mail may be delivered again");
+        child_stop(&q->child, 0);
+    }
+}
+
 static void gauges_set(const struct queue *q)
 {
     trace_gauge_set(TRACE_GAUGE_MESSAGES, sched_message_count(q->sched));
@@ -233,11 +254,7 @@ static void turn_end(void *ctx)
     acks_send(q);
     arena_reset(&q->turn);
     gauges_set(q);
-    if (q->child.draining && jobs_are_back(q) && queue_batch_idle(q) && !queue_control_busy(q)) {
-        if (q->recovered)
-            queue_checkpoint_whole(q);
-        child_stop(&q->child, 0);
-    }
+    end_when_drained(q);
 }
 
 static void tick(void *ctx)

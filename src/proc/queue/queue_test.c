@@ -75,7 +75,8 @@ static uint32_t process_next = 100, job_seen;
 static int queue_pid;
 static uint32_t queue_process;
 static struct spool_place places[64]; /* of mails, by order */
-static atomic_int *fault;             /* in shared memory: while it is 1, each sync of the queue fails; 2: each read */
+static atomic_int
+    *fault; /* in shared memory: while it is 1, each sync of the queue fails; 2: each read; 3: each write */
 
 static void take_bytes(struct frame *f, size_t i, slice *s)
 {
@@ -200,10 +201,12 @@ static void end_close(struct end *e)
 
 static void *fault_run(void *ctx)
 {
+    static const unsigned calls[] = {0, OS_CALL_SYNC, OS_CALL_READ, OS_CALL_WRITE};
     (void)ctx;
     for (;;) {
-        if (atomic_load(fault))
-            os_file_fault(1, 1u << (atomic_load(fault) == 2 ? OS_CALL_READ : OS_CALL_SYNC), ERR_IO);
+        int now = atomic_load(fault);
+        if (now)
+            os_file_fault(1, 1u << calls[now], ERR_IO);
         else
             os_file_fault(0, 0, ERR_OK);
         usleep(1000);
@@ -1355,6 +1358,33 @@ static void a_failing_disk_delays_outcomes_and_loses_none(void **state)
     assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 1);
 }
 
+/* Nor is a stop or a reload kept waiting until the master kills it. */
+static void a_queue_ends_by_itself_while_the_disk_takes_nothing(void **state)
+{
+    (void)state;
+    queue_kill();
+    atomic_store(fault, 0);
+    queue_start();
+    uint64_t a = mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}}), b = mail(&local);
+    struct ipc_job j = job_from(&sender), k = job_from(&deliver);
+    atomic_store(fault, 3);
+    usleep(20000);
+    answer(&sender, &j, 550, "no");
+    answer(&deliver, &k, 250, "ok");
+    queue_drain();
+    atomic_store(fault, 0);
+    queue_start();
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 2);
+    j = job_from(&sender);
+    k = job_from(&deliver);
+    assert_int_equal(j.id, a);
+    assert_int_equal(k.id, b);
+    answer(&sender, &j, 250, "ok");
+    answer(&deliver, &k, 250, "ok");
+    disk_has(a, SPOOL_DELIVERED, 1);
+    disk_has(b, SPOOL_DELIVERED, 1);
+}
+
 static void long_waiting_mail_moves_and_its_segment_is_free(void **state)
 {
     (void)state;
@@ -2316,6 +2346,7 @@ int main(void)
         TEST(a_half_written_segment_of_this_masters_days_is_not_removed),
         TEST(a_changed_route_moves_waiting_mail_and_keeps_its_schedule),
         TEST(a_failing_disk_delays_outcomes_and_loses_none),
+        TEST(a_queue_ends_by_itself_while_the_disk_takes_nothing),
         TEST(long_waiting_mail_moves_and_its_segment_is_free),
         TEST(e7_server_success_is_told_by_who_delivers_last),
         TEST(e7_server_one_report_for_all_that_ends_together),

@@ -111,24 +111,15 @@ static enum err original_text(const struct making *k, bool *full_r, slice *text_
     return e;
 }
 
-static bool is_ascii(slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] >= 0x80)
-            return false;
-    }
-    return true;
-}
-
 /* RFC 6533 section 4: only a sender who has SMTPUTF8 gets the international forms, and only when they are needed. */
 static bool is_international(const struct making *k)
 {
     if (!(k->envelope->flags & ENVELOPE_SMTPUTF8))
         return false;
-    bool ascii = is_ascii(k->to) && !k->original->facts.eight_bit_header;
+    bool ascii = slice_is_ascii(k->to) && !k->original->facts.eight_bit_header;
     for (size_t i = 0; ascii && i < k->count; i++) {
         const struct recipient *r = k->recipients[i].recipient;
-        ascii = is_ascii(r->address) && is_ascii(r->orcpt);
+        ascii = slice_is_ascii(r->address) && slice_is_ascii(r->orcpt);
     }
     return !ascii;
 }
@@ -188,7 +179,7 @@ enum err queue_report_submit(struct queue *q, struct spool_head head, slice to, 
     head.arrival_s = os_wall_s();
     head.facts = facts_of(body);
     envelope.flags |= ENVELOPE_BOUNCE | (head.facts.eight_bit ? ENVELOPE_BODY_8BIT : 0u) |
-                      (head.facts.eight_bit_header || !is_ascii(to) ? ENVELOPE_SMTPUTF8 : 0u);
+                      (head.facts.eight_bit_header || !slice_is_ascii(to) ? ENVELOPE_SMTPUTF8 : 0u);
     head.origin.client_ip = head.origin.protocol = SLICE("local");
     head.envelope_count = 1;
     head.envelopes = &envelope;

@@ -118,7 +118,7 @@ struct queue {
     struct list jobs, jobs_free;
     uint32_t *dead; /* receivers whose death was told to us: their segments are nobody's */
     size_t dead_count;
-    int64_t drain_until_ms; /* draining: jobs are waited for until then */
+    int64_t drain_until_ms; /* draining: jobs, and a disk that takes no records, are waited for until then */
     uint64_t job_counter;
     struct batch *batch; /* this turn's, NULL when empty */
     struct list batches; /* full or submitted, oldest first */

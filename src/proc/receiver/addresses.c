@@ -23,6 +23,19 @@ static bool is_address_field(slice name)
     return false;
 }
 
+/* "From: Doe, John <jd@example.org>" lacks quotes and does not mean two authors: completed, it would name a stranger, Doe@origin. */
+static bool has_several_authors(const struct header_field *f, struct arena *arena)
+{
+    struct address a;
+    slice rest = f->value;
+    if (!slice_equal_nocase(f->name, SLICE("From")) && !slice_equal_nocase(f->name, SLICE("Resent-From")))
+        return false;
+    bool several =
+        address_list_next(&rest, arena, NULL, &a) == ERR_OK && address_list_next(&rest, arena, NULL, &a) == ERR_OK;
+    arena_reset(arena);
+    return several;
+}
+
 void addresses_qualify(buf *out, const struct header_field *f, slice origin)
 {
     struct arena arena;
@@ -31,7 +44,8 @@ void addresses_qualify(buf *out, const struct header_field *f, slice origin)
     const char *done = f->whole.ptr;
     size_t end;
     arena_init(&arena, ADDRESSES_MAX);
-    while (is_address_field(f->name)) {
+    bool wanted = is_address_field(f->name) && !has_several_authors(f, &arena);
+    while (wanted) {
         const char *from = rest.ptr;
         if (address_list_next_at(&rest, &arena, &a, &end) != ERR_OK)
             break;

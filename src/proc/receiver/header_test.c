@@ -93,6 +93,11 @@ static void an_authors_mail_is_mended_further(void **state)
          GOOD "From: Root <root@b.example>\r\nTo: bob@b.example (Bob), x@y.example,\r\n \"b c\"@b.example , < "
               "d@b.example >, "
               "g: e@b.example;\r\ncc:f@b.example\r\n\r\nTo: g\r\n"},
+        /* of several authors, a bare one is half of a name that lacks its quotes */
+        {GOOD "From: Doe, John <jd@y.example>\r\nReply-To: doe\r\n\r\n",
+         GOOD "From: Doe, John <jd@y.example>\r\nReply-To: doe@b.example\r\n\r\n"},
+        {GOOD "Resent-From: Doe, John <jd@y.example>\r\nFrom: doe\r\n\r\n",
+         GOOD "Resent-From: Doe, John <jd@y.example>\r\nFrom: doe@b.example\r\n\r\n"},
         /* what cannot be read stays, but for what came before it */
         {GOOD "From: x@y\r\nTo: a, b c, d\r\nSubject: e\r\n\r\n",
          GOOD "From: x@y\r\nTo: a@b.example, b c, d\r\nSubject: e\r\n\r\n"},

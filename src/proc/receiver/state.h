@@ -400,7 +400,7 @@ struct header_added {
 void header_mend(buf *out, slice content, const struct header_added *add);
 
 /* addresses.c */
-/* Appends the field; in an address field each address without a domain gets origin. What cannot be read stays as it is. */
+/* Appends the field; in an address field each address without a domain gets origin, but for those of several authors. What cannot be read stays as it is. */
 void addresses_qualify(buf *out, const struct header_field *f, slice origin);
 /* OK, BAD_HEADER_ADDRESS, UNQUALIFIED, LOCAL_ERROR. */
 enum status addresses_judge(const struct route_index *routes, slice header);

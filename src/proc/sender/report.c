@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/sender/state.h"
 
+/* What the host did not want; empty when it took the mail, or said nothing. */
+static slice refused_command(const struct job_result *r)
+{
+    static const char *const names[] = {[SMTP_PHASE_MAIL] = "MAIL",
+                                        [SMTP_PHASE_RCPT] = "RCPT",
+                                        [SMTP_PHASE_DATA] = "DATA",
+                                        [SMTP_PHASE_BODY] = "end of data",
+                                        [SMTP_PHASE_END] = "end of data"};
+    bool known = r->remote && verdict_class(&r->verdict) != VERDICT_OK && r->phase < sizeof names / sizeof names[0];
+    return known && names[r->phase] ? slice_str(names[r->phase]) : SLICE_NONE;
+}
+
 void sender_report_log(const struct job *j, uint32_t index, const struct session *from, const struct spool_head *head)
 {
     const struct job_result *r = &j->results[index];
@@ -19,6 +31,7 @@ void sender_report_log(const struct job *j, uint32_t index, const struct session
         .delay_us = wall_us - j->arrival_us,
         .parts_us = {j->dispatch_us - j->arrival_us, (wall_us - j->dispatch_us) - (now_us - j->taken_us),
                      from->carried <= 1 ? from->ready_us - from->begun_us : 0, now_us - from->started_us},
+        .command = refused_command(r),
         .verdict = r->verdict,
     };
     delivery_log_line(&l);

@@ -19,7 +19,8 @@
 struct job_result {
     struct verdict verdict; /* text in the job's arena */
     bool set, remote;
-    uint8_t dsn; /* enum result_dsn */
+    uint8_t dsn;                  /* enum result_dsn */
+    enum smtp_client_phase phase; /* of the dialogue, when remote */
 };
 
 struct job {

@@ -157,6 +157,7 @@ void sender_transfer_recipient(struct session *x, const struct smtp_client_event
         return;
     uint32_t index = x->map[e->index];
     sender_job_result_set(x->job, index, &e->verdict, e->remote);
+    x->job->results[index].phase = e->phase;
     /* RFC 2033 section 3: what takes mail over LMTP has delivered it. */
     if (x->options.lmtp)
         x->job->results[index].dsn = RESULT_DSN_FINAL;
