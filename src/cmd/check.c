@@ -50,12 +50,24 @@ static void describe_certificates(const struct conf *conf, buf *out)
     }
 }
 
+static void describe_listeners(const struct conf *conf, buf *out)
+{
+    static const char *const roles[] = {
+        [CONF_LISTEN_MX] = "mx", [CONF_LISTEN_SUBMISSION] = "submission", [CONF_LISTEN_LMTP] = "lmtp"};
+    if (conf->listener_count == 0)
+        buf_append(out, SLICE("No port is open: only programs on this host bring mail.\n"));
+    for (size_t i = 0; i < conf->listener_count; i++)
+        buf_printf(out, "%s%.*s (%s)%s", i == 0 ? "Listens on " : "", SLICE_ARG(conf->listeners[i].text),
+                   roles[conf->listeners[i].role], i + 1 < conf->listener_count ? ", " : ".\n");
+}
+
 static enum err describe(const struct conf *conf, buf *out)
 {
     struct route_index *index = NULL;
     enum err e = route_index_open(&conf->route, os_random_key(), &index);
     if (e != ERR_OK)
         return e;
+    describe_listeners(conf, out);
     route_policy_describe(index, out);
     route_index_close(&index);
     describe_trust(&conf->trust.xclient, out);

@@ -28,13 +28,18 @@ static bool is_loopback(slice host)
 }
 
 /* Can a stranger reach it at all? */
-static bool faces_out(const struct conf *conf)
+/* Where the world's mail comes in, or at least this machine's, which then gets a word about what was not looked at. */
+static bool faces_out(struct check_report *r, const struct conf *conf)
 {
+    size_t mx = 0;
     for (size_t i = 0; i < conf->listener_count; i++) {
         const struct conf_listener *l = &conf->listeners[i];
+        mx += l->role == CONF_LISTEN_MX;
         if (l->role == CONF_LISTEN_MX && l->unix_path.len == 0 && !is_loopback(l->host))
             return true;
     }
+    if (mx > 0)
+        check_report_say(r, CONF_NOTE, "", "DNS not checked: no mx listener can be reached from other machines");
     return false;
 }
 
@@ -177,12 +182,9 @@ static enum err ask(struct check_dns *c)
 
 void check_dns(struct check_report *r, const struct conf *conf)
 {
-    struct check_dns *c = calloc(1, sizeof *c);
-    if (!faces_out(conf)) {
-        check_report_say(r, CONF_NOTE, "", "DNS not checked: no mx listener can be reached from other machines");
-        free(c);
+    if (!faces_out(r, conf))
         return;
-    }
+    struct check_dns *c = calloc(1, sizeof *c);
     if (c) {
         *c = (struct check_dns){.report = r, .conf = conf, .until_ms = os_now_ms() + CHECK_DNS_MS};
         arena_init(&c->arena, ARENA_MAX);

@@ -39,16 +39,15 @@ struct queue_verb_row {
 static int usage(FILE *to)
 {
     (void)fprintf(
-        to, "usage: thurn queue [--json] [-c FILE]                   all destinations\n"
-            "       thurn queue list [DESTINATION | FILTER] [--json] the messages\n"
-            "       thurn queue show ID ... [--json]                 all that is known of one\n"
+        to, "usage: thurn queue [--json]                             all destinations\n"
+            "       thurn queue list [DESTINATION] [FILTER ...] [--json] the messages\n"
+            "       thurn queue show ID ... [--json]                     all that is known of one\n"
             "       thurn queue retry|hold|release|remove ID ...\n"
-            "       thurn queue retry|hold|release|remove FILTER [--yes]\n"
-            "FILTER is one of --destination NAME, --from ADDRESS, --to ADDRESS (or @DOMAIN), --reason TEXT, with or\n"
-            "without --held, --older AGE (1h) and --larger SIZE (10M), which may stand alone. With a filter, the "
-            "number of\n"
-            "matching messages is told, and nothing is done without --yes. `remove` sends no bounce. "
-            "--color=auto|always|never. For root and the server's own user.\n");
+            "       thurn queue retry|hold|release|remove FILTER ... [--yes]\n"
+            "FILTER is one of --destination NAME, --from ADDRESS, --to ADDRESS (or @DOMAIN), --reason TEXT;\n"
+            "--held, --older AGE (1h) and --larger SIZE (10M) narrow it, or stand alone. With a filter the number of\n"
+            "matching messages is told, and nothing is done without --yes. `remove` sends no bounce. For root and the\n"
+            "server's own user. Also: -c FILE, --color=auto|always|never.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 
@@ -110,6 +109,11 @@ static void on_page(void *ctx, const struct ipc_message *m)
         queue_print_lines(&q->out, m->u.queue_text.text);
 }
 
+static bool is_narrowed(const struct queue_command *q)
+{
+    return q->held || q->older_s > 0 || q->larger > 0;
+}
+
 static int print_table(struct queue_command *q, const struct queue_request *request, const struct column *columns,
                        size_t count)
 {
@@ -120,7 +124,8 @@ static int print_table(struct queue_command *q, const struct queue_request *requ
     if (!q->json && q->table.cell_count > 0)
         columns_print(&q->table, &q->out);
     if (!q->json && status == 0 && matched == 0)
-        command_say(request->filter == QUEUE_FILTER_ALL ? "the queue is empty" : "no message matches");
+        command_say(request->filter == QUEUE_FILTER_ALL && !is_narrowed(q) ? "the queue is empty"
+                                                                           : "no message matches");
     write_out(q);
     columns_deinit(&q->table);
     return status == 0 ? q->status : status;
@@ -132,13 +137,21 @@ static int summary(struct queue_command *q)
     return print_table(q, &request, queue_summary_columns, QUEUE_SUMMARY_COLUMNS);
 }
 
+/* 0 would mean all: what is older than the epoch is older than all mail. */
+static int64_t before_of(const struct queue_command *q)
+{
+    if (q->older_s == 0)
+        return 0;
+    return q->older_s < q->now_s ? q->now_s - q->older_s : 1;
+}
+
 static struct queue_request request_of(const struct queue_command *q, const struct queue_verb_row *v)
 {
     return (struct queue_request){.verb = v->verb,
                                   .filter = q->filter,
                                   .value = q->value,
                                   .held = q->held,
-                                  .before_s = q->older_s > 0 ? q->now_s - q->older_s : 0,
+                                  .before_s = before_of(q),
                                   .larger = q->larger};
 }
 
@@ -147,6 +160,10 @@ static int list(struct queue_command *q, const struct queue_verb_row *v, char **
     struct queue_request request = request_of(q, v);
     request.answer = on_item;
     request.ctx = q;
+    if (count > 0 && !*operands[0]) {
+        command_say("a destination has a name");
+        return EX_USAGE;
+    }
     if (count > 0) {
         request.filter = QUEUE_FILTER_DESTINATION;
         request.value = slice_str(operands[0]);
@@ -254,6 +271,24 @@ static bool take_bound(struct queue_command *q, int option, const char *value)
     return true;
 }
 
+/* An empty value is a script's variable that was not set, and would mean all mail. */
+static bool take_filter(struct queue_command *q, enum queue_filter filter, slice value)
+{
+    bool address = filter == QUEUE_FILTER_FROM || filter == QUEUE_FILTER_TO;
+    q->filter = filter;
+    q->filters++;
+    if (value.len == 0) {
+        command_say("a filter needs a value%s", filter == QUEUE_FILTER_FROM ? "; the sender of bounces is \"<>\"" : "");
+        return false;
+    }
+    if (address && value.len >= 2 && value.ptr[0] == '<' && value.ptr[value.len - 1] == '>')
+        value = slice_sub(value, 1, value.len - 1);
+    q->value = value;
+    if (filter == QUEUE_FILTER_TO && value.len == 0)
+        command_say("no mail is for <>");
+    return filter != QUEUE_FILTER_TO || value.len > 0;
+}
+
 static bool take_option(struct queue_command *q, int option, const char *value)
 {
     static const struct {
@@ -262,12 +297,8 @@ static bool take_option(struct queue_command *q, int option, const char *value)
     } filters[] = {
         {'t', QUEUE_FILTER_TO}, {'f', QUEUE_FILTER_FROM}, {'d', QUEUE_FILTER_DESTINATION}, {'r', QUEUE_FILTER_REASON}};
     for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
-        if (filters[i].option == option) {
-            q->filter = filters[i].filter;
-            q->value = slice_str(value);
-            q->filters++;
-            return true;
-        }
+        if (filters[i].option == option)
+            return take_filter(q, filters[i].filter, slice_str(value));
     }
     if (option == HELD || option == OLDER || option == LARGER)
         return take_bound(q, option, value);
@@ -306,7 +337,7 @@ static const char *wrong_choice(const struct queue_command *q, int operands, boo
 /* What can be seen to be wrong before a server is asked, or NULL. */
 static const char *wrong_words(const struct queue_command *q, const struct queue_verb_row *v, int operands)
 {
-    bool narrowed = q->held || q->older_s > 0 || q->larger > 0;
+    bool narrowed = is_narrowed(q);
     unsigned named = (unsigned)operands + q->filters;
     if (!v)
         return q->filters > 0 || narrowed ? "a filter needs a verb, like `thurn queue list`" : NULL;

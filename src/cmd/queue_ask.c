@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "cmd/queue_ask.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "cmd/control.h"
 
 #define SILENCE_MS 60000
+#define SILENCE_QUIET_MS 3000 /* somebody looks at the screen */
 
 struct answers {
     const struct queue_request *request;
@@ -12,7 +16,25 @@ struct answers {
     int status;
     uint32_t count;
     bool quiet;
+    bool progress_shown;
 };
+
+/* On a terminal only, in a line that the next one overwrites. */
+static void progress_show(struct answers *a, const struct ipc_queue_progress *p)
+{
+    if (a->quiet || isatty(STDERR_FILENO) != 1)
+        return;
+    a->progress_shown = true;
+    (void)fprintf(stderr, "\r%u of %u messages looked at, %u match \033[K", p->done, p->all, p->count);
+    (void)fflush(stderr);
+}
+
+static void progress_clear(struct answers *a)
+{
+    if (a->progress_shown)
+        (void)fputs("\r\033[K", stderr);
+    a->progress_shown = false;
+}
 
 static int no_server(const struct socket_address *a, enum err e)
 {
@@ -65,6 +87,8 @@ static bool is_ours(const struct answers *a, const struct ipc_message *m)
         return m->u.queue_text.token == a->token;
     case IPC_queue_end:
         return m->u.queue_end.token == a->token;
+    case IPC_queue_progress:
+        return m->u.queue_progress.token == a->token;
     default:
         return false;
     }
@@ -75,6 +99,11 @@ static void on_message(void *ctx, const struct ipc_message *m)
     struct answers *a = ctx;
     if (!is_ours(a, m) || a->ended)
         return;
+    if (m->type == IPC_queue_progress) {
+        progress_show(a, &m->u.queue_progress);
+        return;
+    }
+    progress_clear(a);
     if (m->type != IPC_queue_end) {
         if (a->request->answer)
             a->request->answer(a->request->ctx, m);
@@ -103,12 +132,13 @@ static enum err ask(struct queue_line *line, struct answers *answers)
     ipc_channel_send(line->channel, &m);
     enum err e = ipc_channel_flush(line->channel);
     while (e == ERR_OK && !answers->ended) {
-        e = socket_wait(ipc_channel_fd(line->channel), false, SILENCE_MS);
+        e = socket_wait(ipc_channel_fd(line->channel), false, answers->quiet ? SILENCE_QUIET_MS : SILENCE_MS);
         if (e == ERR_OK)
             e = ipc_channel_read(line->channel, on_message, answers);
         if (e == ERR_AGAIN)
             e = ERR_OK;
     }
+    progress_clear(answers);
     return answers->ended ? ERR_OK : e;
 }
 
@@ -117,7 +147,8 @@ int queue_line_ask(struct queue_line *line, const struct queue_request *request,
     struct answers answers = {.request = request, .token = ++line->token};
     enum err e = ask(line, &answers);
     if (e != ERR_OK) {
-        command_say("no answer from the server: %s", err_text(e));
+        command_say("no answer from the server: %s%s", err_text(e),
+                    e == ERR_CLOSED || e == ERR_SYNTAX ? " (it was stopped, or is of another version)" : "");
         return EX_TEMPFAIL;
     }
     *count_r = answers.count;

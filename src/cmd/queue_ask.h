@@ -29,9 +29,9 @@ must_check enum err queue_line_connect(const struct conf *conf, struct queue_lin
 /* 0, or what to exit with: then why is on standard error. */
 int queue_line_open(const struct command *c, struct queue_line *line);
 void queue_line_close(struct queue_line *line);
-/* Until the last answer: *count_r messages matched. 0, or what to exit with, as above. */
+/* Until the last answer, with progress on standard error when it is a terminal and it takes long: *count_r messages matched. 0, or what to exit with, as above. */
 int queue_line_ask(struct queue_line *line, const struct queue_request *request, uint32_t *count_r);
-/* The same without a word. */
+/* The same without a word, and not longer than a person waits before a screen. */
 int queue_line_ask_quietly(struct queue_line *line, const struct queue_request *request, uint32_t *count_r);
 
 #endif

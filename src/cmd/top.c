@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cmd/terminal.h"
@@ -58,6 +59,13 @@ static enum err draw(struct top_command *t)
     buf_clear(&t->out);
     top_page_print(&t->out, t->state, os_wall_us(), size);
     return terminal_screen_draw(buf_slice(&t->out));
+}
+
+/* A terminal that can be drawn on. */
+static bool is_screen(void)
+{
+    const char *kind = getenv("TERM");
+    return isatty(STDOUT_FILENO) == 1 && kind && *kind && strcmp(kind, "dumb") != 0;
 }
 
 /* Until q, a signal, or the end of the terminal. */
@@ -119,7 +127,7 @@ static int run(struct top_command *t)
     enum err e = t->state ? top_state_open(t->state, t->folder, t->conf) : ERR_NOMEM;
     if (e == ERR_OK) {
         buf_init(&t->out, OUT_MAX);
-        bool plain = t->once || t->json || isatty(STDOUT_FILENO) != 1;
+        bool plain = t->once || t->json || !is_screen();
         status = plain ? once(t) : watch(t);
         buf_deinit(&t->out);
         top_state_close(t->state);

@@ -5,8 +5,10 @@
 #include "cmd/queue_print.h"
 #include "cmd/trace_words.h"
 
-#define FIXED_LINES 14u /* all but destinations, processes and problems */
+#define FIXED_LINES 16u /* all but destinations, processes and problems */
 #define LEAST_ROWS 3u
+#define LEAST_WIDTH 80u
+#define CLOCK_WIDTH 10u /* with its spaces */
 
 static const struct column process_columns[] = {{"PROCESS", false, false, 0},
                                                 {"PID", true, false, 0},
@@ -122,7 +124,26 @@ static void processes(buf *out, const struct top_state *s, int64_t now_us, size_
     columns_deinit(&c);
 }
 
-static void problems(buf *out, const struct top_state *s, size_t most)
+/* The part of the text that has room in so many columns; each character is taken for one. */
+static slice part_of(slice text, size_t columns)
+{
+    size_t at = 0;
+    for (size_t n = 0; at < text.len && n < columns; n++) {
+        size_t len = slice_utf8_len(slice_skip(text, at));
+        at += len > 0 ? len : 1;
+    }
+    return slice_sub(text, 0, at);
+}
+
+/* What has no room ends in dots. */
+static void add_line(buf *out, slice words, size_t columns)
+{
+    bool fits = part_of(words, columns).len == words.len;
+    buf_append(out, fits ? words : part_of(words, columns - 3));
+    buf_append(out, fits ? SLICE("\n") : SLICE("...\n"));
+}
+
+static void problems(buf *out, const struct top_state *s, size_t width, size_t most)
 {
     uint64_t count = s->problem_count < TOP_PROBLEMS_MAX ? s->problem_count : TOP_PROBLEMS_MAX;
     if (count > most)
@@ -134,8 +155,8 @@ static void problems(buf *out, const struct top_state *s, size_t most)
         trace_words_clock(out, p->time_us);
         out->len -= 4;
         buf_append(out, SLICE("  "));
-        buf_append(out, slice_of(p->words, p->len));
-        buf_append_char(out, '\n');
+        add_line(out, slice_of(p->words, p->len),
+                 width > LEAST_WIDTH ? width - CLOCK_WIDTH : LEAST_WIDTH - CLOCK_WIDTH);
     }
 }
 
@@ -156,8 +177,8 @@ void top_page_print(buf *out, const struct top_state *s, int64_t now_us, struct 
     head(out, s, now_us);
     rates(out, s);
     destinations(out, s, now_us, size.width, rows);
+    problems(out, s, size.width, rows);
     processes(out, s, now_us, size.width);
-    problems(out, s, rows);
 }
 
 static void json_numbers(buf *out, const uint64_t *counters, const int64_t *gauges)

@@ -47,6 +47,8 @@ static void check_null_client(struct reader *r)
 {
     struct route_tables *t = &r->conf->route;
     t->null_client = r->written_domains == 0 && !has_role(r->conf, CONF_LISTEN_MX);
+    t->no_strangers = !has_role(r->conf, CONF_LISTEN_MX) && !has_role(r->conf, CONF_LISTEN_LMTP);
+    t->no_logins = !has_role(r->conf, CONF_LISTEN_SUBMISSION);
     bool has_smarthost = false;
     for (size_t i = 0; i < t->override_count; i++)
         has_smarthost = has_smarthost || slice_equal(t->overrides[i].domain, SLICE("*"));

@@ -278,8 +278,8 @@ void ipc_hub_close(struct ipc_hub **hub)
 
 void ipc_hub_send(struct ipc_hub *h, struct hub_peer *p, const struct ipc_message *m)
 {
-    struct line *l = p ? line_of(p) : h->master;
-    if (!l->channel) {
+    struct line *l = !h ? NULL : p ? line_of(p) : h->master;
+    if (!l || !l->channel) {
         int fd = m->fd;
         os_close(&fd);
         return;
@@ -338,13 +338,15 @@ void ipc_hub_pause(struct ipc_hub *h, struct hub_peer *p, bool pause)
 
 size_t ipc_hub_pending(const struct ipc_hub *h, const struct hub_peer *p)
 {
-    const struct line *l = p ? line_of(p) : h->master;
-    return l->channel ? ipc_channel_pending(l->channel) : 0;
+    const struct line *l = !h ? NULL : p ? line_of(p) : h->master;
+    return l && l->channel ? ipc_channel_pending(l->channel) : 0;
 }
 
 struct hub_peer *ipc_hub_find(const struct ipc_hub *h, enum process_kind kind)
 {
     struct hub_peer *best = NULL;
+    if (!h)
+        return NULL;
     LIST_FOREACH(at, &h->peers) {
         struct line *l = LIST_ENTRY(at, struct line, link);
         if (l->peer.kind == kind && l->peer.up && (!best || l->peer.generation >= best->generation))
@@ -355,6 +357,8 @@ struct hub_peer *ipc_hub_find(const struct ipc_hub *h, enum process_kind kind)
 
 struct hub_peer *ipc_hub_next(const struct ipc_hub *h, const struct hub_peer *after)
 {
+    if (!h)
+        return NULL;
     const struct list *at = after ? line_of(after)->link.next : h->peers.next;
     return at == &h->peers ? NULL : &LIST_ENTRY(at, struct line, link)->peer;
 }

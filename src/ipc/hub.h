@@ -38,6 +38,7 @@ struct ipc_hub_self {
 };
 must_check enum err ipc_hub_open(struct loop *loop, struct ipc_hub_self self, const struct ipc_hub_ops *ops, void *ctx,
                                  struct ipc_hub **hub_r);
+/* What ends after its hub need not ask whether it is there: a hub that is NULL knows nobody, has nothing pending, and what is sent to it goes nowhere. */
 void ipc_hub_close(struct ipc_hub **h);
 /* To a peer, or to the master (p NULL). To a peer that is down: dropped. */
 void ipc_hub_send(struct ipc_hub *h, struct hub_peer *p, const struct ipc_message *m);

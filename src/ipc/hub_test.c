@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -300,6 +301,26 @@ static void orders_of_the_master_and_its_end_are_told(void **state)
     ipc_hub_send(queue.hub, NULL, &ready);
 }
 
+static void a_hub_that_is_gone_knows_nobody(void **state)
+{
+    (void)state;
+    int pair[2];
+    introduce(1);
+    run_until(both_up);
+    struct hub_peer *former = queue.peer;
+    ipc_hub_close(&queue.hub);
+    assert_null(queue.hub);
+    assert_null(ipc_hub_find(queue.hub, PROCESS_RECEIVER));
+    assert_null(ipc_hub_next(queue.hub, NULL));
+    assert_int_equal(ipc_hub_pending(queue.hub, former), 0);
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    struct ipc_message m = {.type = IPC_peer, .fd = pair[0], .u.peer = {7, PROCESS_QUEUE, 0, 1}};
+    ipc_hub_send(queue.hub, former, &m);
+    char byte;
+    assert_int_equal(read(pair[1], &byte, 1), 0); /* what it carried is closed */
+    os_close(&pair[1]);
+}
+
 static void paused_peers_wait(void **state)
 {
     (void)state;
@@ -341,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_broken_channel_is_not_yet_a_death, begin, end),
         cmocka_unit_test_setup_teardown(threat_garbage_closes_that_peer_only, begin, end),
         cmocka_unit_test_setup_teardown(orders_of_the_master_and_its_end_are_told, begin, end),
+        cmocka_unit_test_setup_teardown(a_hub_that_is_gone_knows_nobody, begin, end),
         cmocka_unit_test_setup_teardown(paused_peers_wait, begin, end),
         cmocka_unit_test_setup_teardown(a_peer_that_cannot_be_taken_up_ends_the_child, begin, end),
     };

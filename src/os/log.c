@@ -77,8 +77,9 @@ static void tell_left_out(const struct log_left_out *told, int64_t now_us)
     char memory[256];
     buf message;
     buf_init_fixed(&message, memory, sizeof memory);
-    buf_printf(&message, "%u more lines (%.*s) about client %.*s were left out", told->count, SLICE_ARG(name),
-               SLICE_ARG(client));
+    buf_printf(&message, "%u more %s (%.*s) about client %.*s %s left out", told->count,
+               told->count == 1 ? "line" : "lines", SLICE_ARG(name), SLICE_ARG(client),
+               told->count == 1 ? "was" : "were");
     queue_record(&(struct log_said){.level = LOG_WARNING,
                                     .now_us = now_us,
                                     .event = name,
@@ -149,8 +150,8 @@ bool log_wants(enum log_level level)
 static void report_lost(void)
 {
     char text[96];
-    int n =
-        snprintf(text, sizeof(text), "%zu log lines were dropped: the log's reader is too slow", log_state.sink.lost);
+    int n = snprintf(text, sizeof(text), "%zu log lines were dropped: the log's reader is too slow, or its disk full",
+                     log_state.sink.lost);
     log_state.sink.lost = 0;
     queue_record(&(struct log_said){
         .level = LOG_WARNING, .now_us = os_wall_us(), .event = SLICE("note"), .message = slice_of(text, (size_t)n)});

@@ -3,7 +3,9 @@
  * belongs to the shared file description, so setting it would make the others' writes fail. Instead a socket is written with
  * MSG_DONTWAIT, and a pipe or terminal is asked by poll before each piece. A ready pipe has room for PIPE_BUF bytes, and
  * pieces of that size are written whole, so lines of several processes on one pipe do not mix. (Two writers that are
- * told of the same room may still wait for the reader, for one piece.) */
+ * told of the same room may still wait for the reader, for one piece.) A stream socket takes a small piece whole, too. Where a
+ * line was broken all the same, by a full disk, its rest is never written: another process's line may have come between, and
+ * then what a peer has chosen would begin a line. */
 #include "os/log_sink.h"
 
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #define BATCH 32
+#define STREAM_PIECE 16384
 #define LENGTH sizeof(uint32_t)
 #define NAP_MS 10
 
@@ -106,7 +109,7 @@ static size_t write_some(const struct log_sink *s, const char *text, size_t len)
 {
     ssize_t n;
     if (s->kind == LOG_SINK_STREAM) {
-        n = send(s->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = send(s->fd, text, whole_lines(text, len, STREAM_PIECE), MSG_DONTWAIT | MSG_NOSIGNAL);
     } else {
         struct pollfd ready = {.fd = s->fd, .events = POLLOUT};
         if (s->kind == LOG_SINK_WAITING) {
@@ -142,6 +145,14 @@ static size_t send_some(struct log_sink *s, size_t at)
     return bytes;
 }
 
+/* Where what waits goes on when it was written up to at: at the end of a broken line. */
+static size_t next_line_end(struct log_sink *s, size_t at)
+{
+    const char *end = memchr(s->pending + at, '\n', s->len - at);
+    s->lost++;
+    return end ? (size_t)(end - s->pending) : s->len;
+}
+
 void log_sink_flush(struct log_sink *s)
 {
     size_t done = 0;
@@ -150,6 +161,8 @@ void log_sink_flush(struct log_sink *s)
         if (n == 0)
             break;
         done += n;
+        if (s->kind != LOG_SINK_DATAGRAMS && s->pending[done - 1] != '\n')
+            done = next_line_end(s, done);
     }
     s->len -= done;
     if (done > 0)

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -278,6 +280,47 @@ static void a_full_daemon_is_not_waited_for_and_losses_are_told(void **state)
     assert_int_equal(kept + lost, 3000);
 }
 
+/* A disk that is full within a line: what came of the line afterwards would be a line of its own. */
+static void a_line_that_was_cut_off_is_not_gone_on_with(void **state)
+{
+    (void)state;
+    static const char forged[] = "2026-11-22T08:35:00.123Z thurn/smtpd[1]: forged";
+    char file[] = "/tmp/os_log_cut_XXXXXX";
+    int fd = mkstemp(file), status;
+    assert_true(fd >= 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit limit = {.rlim_cur = 90, .rlim_max = RLIM_INFINITY};
+        signal(SIGXFSZ, SIG_IGN);
+        log_open(SLICE("smtpd"), fd, LOG_INFO);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        for (int i = 0; i < 3; i++)
+            log_line(LOG_INFO, "%.*s%s", 20 + i * 12, "........................................", forged);
+        log_flush();
+        bool waits = log_flush_again_ms() >= 0;
+        limit.rlim_cur = RLIM_INFINITY;
+        setrlimit(RLIMIT_FSIZE, &limit);
+        log_line(LOG_INFO, "last");
+        log_close();
+        _exit(waits ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    assert_true(n > 0);
+    text[n] = 0;
+    os_close(&fd);
+    unlink(file);
+    char mine[32];
+    snprintf(mine, sizeof mine, " thurn/smtpd[%d]: ", pid);
+    unsigned lines = 0;
+    for (char *at = text, *end; (end = strchr(at, '\n')); at = end + 1, lines++) {
+        *end = 0;
+        assert_ptr_equal(strstr(at, mine), at + strlen("2026-11-21T19:08:35.123Z"));
+    }
+    assert_int_equal(lines, 5); /* three, the first cut; then what was lost, and the last */
+}
+
 static void reject(const char *client, const char *id)
 {
     struct log_field fields[2] = {{.name = SLICE("client"), .text = slice_str(client)},
@@ -404,6 +447,7 @@ int main(void)
         D(syslog_gets_a_line_each),
         D(a_daemon_may_be_started_again),
         D(a_full_daemon_is_not_waited_for_and_losses_are_told),
+        T(a_line_that_was_cut_off_is_not_gone_on_with),
         T(a_client_that_misbehaves_gets_few_lines),
         T(what_was_left_out_is_told),
         T(a_network_of_ipv6_is_one_client),

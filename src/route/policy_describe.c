@@ -12,11 +12,15 @@ static void say_list(buf *out, const slice *texts, size_t count)
 
 static void say_senders(const struct route_tables *t, buf *out)
 {
-    if (!t->null_client)
+    if (t->no_strangers && !t->null_client)
+        buf_append(out, SLICE("Strangers cannot send here: [listen] has no mx.\n"));
+    if (!t->no_strangers)
         buf_append(out, SLICE("Anyone may send to addresses of the domains below, and to nobody else.\n"));
-    if (t->allow_authenticated)
+    if (t->no_logins && !t->null_client)
+        buf_append(out, SLICE("Nobody can sign in: [listen] has no submission.\n"));
+    else if (!t->no_logins && t->allow_authenticated)
         buf_append(out, SLICE("Users who are signed in may send to anyone, as their own addresses.\n"));
-    else
+    else if (!t->no_logins)
         buf_append(out, SLICE("Users who are signed in may not send to other domains: [relay] allow has no "
                               "\"authenticated\".\n"));
     if (t->allow_local_socket)

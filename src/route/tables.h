@@ -127,7 +127,8 @@ struct route_tables {
     size_t send_as_count;
     bool allow_authenticated, allow_local_socket;
     uint32_t allow_line, postmaster_line;
-    bool null_client; /* no domain and no mx listener */
+    bool null_client;             /* no domain and no mx listener */
+    bool no_strangers, no_logins; /* no listener where they could come in; all false: not known */
 };
 
 /* The tables with their hash indexes. Owns the indexes only. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "spool/reader_parts.h"
+#include "spool/window.h"
 
 #define HEAD_GUESS 1024u
 #define WINDOW 65536u
@@ -12,8 +13,8 @@ struct spool_heads {
     struct spool_head head;
     uint64_t segment; /* what the bytes are of; 0 none */
     uint32_t at;
-    size_t len, cap;
-    char *bytes;
+    slice bytes;
+    struct spool_window window;
 };
 
 enum err spool_heads_open(struct spool_reader *r, struct spool_heads **heads_r)
@@ -33,7 +34,7 @@ void spool_heads_close(struct spool_heads **heads)
     if (!h)
         return;
     arena_deinit(&h->arena);
-    free(h->bytes);
+    spool_window_deinit(&h->window);
     free(h);
     *heads = NULL;
 }
@@ -45,35 +46,26 @@ static enum err window_read(struct spool_heads *h, const struct spool_place *pla
     if (e != ERR_OK)
         return e;
     h->segment = 0;
-    if (h->cap < len) {
-        char *bytes = realloc(h->bytes, len);
-        if (!bytes)
-            return ERR_NOMEM;
-        h->bytes = bytes;
-        h->cap = len;
-    }
-    size_t got = 0;
-    e = os_pread(fd, h->bytes, len, place->offset, &got);
+    e = spool_window_read(&h->window, fd, place->offset, len, &h->bytes);
     if (e != ERR_OK)
         return e;
     h->segment = place->segment;
     h->at = place->offset;
-    h->len = got;
     return ERR_OK;
 }
 
 /* So many bytes from the place on, fewer only at the end of the segment. */
 static enum err bytes_at(struct spool_heads *h, const struct spool_place *place, size_t want, slice *bytes_r)
 {
-    bool here = h->segment == place->segment && place->offset >= h->at && place->offset - h->at <= h->len &&
-                want <= h->len - (place->offset - h->at);
+    bool here = h->segment == place->segment && place->offset >= h->at && place->offset - h->at <= h->bytes.len &&
+                want <= h->bytes.len - (place->offset - h->at);
     if (!here) {
         size_t len = place->length <= WINDOW / NEIGHBOURS && want < WINDOW ? WINDOW : want;
         enum err e = window_read(h, place, len);
         if (e != ERR_OK)
             return e;
     }
-    *bytes_r = slice_sub(slice_skip(slice_of(h->bytes, h->len), place->offset - h->at), 0, want);
+    *bytes_r = slice_sub(slice_skip(h->bytes, place->offset - h->at), 0, want);
     return ERR_OK;
 }
 

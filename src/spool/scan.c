@@ -4,6 +4,7 @@
 #include "spool/checkpoint_read.h"
 #include "spool/listing.h"
 #include "spool/walk.h"
+#include "spool/window.h"
 
 #define SUPERBLOCK_TRIES 20 /* a millisecond apart */
 
@@ -16,8 +17,7 @@ struct scan {
     const struct spool_writer_left *left; /* NULL: everybody's */
     struct spool_known *covered;          /* sorted by segment */
     size_t covered_count, covered_cap;
-    char *bytes;
-    size_t bytes_cap;
+    struct spool_window window;
     bool unreadable; /* the disk did not give this segment's bytes */
 };
 
@@ -106,19 +106,7 @@ static enum err noted(struct scan *s, enum err e)
 
 static enum err read_range(struct scan *s, int fd, uint64_t from, uint64_t end, slice *bytes_r)
 {
-    size_t len = end > from ? (size_t)(end - from) : 0;
-    if (s->bytes_cap < len) {
-        char *bytes = realloc(s->bytes, len);
-        if (!bytes)
-            return ERR_NOMEM;
-        s->bytes = bytes;
-        s->bytes_cap = len;
-    }
-    size_t got = 0;
-    enum err e = len > 0 ? noted(s, os_pread(fd, s->bytes, len, from, &got)) : ERR_OK;
-    if (e == ERR_OK)
-        *bytes_r = slice_of(s->bytes, got);
-    return e;
+    return noted(s, spool_window_read(&s->window, fd, from, end > from ? (size_t)(end - from) : 0, bytes_r));
 }
 
 /* A living owner may be writing it at this moment, and a read beside a write can see half of it. */
@@ -240,7 +228,7 @@ enum err spool_scan(int dir_fd, const struct spool_scan_limit *limits, size_t li
         e = scan_segment(&s, segments.numbers[i]);
     spool_listing_deinit(&segments);
     free(s.covered);
-    free(s.bytes);
+    spool_window_deinit(&s.window);
     return e;
 }
 
@@ -261,7 +249,7 @@ enum err spool_scan_left(int dir_fd, const struct spool_writer_left *left, const
             e = scan_segment(&s, segments.numbers[i]);
     }
     spool_listing_deinit(&segments);
-    free(s.bytes);
+    spool_window_deinit(&s.window);
     return e;
 }
 

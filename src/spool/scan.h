@@ -62,7 +62,7 @@ must_check enum err spool_segment_probe(int dir_fd, uint64_t segment);
 must_check enum err spool_segment_keep(int dir_fd, uint64_t segment);
 
 /* A checkpoint being written beside the old one; replaces it atomically and durably at commit. It covers, for each segment, what is below the offset given. Bounded work a
- * call, so that the queue can write it in slices of its loop; runs on the caller's thread except spool_commit_begin's, which has one of its own. */
+ * call, so that the queue can write it in slices of its loop; runs on the caller's thread except spool_checkpoint_thread_begin's, which has one of its own. */
 struct spool_checkpoint;
 must_check enum err spool_checkpoint_begin(int dir_fd, struct spool_checkpoint **c_r);
 /* Of a closed segment all is covered: UINT32_MAX. Else what a failed batch has left behind its committed offset could come back, when the outcomes that
@@ -73,12 +73,13 @@ must_check enum err spool_checkpoint_segment(struct spool_checkpoint *c, uint64_
 must_check enum err spool_checkpoint_add(struct spool_checkpoint *c, const struct spool_place *place, slice state);
 must_check enum err spool_checkpoint_commit(struct spool_checkpoint **c);
 void spool_checkpoint_abort(struct spool_checkpoint **c);
-/* The commit in a thread: takes the checkpoint, and signals the event (os/event) when it is over. One at a time; nothing else of checkpoints is called until spool_commit_end.
+/* The commit in a thread: takes the checkpoint, and signals the event (os/event) when it is over. One at a time; nothing else of checkpoints is called until spool_checkpoint_thread_end.
  * ERR_NOMEM: nothing was begun, the checkpoint is still the caller's. */
-struct spool_commit;
-must_check enum err spool_commit_begin(struct spool_checkpoint **c, int event_fd, struct spool_commit **commit_r);
+struct spool_checkpoint_thread;
+must_check enum err spool_checkpoint_thread_begin(struct spool_checkpoint **c, int event_fd,
+                                                  struct spool_checkpoint_thread **thread_r);
 /* Waits for it if need be: what spool_checkpoint_commit returned. */
-must_check enum err spool_commit_end(struct spool_commit **commit);
+must_check enum err spool_checkpoint_thread_end(struct spool_checkpoint_thread **thread);
 
 /* The durable counter that queue ids, segment and file numbers are drawn from. Returns the first of count numbers, never returned before; on stable storage before it returns. ERR_LIMIT above 2^24 at once; ERR_CORRUPT when the counter is lost: nothing may be written then. Only the master calls it. */
 must_check enum err spool_numbers_take(int dir_fd, uint32_t count, uint64_t *first_r);

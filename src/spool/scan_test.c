@@ -391,7 +391,7 @@ static void checkpoint_is_committed_in_a_thread(void **state)
     struct fixture f;
     struct spool_place places[MAILS];
     struct spool_checkpoint *c = NULL;
-    struct spool_commit *commit = NULL;
+    struct spool_checkpoint_thread *commit = NULL;
     struct seen s = {.answer = ERR_OK};
     static char about[MAILS * 1000];
     int event = -1;
@@ -402,12 +402,12 @@ static void checkpoint_is_committed_in_a_thread(void **state)
         assert_int_equal(spool_checkpoint_segment(c, places[0].segment, places[0].epoch, UINT32_MAX), ERR_OK);
         for (uint32_t i = 0; i < round; i++)
             assert_int_equal(spool_checkpoint_add(c, &places[i], slice_of(about, places[i].id * 1000)), ERR_OK);
-        assert_int_equal(spool_commit_begin(&c, event, &commit), ERR_OK);
+        assert_int_equal(spool_checkpoint_thread_begin(&c, event, &commit), ERR_OK);
         assert_null(c);
         struct pollfd over = {.fd = event, .events = POLLIN};
         assert_int_equal(poll(&over, 1, 120000), 1);
         os_event_clear(event);
-        assert_int_equal(spool_commit_end(&commit), ERR_OK);
+        assert_int_equal(spool_checkpoint_thread_end(&commit), ERR_OK);
         assert_null(commit);
         assert_int_equal(scan(&f, &s), ERR_OK);
         assert_int_equal(s.checkpoint, round);

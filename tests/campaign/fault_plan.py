@@ -60,6 +60,10 @@ class Plan:
     def disarm(self):
         self.map[0:4] = struct.pack("=I", 0)
 
+    @property
+    def armed(self):
+        return self.map[0:4] != bytes(4)
+
     def _number(self, at):
         return struct.unpack_from("=Q", self.map, at)[0]
 

@@ -138,6 +138,8 @@ class Site:
     def _unexpected(self, point, error):
         text = str(error)
         if "no reply in" in text:
+            if self.plan.armed and point.call == "accept" and point.lasting:
+                return  # nobody can answer a client that nobody can accept; afterwards it must be answered
             self.findings.append(f"{point}: {text[-600:]}")
         elif re.search(r"(?m)^S: 5\d\d", text):
             self.findings.append(f"{point}: refused for good: {text[-600:]}")

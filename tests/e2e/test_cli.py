@@ -339,8 +339,9 @@ def test_user(serve, root):
     thurn = serve({"domain": {"example.org": {"users": "accounts"}}}, root=root, start=False)
     thurn.command("user", "add", "alice@example.org", "--name", "Alice Example", stdin="first password\n")
     thurn.command("user", "add", "zoe@example.org", stdin="another one\n")
-    done = thurn.command("user", "add", "alice@example.org", stdin="again\n", expect=None)
-    assert done.returncode != 0 and "alice@example.org" in done.stderr
+    # said before a password is asked for: none is there to be read
+    done = thurn.command("user", "add", "alice@example.org", stdin="", expect=65)
+    assert "there is an account alice@example.org already" in done.stderr
     assert thurn.command("user", "add", "bob@elsewhere.example", stdin="x\n", expect=None).returncode != 0
     listed = thurn.command("user", "list").stdout
     assert "alice@example.org" in listed and "Alice Example" in listed and "zoe@example.org" in listed

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """thurn trace, thurn top: what happened to a mail, what the server does now; with and without a server."""
 
+import fcntl
 import ipaddress
 import json
 import os
@@ -127,9 +128,9 @@ def test_o4_trace_without_a_server_and_over_restarts(serve):
     told(server, "left the queue", second)
     assert "alice@example.org: sent" in traced(server, ident)
     for kind in ("receiver", "queue", "deliver"):
-        pid = server.pids(kind)[0]
+        pid = wait.until(lambda: server.pids(kind), f"a {kind}")[0]
         process.kill(pid, signal.SIGKILL)
-        wait.until(lambda: [p for p in server.pids(kind) if p != pid], f"another {kind}")
+        wait.until(lambda: [other for other in server.pids(kind) if other != pid], f"another {kind}")
     third = sent(server, "bob@example.org")
     told(server, "left the queue", third)
     assert "bob@example.org: sent" in traced(server, second)
@@ -158,28 +159,75 @@ def test_o4_trace_falls_back_on_the_queue(relaying):
     assert "is in the queue" in done.stderr and "bob@far.example" in done.stdout
 
 
-def test_o4_trace_live(serve):
-    server = serve({})
-    seen = os.path.join(server.folder, "live")
-    with open(seen, "wb") as out:
-        live = subprocess.Popen(server._argv("trace", "--live", "alice@example.org", "-c", server.path), stdout=out,
-                                stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-    try:
+class Live:
+    """thurn trace --live, into a file."""
+
+    def __init__(self, server, *what):
+        self.server, self.path = server, os.path.join(server.folder, "live")
+        with open(self.path, "wb") as out:
+            self.running = subprocess.Popen(server._argv("trace", "--live", *what, "-c", server.path), stdout=out,
+                                            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+    def shows(self, pattern):
+        """Sends mails until one is seen: what comes before it follows is not shown. All that it has shown."""
         def both():
-            # until it follows, what it shows may have been before
-            sent(server, "bob@example.org")
-            ident = sent(server, "alice@example.org")
-            end = time.monotonic() + 10
+            sent(self.server, "bob@example.org")
+            ident = sent(self.server, "alice@example.org")
+            wanted, end = re.compile(pattern.replace("ID", ident)), time.monotonic() + 10
             while time.monotonic() < end:
-                text = open(seen, encoding="utf-8").read()
-                if re.search(rf"{ident}  .*alice@example.org: sent", text):
+                with open(self.path, encoding="utf-8") as file:
+                    text = file.read()
+                if wanted.search(text):
                     return text
                 time.sleep(0.05)
             return None
-        assert "bob@example.org: sent" not in wait.until(both, "a delivery in thurn trace --live")
-    finally:
-        live.terminate()
-        live.wait(60)
+        return wait.until(both, "a delivery in thurn trace --live")
+
+    def close(self):
+        process.end(self.running)
+
+
+def test_o4_trace_live(serve, closing):
+    live = closing(Live(serve({}), "alice@example.org"))
+    assert "bob@example.org: sent" not in live.shows("ID  .*alice@example.org: sent")
+
+
+def test_o4_trace_live_of_a_client_network(serve, closing):
+    server = serve({})
+    ident = sent(server, "alice@example.org")
+    told(server, "left the queue", ident)
+    client = events(server, ident)[0]["client"]
+    network = ipaddress.ip_network((client, 8 if "." in client else 64), strict=False)
+    live = closing(Live(server, "--client", str(network)))
+    text = live.shows("(?s)ID  accepted from .*ID  alice@example.org: sent")
+    assert client in text and "connected" in text
+    server.command("trace", "--client", "192.0.2.0/24", expect=67)
+
+
+def test_o4_trace_of_files_that_are_none(serve):
+    server = serve({})
+    ident = sent(server, "alice@example.org")
+    told(server, "left the queue", ident)
+    server.stop()
+    folder = os.path.join(server.state, "trace")
+    with open(os.path.join(folder, "sender-7"), "wb") as file:
+        file.write(b"no events\n" * 1000)
+    done = server.command("trace", ident)
+    assert "alice@example.org: sent" in done.stdout and re.search("sender-7: left out: damaged", done.stderr)
+    os.unlink(os.path.join(folder, "sender-7"))
+    # cut, overwritten, emptied: what is left is told, or that nothing is
+    whole = open(os.path.join(folder, "receiver-0"), "rb").read()
+    for content in (whole[:70000], whole[:5000], whole[:4096] + os.urandom(len(whole) - 4096), b"", b"\0" * len(whole),
+                    os.urandom(4096) + whole[4096:]):
+        with open(os.path.join(folder, "receiver-0"), "r+b") as file:
+            file.truncate(0)
+            file.write(content)
+        done = server.command("trace", ident, expect=None)
+        assert done.returncode == 0 and "alice@example.org: sent" in done.stdout, done  # the other files have this
+        assert server.command("top", "--json").stdout.count("\n") >= 5
+    server.start()
+    second = sent(server, "bob@example.org")
+    assert "accepted from" in told(server, "left the queue", second)
 
 
 def test_o4_trace_is_for_root_and_the_servers_user(serve):
@@ -224,13 +272,22 @@ def test_o4_top_once(serve):
 class Screen:
     """thurn top on a terminal of its own."""
 
-    def __init__(self, server):
+    def __init__(self, server, term="xterm"):
         self.master, slave = pty.openpty()
         self.slave = slave
         self.before = termios.tcgetattr(slave)
         self.out = b""
         self.running = subprocess.Popen(server._argv("top", "--interval", "1", "-c", server.path), stdin=slave, stdout=slave,
-                                        stderr=subprocess.DEVNULL, env={**server.env, "TERM": "xterm"})
+                                        stderr=subprocess.DEVNULL, env={**server.env, "TERM": term})
+
+    def resize(self, columns, lines):
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        process.kill(self.running.pid, signal.SIGWINCH)
+
+    def frames(self):
+        """What was drawn, each time as lines without escapes."""
+        return [[re.sub(rb"\x1b\[[\d;?]*[A-Za-z]", b"", line).rstrip(b"\r") for line in frame.split(b"\n")]
+                for frame in self.read().split(b"\x1b[H")[1:-1]]
 
     def read(self):
         while select.select([self.master], [], [], 0)[0]:
@@ -319,3 +376,57 @@ def test_threat_rings_of_a_hostile_process(serve):
         assert out
         shown += out
     assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f]", shown), re.findall(".*[\0-\x08\x0b-\x1f\x7f-\x9f].*", shown)
+
+
+def test_o4_top_fits_every_screen(serve, closing):
+    server = serve({})
+    screen = closing(Screen(server))
+    for columns, lines in ((80, 24), (40, 10), (200, 60), (1, 1)):
+        screen.resize(columns, lines)
+        screen.out = b""
+        os.write(screen.master, b"    ")  # each key draws it again
+        wait.until(lambda: len(screen.frames()) >= 3, lambda: f"frames: {screen.out!r}")
+        last = screen.frames()[-1]
+        assert len(last) <= lines and max(len(line) for line in last) <= columns, last
+        if lines > 1:
+            assert any(line.startswith(b"accepted ") for line in last)
+    os.write(screen.master, b"q")
+    assert screen.ended() == 0
+
+
+def test_o4_top_goes_on_while_the_server_does_not(serve, closing):
+    server = serve({})
+    screen = closing(Screen(server))
+    screen.shows(b"receiver-0")
+    server.stop()
+    screen.shows(b"does not run")
+    screen.shows(b"The queue does not answer.")
+    screen.out = b""
+    server.start()
+    screen.shows(b"   up ")
+    screen.shows(b"The queue is empty.")
+    os.write(screen.master, b"q")
+    assert screen.ended() == 0
+
+
+def test_o4_top_on_a_dumb_terminal_prints_once(serve, closing):
+    server = serve({})
+    screen = closing(Screen(server, term="dumb"))
+    assert screen.ended() == 0
+    assert b"receiver-0" in screen.out and b"\x1b" not in screen.out
+    assert termios.tcgetattr(screen.slave) == screen.before
+
+
+def test_o4_top_without_a_terminal_to_read_from(serve, closing):
+    server = serve({})
+    master, slave = pty.openpty()
+    try:
+        done = subprocess.run(server._argv("top", "-c", server.path), stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE,
+                              env={**server.env, "TERM": "xterm"}, timeout=60)
+        assert done.returncode == 64 and b"--once" in done.stderr
+    finally:
+        os.close(master)
+        os.close(slave)
+    server.command("top", "--interval", "0", expect=64)
+    server.command("top", "--interval", "soon", expect=64)
+    server.command("top", "now", expect=64)

@@ -185,11 +185,12 @@ def test_o7_fail2ban_counts_who_misbehaves_and_nobody_else(serve, make_sink, aut
             assert re.search(rf"\[{re.escape(ip)}\]", line)
 
 
-def test_o7_fail2ban_jail_is_as_it_should_be(f2b):
-    """The jail names a filter and a mode that are there; it is an example that nothing switches on."""
-    with open(os.path.join(os.path.dirname(fail2ban.FILTER), "thurn.local"), encoding="utf-8") as file:
-        jail = file.read()
-    assert re.search(r"(?m)^filter +=\s*thurn\[mode=normal\]$", jail)
-    for root in ("packaging/debian/rules", "meson.build"):
-        with open(os.path.join(fail2ban.ROOT, root), encoding="utf-8") as file:
-            assert "jail.d" not in file.read()
+def test_o7_fail2ban_takes_the_jail(f2b, work):
+    """As /etc/fail2ban would be with both files; the package has the jail as an example only."""
+    folder = f2b.configuration(os.path.join(work, "fail2ban"))
+    assert f2b.client(folder, "-t").strip() == "OK: configuration test is successful"
+    orders = f2b.client(folder, "-d")
+    assert "['add', 'thurn', 'systemd']" in orders and "['start', 'thurn']" in orders
+    assert "['set', 'thurn', 'addjournalmatch', '_SYSTEMD_UNIT=thurn.service']" in orders
+    with open(os.path.join(fail2ban.ROOT, "packaging/debian/rules"), encoding="utf-8") as file:
+        assert "jail.d" not in file.read()

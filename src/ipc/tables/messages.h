@@ -76,7 +76,7 @@
 #define FIELDS_ask_sign(F) F(u64, token) F(bytes, key) F(u8, algorithm) F(bytes, block)
 #define FIELDS_answer_sign(F) F(u64, token) F(u8, ok) F(bytes, signature)
 
-/* command <-> console <-> queue. verb: enum queue_verb; filter: enum queue_filter, and of what it means only what is held; what came before, unix time; what has at least so many bytes; 0: all */
+/* command <-> console <-> queue. verb: enum queue_verb; filter: enum queue_filter, and of what it means only what is held; what came before, unix time; what has at least so many bytes; 0: all. progress: messages looked at, of all, matched so far */
 #define FIELDS_queue_request(F)                                                                                        \
     F(u64, token)                                                                                                      \
     F(u8, verb) F(u8, filter) F(bytes, value) F(u8, dry) F(u8, held) F(i64, before_s) F(u64, larger)
@@ -91,6 +91,7 @@
 #define FIELDS_queue_text(F) F(u64, token) F(bytes, text)
 #define FIELDS_queue_end(F) F(u64, token) F(u8, exit) F(u32, count) F(bytes, text)
 #define FIELDS_queue_gone(F) F(u64, token)
+#define FIELDS_queue_progress(F) F(u64, token) F(u32, done) F(u32, all) F(u32, count)
 #endif
 
 MESSAGE(peer, M_MASTER, M_CHILDREN)
@@ -139,3 +140,4 @@ MESSAGE(queue_destination, M_QUEUE | M_CONSOLE, M_CONSOLE | M_COMMAND)
 MESSAGE(queue_text, M_QUEUE | M_CONSOLE, M_CONSOLE | M_COMMAND)
 MESSAGE(queue_end, M_QUEUE | M_CONSOLE, M_CONSOLE | M_COMMAND)
 MESSAGE(queue_gone, M_CONSOLE, M_QUEUE)
+MESSAGE(queue_progress, M_QUEUE | M_CONSOLE, M_CONSOLE | M_COMMAND)

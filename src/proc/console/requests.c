@@ -99,6 +99,8 @@ static uint64_t *token_of(struct ipc_message *m)
         return &m->u.queue_text.token;
     case IPC_queue_end:
         return &m->u.queue_end.token;
+    case IPC_queue_progress:
+        return &m->u.queue_progress.token;
     case IPC_reload_done:
         return &m->u.reload_done.token;
     default:

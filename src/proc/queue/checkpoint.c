@@ -339,7 +339,7 @@ static void complain(enum err e)
 
 static void committed(struct queue *q)
 {
-    enum err e = spool_commit_end(&q->commit);
+    enum err e = spool_checkpoint_thread_end(&q->commit);
     if (e == ERR_OK)
         covered_update(q);
     else
@@ -381,7 +381,7 @@ void queue_checkpoint_step(struct queue *q)
         e = messages_write(q, SLICE_MESSAGES);
         loop_timer_start(q->tick, 0);
     } else if (e == ERR_OK && queue_batch_durable(q, q->checkpoint_batch)) {
-        e = spool_commit_begin(&q->checkpoint, q->commit_fd, &q->commit);
+        e = spool_checkpoint_thread_begin(&q->checkpoint, q->commit_fd, &q->commit);
     }
     if (e != ERR_OK) {
         complain(e);

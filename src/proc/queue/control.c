@@ -1,43 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /* What an admin asks and orders, and ETRN and the alarm with it: listings in slices, so that a million mails neither stop the loop nor fill the memory of a slow console; bulk actions
  * in slices, too. What changes the queue is answered when it is on disk. */
-#include "proc/queue/state.h"
+#include "proc/queue/listing.h"
 
 #define SLICE_MESSAGES 2000
 #define PENDING_MAX (1u * 1024 * 1024)
+#define PROGRESS_MS 1000
 #define WAIT_MS 20       /* for a slow console, or the disk */
 #define ETRN_MAX 16u     /* at the same time */
 #define MEMORY_TRIES 100 /* WAIT_MS apart, after which a listing ends with an error */
 #define NO_MEMORY SLICE("the queue is out of memory: try again later")
-
-/* Beside those of the console, enum queue_filter. */
-enum { FILTER_ETRN = 100, FILTER_LOGIN };
-
-struct listing {
-    struct listing *next;
-    struct hub_peer *peer;
-    uint64_t token;
-    uint8_t verb;
-    uint8_t filter; /* enum queue_filter, or one of ours */
-    bool dry;
-    bool visited;    /* all of it: only the disk is waited for */
-    uint64_t serial; /* of the last batch with what it changed */
-    slice value;     /* in the same memory */
-    slice reason;    /* HOLD: the same */
-    uint64_t id;
-    bool held;                 /* of these only what is held */
-    int64_t before_s;          /* what came before; 0: all */
-    uint64_t larger;           /* what has at least so many bytes */
-    uint32_t tag;              /* queue_wish_tag of the value */
-    uint32_t at;               /* cursor over messages (or destinations: SUMMARY) */
-    uint32_t count;            /* matched */
-    uint32_t busy;             /* matched, but in delivery at this moment */
-    uint32_t unread;           /* perhaps matched: the head cannot be read */
-    uint32_t tries;            /* in a row, without memory */
-    int64_t now_s;             /* of this step */
-    struct spool_heads *heads; /* for this step, or NULL */
-    struct summary *summary;   /* SUMMARY: what is to be sent of it */
-};
 
 struct seen {
     uint32_t handle;
@@ -50,93 +22,6 @@ struct seen {
     uint16_t tries;
     enum queue_item_state state;
 };
-
-static bool destination_matches(const struct listing *l, slice key)
-{
-    slice head, name;
-    if (slice_equal_nocase(key, l->value))
-        return true;
-    return slice_cut(key, ':', &head, &name) && slice_equal_nocase(name, l->value);
-}
-
-static bool address_matches(slice address, slice wanted)
-{
-    if (slice_equal_nocase(address, wanted))
-        return true;
-    return wanted.len > 0 && wanted.ptr[0] == '@' && slice_ends_nocase(address, wanted);
-}
-
-static bool head_matches(const struct listing *l, const struct spool_head *head)
-{
-    if (l->filter == FILTER_LOGIN)
-        return slice_equal_nocase(head->origin.login, l->value);
-    for (uint16_t i = 0; l->filter == QUEUE_FILTER_TAG && i < head->envelope_count; i++) {
-        if (slice_equal(head->envelopes[i].tag, l->value))
-            return true;
-    }
-    uint32_t total = spool_head_recipient_count(head);
-    for (uint32_t i = 0; i < total; i++) {
-        const struct envelope *e;
-        const struct recipient *r = spool_head_recipient(head, i, &e);
-        if (l->filter == QUEUE_FILTER_TO && address_matches(r->address, l->value))
-            return true;
-        if (l->filter == QUEUE_FILTER_FROM && address_matches(e->reverse_path, l->value))
-            return true;
-    }
-    return false;
-}
-
-/* RFC 1985 section 5.3: the host itself, or with "@" it and everything below it. What is held, or is not to be sent yet, stays. */
-static bool etrn_matches(const struct queue *q, const struct listing *l, const struct sched_part *p)
-{
-    slice domain = sched_label_text(q->sched, p->label), wanted = l->value;
-    if (p->state == SCHED_PART_HELD || queue_wish_waits(q, p->message, l->now_s))
-        return false;
-    if (wanted.ptr[0] != '@')
-        return slice_equal_nocase(domain, wanted);
-    wanted = slice_skip(wanted, 1);
-    if (!slice_ends_nocase(domain, wanted))
-        return false;
-    return domain.len == wanted.len || domain.ptr[domain.len - wanted.len - 1] == '.';
-}
-
-/* Parts of the message that the filter means; ID and ALL mean all. */
-static bool part_matches(const struct queue *q, const struct listing *l, uint32_t part)
-{
-    const struct sched_part *p = sched_part(q->sched, part);
-    if (p->state == SCHED_ENDING)
-        return false;
-    if (l->filter == QUEUE_FILTER_DESTINATION)
-        return slice_equal_nocase(sched_label_text(q->sched, p->label), l->value) ||
-               destination_matches(l, slice_str(sched_destination(q->sched, p->destination)->key));
-    if (l->filter == FILTER_ETRN)
-        return etrn_matches(q, l, p);
-    if (l->filter == QUEUE_FILTER_REASON)
-        return slice_find(sched_part_reason(q->sched, part), l->value) >= 0;
-    return true;
-}
-
-static bool filters_head(const struct listing *l)
-{
-    return l->filter == QUEUE_FILTER_TO || l->filter == QUEUE_FILTER_FROM || l->filter == QUEUE_FILTER_TAG ||
-           l->filter == FILTER_LOGIN;
-}
-
-static bool needs_head(const struct listing *l)
-{
-    return l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW || l->larger > 0 || filters_head(l);
-}
-
-/* Tags are rare, and mail of a login is always from who may relay: the other heads need not be read. */
-static bool may_match(const struct queue *q, const struct listing *l, uint32_t message)
-{
-    if (l->filter == FILTER_LOGIN)
-        return (sched_message(q->sched, message)->flags & (SCHED_TRUSTED | SCHED_HELD)) == SCHED_TRUSTED;
-    if (l->filter != QUEUE_FILTER_TAG)
-        return true;
-    const struct wish *w = queue_wish(q, message);
-    return w && w->flags & WISH_TAG && (w->tag == 0 || w->tag == l->tag);
-}
 
 /* While a destination does not answer, its attempts stand for those of all that waits for it, and no longer than it. */
 static uint16_t part_tries(const struct sched_part *p, const struct sched_destination *d)
@@ -154,7 +39,7 @@ static void see(const struct queue *q, const struct listing *l, uint32_t message
     for (uint32_t part = s->message->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
         const struct sched_part *p = sched_part(q->sched, part);
         const struct sched_destination *d = sched_destination(q->sched, p->destination);
-        if (!part_matches(q, l, part))
+        if (!listing_part_matches(q, l, part))
             continue;
         if (!s->any || sched_part_reason(q->sched, part).len > 0) {
             s->any = true;
@@ -284,7 +169,7 @@ static void message_act(struct queue *q, struct listing *l, uint32_t message)
     }
     for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
         next = sched_part(q->sched, part)->next_in_message;
-        if (part_matches(q, l, part))
+        if (listing_part_matches(q, l, part))
             part_act(q, l, part);
     }
 }
@@ -305,7 +190,7 @@ static bool within_bounds(const struct listing *l, const struct seen *s)
 static void message_visit(struct queue *q, struct listing *l, uint32_t message)
 {
     struct seen s = {0};
-    if (!may_match(q, l, message))
+    if (!listing_may_match(q, l, message))
         return;
     see(q, l, message, &s);
     if (!within_bounds(l, &s))
@@ -319,9 +204,10 @@ static void message_visit(struct queue *q, struct listing *l, uint32_t message)
             return;
         }
     }
-    if ((filters_head(l) && !head_matches(l, s.head)) || (l->larger > 0 && s.head->facts.size < l->larger))
+    if (l->heads && !listing_head_matches(l, s.head))
         return;
     l->count++;
+    l->kept += l->verb == QUEUE_VERB_RETRY && s.state == QUEUE_ITEM_HELD;
     if (l->verb == QUEUE_VERB_LIST || l->verb == QUEUE_VERB_SHOW)
         item_send(q, l, &s);
     if (l->verb == QUEUE_VERB_SHOW)
@@ -353,6 +239,8 @@ static void end_send(struct queue *q, const struct listing *l)
         return;
     m.u.queue_end.token = l->token;
     m.u.queue_end.count = l->count;
+    if (l->kept > 0 && !l->dry)
+        m.u.queue_end.text = SLICE("what is held was left alone: `thurn queue release` ends that");
     if (l->busy > 0)
         m.u.queue_end.text = SLICE("some are being delivered at this moment and were left alone");
     if (l->unread > 0) {
@@ -392,6 +280,7 @@ static bool messages_visit(struct queue *q, struct listing *l)
     for (int i = 0; i < SLICE_MESSAGES; i++) {
         if ((l->peer && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX) || queue_batch_behind(q))
             return false;
+        l->passed++;
         uint32_t message = l->filter == QUEUE_FILTER_ID ? sched_message_find(q->sched, l->id) : listing_next(q, l);
         if (message)
             message_visit(q, l, message);
@@ -427,7 +316,7 @@ static bool listing_step(struct queue *q, struct listing *l)
         return true;
     }
     l->now_s = os_wall_s();
-    if (needs_head(l) && spool_heads_open(q->reader, &l->heads) != ERR_OK)
+    if (listing_needs_head(l) && spool_heads_open(q->reader, &l->heads) != ERR_OK)
         return memory_lacks(l);
     l->tries = 0;
     bool all = messages_visit(q, l);
@@ -452,6 +341,20 @@ static bool listing_finished(struct queue *q, struct listing *l)
     return is_durable(q, l);
 }
 
+/* So that whoever waits sees that it goes on. Those of our own have nobody. */
+static void progress_send(struct queue *q, struct listing *l)
+{
+    struct ipc_message m = {.type = IPC_queue_progress, .fd = -1};
+    int64_t now_ms = loop_now_ms(q->child.loop);
+    if (l->filter > QUEUE_FILTER_TAG || now_ms - l->told_ms < PROGRESS_MS ||
+        ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX)
+        return;
+    l->told_ms = now_ms;
+    uint32_t all = sched_message_count(q->sched);
+    m.u.queue_progress = (struct ipc_queue_progress){l->token, l->passed < all ? l->passed : all, all, l->count};
+    ipc_hub_send(q->child.hub, l->peer, &m);
+}
+
 void queue_control_step(struct queue *q)
 {
     bool waits = true;
@@ -460,6 +363,7 @@ void queue_control_step(struct queue *q)
     for (struct listing *l = q->listings, *next; l; l = next) {
         next = l->next;
         if (!listing_finished(q, l)) {
+            progress_send(q, l);
             waits = waits &&
                     (l->visited || l->tries > 0 || (l->peer && ipc_hub_pending(q->child.hub, l->peer) > PENDING_MAX));
             continue;
@@ -489,6 +393,7 @@ static struct listing *listing_new(struct queue *q, slice value, slice reason)
         memcpy(memory + value.len, reason.ptr, reason.len);
     l->value = slice_of(memory, value.len);
     l->reason = slice_of(memory + value.len, reason.len);
+    l->told_ms = loop_now_ms(q->child.loop);
     l->next = q->listings;
     q->listings = l;
     loop_timer_start(q->tick, 0);
@@ -497,8 +402,7 @@ static struct listing *listing_new(struct queue *q, slice value, slice reason)
 
 void queue_control_request(struct queue *q, struct hub_peer *p, const struct ipc_queue_request *r)
 {
-    /* A filter that we do not know must not mean all mail. */
-    if (r->verb > QUEUE_VERB_REMOVE || r->filter > QUEUE_FILTER_TAG) {
+    if (!listing_is_sound(r)) {
         struct ipc_message m = {.type = IPC_queue_end, .fd = -1};
         m.u.queue_end = (struct ipc_queue_end){.token = r->token, .exit = 1, .text = SLICE("not understood")};
         ipc_hub_send(q->child.hub, p, &m);

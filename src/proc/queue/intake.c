@@ -200,6 +200,12 @@ void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc
         state->unacked += a->head.len + 64;
 }
 
+/* What was finished before a start is known from a checkpoint only when its segment has been freed since. Its body was removed before that; if a power cut brought it back, the sweep removes it. */
+static bool was_removed_before(const struct queue *q, enum err e)
+{
+    return !q->recovered && (e == ERR_NOTFOUND || e == ERR_CORRUPT);
+}
+
 static void large_remove(struct queue *q, const struct sched_message *m)
 {
     struct spool_place place = {m->segment, m->id, m->offset, m->length, m->epoch, m->copy};
@@ -210,7 +216,7 @@ static void large_remove(struct queue *q, const struct sched_message *m)
         spool_entry_close(&entry);
         e = spool_large_remove(q->child.start->spool_fd, file);
     }
-    if (e != ERR_OK)
+    if (e != ERR_OK && !was_removed_before(q, e))
         log_line(LOG_WARNING, "large body of a finished message cannot be removed now (%s): the next start does it",
                  err_text(e));
 }

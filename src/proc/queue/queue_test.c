@@ -62,6 +62,8 @@ struct end {
     struct frame frames[FRAMES];
     size_t first, count;
     bool closed;
+    struct ipc_queue_progress progress; /* the last */
+    unsigned progress_count;
 };
 
 static char folder[64];
@@ -91,6 +93,11 @@ static void see(void *ctx, const struct ipc_message *m)
     struct end *e = ctx;
     if (m->type == IPC_announce_ack)
         return;
+    if (m->type == IPC_queue_progress) {
+        e->progress = m->u.queue_progress;
+        e->progress_count++;
+        return;
+    }
     if (m->type == IPC_numbers_wanted) {
         struct ipc_message n = {.type = IPC_numbers, .fd = -1};
         assert_int_equal(spool_numbers_take(dir_fd, m->u.numbers_wanted.count, &n.u.numbers.first), ERR_OK);
@@ -165,7 +172,8 @@ static struct ipc_message *next(struct end *e, enum ipc_type type)
 static void settle(void)
 {
     struct ipc_message m = {.type = IPC_queue_request};
-    m.u.queue_request = (struct ipc_queue_request){.token = 77, .verb = QUEUE_VERB_SHOW, .filter = QUEUE_FILTER_ID};
+    m.u.queue_request = (struct ipc_queue_request){
+        .token = 77, .verb = QUEUE_VERB_SHOW, .filter = QUEUE_FILTER_ID, .value = SLICE("-")};
     for (int i = 0; i < 2; i++) {
         send_to(&console, m);
         assert_int_equal(next(&console, IPC_queue_end)->u.queue_end.token, 77);
@@ -199,6 +207,8 @@ static void end_close(struct end *e)
     e->count = 0;
 }
 
+static int queue_log_fd = -1; /* where the next queue's log goes, if not to ours */
+
 static void *fault_run(void *ctx)
 {
     static const unsigned calls[] = {0, OS_CALL_SYNC, OS_CALL_READ, OS_CALL_WRITE};
@@ -217,6 +227,8 @@ static void *fault_run(void *ctx)
 static void queue_run(const struct child_start *start)
 {
     pthread_t thread;
+    if (queue_log_fd >= 0)
+        dup2(queue_log_fd, 2);
     if (atomic_load(fault) >= 0 && pthread_create(&thread, NULL, fault_run, NULL) != 0)
         process_exit(3);
 #ifdef FAULTS
@@ -972,6 +984,90 @@ static void an_admin_holds_releases_and_removes(void **state)
     assert_int_equal(listed(QUEUE_VERB_REMOVE, (enum queue_filter)99, ""), 0);
 }
 
+static uint32_t asked(struct ipc_queue_request request, bool *refused_r)
+{
+    struct ipc_message m = {.type = IPC_queue_request, .u.queue_request = request};
+    m.u.queue_request.token = 5;
+    send_to(&console, m);
+    for (;;) {
+        while (console.count == 0)
+            pump(2);
+        struct ipc_message *got = &console.frames[console.first].m;
+        if (got->type == IPC_queue_end) {
+            struct ipc_queue_end end = next(&console, IPC_queue_end)->u.queue_end;
+            *refused_r = end.exit != 0;
+            return end.count;
+        }
+        (void)next(&console, got->type);
+    }
+}
+
+static void filters_narrow_each_other(void **state)
+{
+    (void)state;
+    const int64_t now_s = os_wall_s();
+    uint64_t old = mail(&(struct mail){.from = "carol@example.net", .to = {"dave@far.example"}, .age_s = 2 * HOUR});
+    uint64_t large =
+        mail(&(struct mail){.from = "carol@example.net", .to = {"erin@far.example"}, .size = 20000, .age_s = 10});
+    uint64_t held = mail(&(struct mail){.from = "alice@example.org", .to = {"frank@far.example"}, .age_s = 2 * HOUR});
+    for (int i = 0; i < 3; i++) {
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 451, "later");
+    }
+    char id[QUEUE_ID_TEXT_MAX + 1] = {0};
+    (void)queue_id_write(id, held);
+    assert_int_equal(listed(QUEUE_VERB_HOLD, QUEUE_FILTER_ID, id), 1);
+    assert_int_equal(item(old).state, QUEUE_ITEM_DEFERRED);
+    assert_int_equal(item(large).state, QUEUE_ITEM_DEFERRED);
+    const struct {
+        struct ipc_queue_request request;
+        uint32_t count;
+    } rows[] = {
+        {{.held = 1}, 1},
+        {{.before_s = now_s - HOUR}, 2},
+        {{.before_s = now_s - 3 * HOUR}, 0},
+        {{.before_s = 1}, 0},
+        {{.before_s = -1}, 0},
+        {{.before_s = INT64_MIN}, 0},
+        {{.before_s = INT64_MAX}, 3},
+        {{.larger = 10000}, 1},
+        {{.larger = UINT64_MAX}, 0},
+        {{.larger = 10000, .before_s = now_s - HOUR}, 0},
+        {{.held = 1, .before_s = now_s - HOUR}, 1},
+        {{.held = 255, .larger = 10000}, 0},
+        {{.filter = QUEUE_FILTER_FROM, .value = SLICE("carol@example.net"), .before_s = now_s - HOUR}, 1},
+        {{.filter = QUEUE_FILTER_FROM, .value = SLICE("carol@example.net"), .larger = 10000}, 1},
+        {{.filter = QUEUE_FILTER_FROM, .value = SLICE("carol@example.net"), .held = 1}, 0},
+        {{.filter = QUEUE_FILTER_TO, .value = SLICE("@far.example"), .held = 1}, 1},
+        {{.filter = QUEUE_FILTER_DESTINATION, .value = SLICE("far.example"), .before_s = now_s - HOUR}, 2},
+        {{.filter = QUEUE_FILTER_REASON, .value = SLICE("later"), .larger = 10000}, 1},
+        {{.filter = QUEUE_FILTER_FROM}, 0}, /* bounces */
+    };
+    bool refused;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ipc_queue_request r = rows[i].request;
+        r.verb = QUEUE_VERB_LIST;
+        assert_int_equal(asked(r, &refused), rows[i].count);
+        assert_false(refused);
+        r.verb = QUEUE_VERB_REMOVE;
+        r.dry = 1;
+        assert_int_equal(asked(r, &refused), rows[i].count);
+    }
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 3);
+    /* Without a value they would mean all mail. */
+    static const enum queue_filter needy[] = {QUEUE_FILTER_ID, QUEUE_FILTER_TO, QUEUE_FILTER_DESTINATION,
+                                              QUEUE_FILTER_REASON, QUEUE_FILTER_TAG};
+    for (size_t i = 0; i < sizeof needy / sizeof needy[0]; i++) {
+        struct ipc_queue_request r = {.verb = QUEUE_VERB_REMOVE, .filter = (uint8_t)needy[i]};
+        assert_int_equal(asked(r, &refused), 0);
+        assert_true(refused);
+    }
+    struct ipc_queue_request remove = {.verb = QUEUE_VERB_REMOVE, .before_s = now_s - HOUR, .held = 1};
+    assert_int_equal(asked(remove, &refused), 1);
+    disk_has(held, SPOOL_REMOVED, 1);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 2);
+}
+
 static void hold_and_discard_need_nobody(void **state)
 {
     (void)state;
@@ -1298,6 +1394,47 @@ static void a_half_written_segment_of_this_masters_days_is_not_removed(void **st
     queue_drain();
     assert_int_equal(os_file_stamp(dir_fd, path, false, &stamp), ERR_OK);
     queue_start();
+}
+
+static void segment_remove(uint64_t number)
+{
+    char name[64];
+    int n = snprintf(name, sizeof name, "seg/%016llx", (unsigned long long)number);
+    assert_int_equal(os_unlink(dir_fd, slice_of(name, (size_t)n)), ERR_OK);
+}
+
+/* A checkpoint tells of a mail that was delivered after it, whose segment went. That is no news. */
+static void a_start_says_nothing_of_large_mail_that_is_gone(void **state)
+{
+    (void)state;
+    char text[4096] = "";
+    FILE *log = tmpfile();
+    assert_non_null(log);
+    uint64_t id = mail(&(struct mail){.from = "a@b.example", .to = {"dave@far.example"}, .size = 290000});
+    struct spool_place place = places[0];
+    struct ipc_job j = job_from(&sender);
+    answer(&sender, &j, 451, "later");
+    disk_has(id, SPOOL_DEFERRED, 1);
+    queue_drain();
+    queue_start();
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
+    j = job_from(&sender);
+    assert_int_equal(j.id, id);
+    answer(&sender, &j, 250, "ok");
+    disk_has(id, SPOOL_DELIVERED, 1);
+    spool_writer_close(&writer);
+    queue_kill();
+    segment_remove(place.segment);
+    queue_log_fd = fileno(log);
+    queue_start();
+    queue_log_fd = -1;
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+    assert_true(pread(fileno(log), text, sizeof text - 1, 0) > 0);
+    assert_non_null(strstr(text, "queue has 0 messages"));
+    assert_null(strstr(text, "warning"));
+    fclose(log);
+    receiver.process = process_next++;
+    writer_start(0);
 }
 
 static void a_changed_route_moves_waiting_mail_and_keeps_its_schedule(void **state)
@@ -1988,6 +2125,21 @@ static void b3_mail_is_found_by_its_tag(void **state)
     assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_TAG, "job/2"), 0);
 }
 
+/* Who waits sees that it goes on. */
+static void progress_of(uint64_t token, uint32_t messages)
+{
+    int64_t until = os_now_ms() + WAIT_MS;
+    console.progress_count = 0;
+    while (console.progress_count == 0) {
+        assert_true(os_now_ms() < until);
+        pump(2);
+    }
+    assert_int_equal(console.progress.token, token);
+    assert_int_equal(console.progress.done, messages);
+    assert_int_equal(console.progress.all, messages);
+    assert_int_equal(console.progress.count, messages);
+}
+
 static void an_order_is_answered_when_it_is_on_disk(void **state)
 {
     (void)state;
@@ -2008,6 +2160,8 @@ static void an_order_is_answered_when_it_is_on_disk(void **state)
         send_to(&console, m);
         settle(); /* other questions are answered meanwhile */
         nothing_for(&console);
+        if (i == 0)
+            progress_of(40, 1);
         atomic_store(fault, 0);
         struct ipc_queue_end end = next(&console, IPC_queue_end)->u.queue_end;
         assert_int_equal(end.token, 40 + i);
@@ -2332,6 +2486,7 @@ int main(void)
         TEST(too_old_is_given_up_and_half_old_is_warned_of_once),
         TEST(a_dead_destination_is_one_record),
         TEST(an_admin_holds_releases_and_removes),
+        TEST(filters_narrow_each_other),
         TEST(hold_and_discard_need_nobody),
         TEST(a_dead_senders_jobs_come_back),
         TEST(foreign_and_malformed_results_harm_nothing),
@@ -2344,6 +2499,7 @@ int main(void)
         TEST(what_a_dead_receiver_never_announced_is_found),
         TEST(spares_of_the_living_are_left_alone),
         TEST(a_half_written_segment_of_this_masters_days_is_not_removed),
+        TEST(a_start_says_nothing_of_large_mail_that_is_gone),
         TEST(a_changed_route_moves_waiting_mail_and_keeps_its_schedule),
         TEST(a_failing_disk_delays_outcomes_and_loses_none),
         TEST(a_queue_ends_by_itself_while_the_disk_takes_nothing),

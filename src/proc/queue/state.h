@@ -146,9 +146,9 @@ struct queue {
     int64_t again_ms; /* incomplete: when to see whether it is time for that; 0: not decided */
     uint64_t *aside;  /* segments that cannot be read */
     size_t aside_count;
-    struct spool_checkpoint *checkpoint; /* being written, or NULL */
-    struct spool_commit *commit;         /* of one that is written, in its thread, or NULL */
-    int commit_fd;                       /* its event */
+    struct spool_checkpoint *checkpoint;    /* being written, or NULL */
+    struct spool_checkpoint_thread *commit; /* of one that is written, in its thread, or NULL */
+    int commit_fd;                          /* its event */
     struct loop_watch *commit_watch;
     uint32_t checkpoint_at; /* cursor over messages */
     uint64_t

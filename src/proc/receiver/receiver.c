@@ -186,13 +186,14 @@ static enum err begin(struct receiver *r)
     return e;
 }
 
+/* Without its master it has sessions still, and they have mail half written. */
 static void end(struct receiver *r)
 {
     if (r->writer_watch)
         loop_watch_close(&r->writer_watch);
-    spool_writer_close(&r->writer);
     proxied_close(r);
     sessions_close(r);
+    spool_writer_close(&r->writer);
     free(r->listeners);
     free(r->asks);
     free(r->names);

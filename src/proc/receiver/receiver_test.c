@@ -45,6 +45,7 @@ struct house {
     uint32_t alarms, alarm_messages;
     uint8_t etrn_status; /* what the queue answers; above ETRN_UNABLE: nothing */
     unsigned exchanges_gone;
+    int exit_status; /* with which the receiver should end */
 };
 
 static struct house h;
@@ -333,7 +334,8 @@ static int close_house(void **state)
     (void)snprintf(command, sizeof(command), "rm -rf %s", h.dir);
     assert_int_equal(system(command), 0);
     assert_int_equal(waited, h.pid);
-    assert_int_equal(status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), h.exit_status);
     return 0;
 }
 
@@ -1039,6 +1041,37 @@ static void a_stop_ends_what_a_reload_let_live(void **state)
     client_close(c);
 }
 
+/* Whatever its sessions are about: they are closed when there is no channel to anybody any more. */
+static void a_receiver_without_its_master_ends_in_order(void **state)
+{
+    (void)state;
+    struct client *idle = client_open(MX), *sends = client_open(MX), *asks = client_open(MX),
+                  *signs_in = client_open(SUBMISSION);
+    EXPECT(idle, "220 ");
+    EXPECT(sends, "220 ");
+    EXPECT(asks, "220 ");
+    EXPECT(signs_in, "220 ");
+    talk(sends, "HELO c\r\nMAIL FROM:<a@b.example>\r\n", "250 ");
+    EXPECT(sends, "250 2.1.0");
+    talk(sends, "RCPT TO:<bob@test.example>\r\nDATA\r\n", "250 2.1.5");
+    EXPECT(sends, "354");
+    client_say(sends, "Subject: half\r\n");
+    talk(signs_in, "EHLO c.example\r\n", "250-");
+    talk(signs_in, "AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
+    talk(asks, "HELO c\r\nMAIL FROM:<a@b.example>\r\n", "250 ");
+    EXPECT(asks, "250 2.1.0");
+    h.mute = true;
+    client_say(asks, "RCPT TO:<carol@acc.example>\r\n");
+    h.exit_status = 75; /* a temporary failure, sysexits.h */
+    ipc_channel_close(&h.master);
+    assert_closed(idle);
+    assert_closed(signs_in);
+    client_close(idle);
+    client_close(sends);
+    client_close(asks);
+    client_close(signs_in);
+}
+
 /* The server stops: a client that is never idle goes between two transactions, one in a transaction ends it first. */
 static void a_busy_client_does_not_hold_up_the_stop(void **state)
 {
@@ -1241,6 +1274,7 @@ int main(void)
         IN_A_HOUSE(a_client_that_leaves_early_leaves_nothing),
         IN_A_HOUSE(too_many_sessions_of_an_address_are_told),
         IN_A_HOUSE(a_stop_ends_what_a_reload_let_live),
+        IN_A_HOUSE(a_receiver_without_its_master_ends_in_order),
         IN_A_HOUSE(a_busy_client_does_not_hold_up_the_stop),
         IN_A_HOUSE(a_large_body_goes_through),
         IN_A_HOUSE(e15_server_etrn_asks_the_queue),

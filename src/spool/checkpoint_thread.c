@@ -5,7 +5,7 @@
 
 #include "spool/scan.h"
 
-struct spool_commit {
+struct spool_checkpoint_thread {
     struct spool_checkpoint *checkpoint;
     pthread_t thread;
     bool threaded;
@@ -15,14 +15,14 @@ struct spool_commit {
 
 static void *commit_run(void *ctx)
 {
-    struct spool_commit *c = ctx;
+    struct spool_checkpoint_thread *c = ctx;
     c->err = spool_checkpoint_commit(&c->checkpoint);
     os_event_signal(c->event_fd);
     return NULL;
 }
 
 /* Signals are the loop thread's business. */
-static bool thread_start(struct spool_commit *c)
+static bool thread_start(struct spool_checkpoint_thread *c)
 {
     sigset_t all, before;
     sigfillset(&all);
@@ -33,27 +33,28 @@ static bool thread_start(struct spool_commit *c)
     return started;
 }
 
-enum err spool_commit_begin(struct spool_checkpoint **checkpoint, int event_fd, struct spool_commit **commit_r)
+enum err spool_checkpoint_thread_begin(struct spool_checkpoint **checkpoint, int event_fd,
+                                       struct spool_checkpoint_thread **thread_r)
 {
-    struct spool_commit *c = calloc(1, sizeof(*c));
+    struct spool_checkpoint_thread *c = calloc(1, sizeof(*c));
     if (!c)
         return ERR_NOMEM;
-    *c = (struct spool_commit){.checkpoint = *checkpoint, .event_fd = event_fd};
+    *c = (struct spool_checkpoint_thread){.checkpoint = *checkpoint, .event_fd = event_fd};
     *checkpoint = NULL;
     c->threaded = thread_start(c);
     if (!c->threaded)
         (void)commit_run(c);
-    *commit_r = c;
+    *thread_r = c;
     return ERR_OK;
 }
 
-enum err spool_commit_end(struct spool_commit **commit)
+enum err spool_checkpoint_thread_end(struct spool_checkpoint_thread **thread)
 {
-    struct spool_commit *c = *commit;
+    struct spool_checkpoint_thread *c = *thread;
     if (c->threaded)
         pthread_join(c->thread, NULL);
     enum err e = c->err;
     free(c);
-    *commit = NULL;
+    *thread = NULL;
     return e;
 }
