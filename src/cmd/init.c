@@ -2,6 +2,7 @@
 #include "cmd/init.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "child/child.h"
@@ -199,6 +200,8 @@ static int make(struct init *n, struct init_plan *p, buf *password)
     struct conf *conf = NULL;
     buf_init_fixed(&cert, cert_memory, sizeof cert_memory);
     buf_init_fixed(&key, key_memory, sizeof key_memory);
+    /* Folders on the way to others let the server through; what is secret has its mode from its birth. */
+    (void)umask(022);
     int status = prepare_pair(n, p, &cert, &key);
     struct init_item *relay = n->relay_login.len > 0 ? init_plan_find(p, n->password_file) : NULL;
     if (relay)

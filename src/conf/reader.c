@@ -198,7 +198,7 @@ bool reader_file(struct reader *r, struct toml_place place, slice path, size_t m
     reader_add_source(r, path, &stamp, false);
     buf content;
     buf_init(&content, max);
-    enum err e = stamp.size > max ? ERR_LIMIT : os_file_read(AT_FDCWD, path, &content);
+    enum err e = stamp.size > max ? ERR_LIMIT : os_file_read_stamped(AT_FDCWD, path, &content, &r->read);
     if (e == ERR_OK)
         e = arena_copy(r->arena, buf_slice(&content), content_r);
     buf_deinit(&content);

@@ -28,6 +28,8 @@ must_check enum err os_open_follow(int dir_fd, slice path, int flags, unsigned m
 void os_close(int *fd); /* -1 is harmless; becomes -1 */
 /* The whole file appended to b (its max bounds it: ERR_LIMIT). Follows links: for configuration. */
 must_check enum err os_file_read(int dir_fd, slice path, buf *b);
+/* And whose what was read is, which a look before or after could not say. */
+must_check enum err os_file_read_stamped(int dir_fd, slice path, buf *b, struct os_file_stamp *stamp_r);
 /* Writes a new file beside, fsync, rename, fsync of the folder. */
 must_check enum err os_file_replace(int dir_fd, slice path, slice content, unsigned mode);
 must_check enum err os_file_stamp(int dir_fd, slice path, bool follow, struct os_file_stamp *stamp_r);
