@@ -11,6 +11,7 @@
 Some sessions of the clients are secured by STARTTLS; after each act mail must be taken again with TLS and without. The next hops defer, refuse, drop and stall all the while. Every 20 rounds everybody accepts, and the account is balanced: a mail that was acknowledged
 may be doubled, and is never lost and never stuck.
 """
+import collections
 import contextlib
 import os
 import random
@@ -94,7 +95,8 @@ class _Campaign:
         self.server = load.servant(binary, os.path.join(folder, "t"), load.configuration(self.sinks, self.place, issuer),
                                    {"LD_PRELOAD": preload, "CLOCK_SHIFT": self.shift_path})
         self.clients = None
-        self.tried = {}
+        self.tried, self.stopped = {}, collections.Counter()
+        self.bags = {}
         self.lost = self.doubled = 0
         self.what = "start"
 
@@ -126,6 +128,7 @@ class _Campaign:
         result.acknowledged, result.lost, result.doubled = self.ledger.acknowledged, self.lost, self.doubled
         result.findings += self.ledger.findings
         result.notes.append(", ".join(f"{name} {count}" for name, count in sorted(self.tried.items())))
+        result.notes.append("stopped for a while: " + (", ".join(f"{kind} {count}" for kind, count in sorted(self.stopped.items())) or "none"))
         result.notes.append(f"{self.ledger.secured} were acknowledged over TLS, {self.ledger.refused} mails or sessions were told to try again")
 
     def _more_mail(self):
@@ -169,6 +172,13 @@ class _Campaign:
     def _victims(self, kind):
         return self.server.pids(kind)
 
+    def _kind_for(self, act, kinds):
+        """Each kind once before any comes again, so that a short run has had them all."""
+        bag = self.bags.setdefault(act, [])
+        if not bag:
+            bag += self.draw.sample(kinds, len(kinds))
+        return bag.pop()
+
     def _kill(self, pids, kinds):
         for pid in pids:
             self.process.kill(pid)
@@ -186,13 +196,13 @@ class _Campaign:
             time.sleep(0.03)
 
     def _kill_one(self):
-        kind = self.draw.choice(KINDS)
+        kind = self._kind_for("kill_one", KINDS)
         pids = self._victims(kind)
         if pids:
             self._kill([self.draw.choice(pids)], [kind])
 
     def _kill_kind(self):
-        kind = self.draw.choice(KINDS)
+        kind = self._kind_for("kill_kind", KINDS)
         self._kill(self._victims(kind), [kind])
 
     def _kill_several(self):
@@ -214,8 +224,9 @@ class _Campaign:
         self.load.start(self.server)
 
     def _stop(self):
-        kind = self.draw.choice((*KINDS, "master"))
+        kind = self._kind_for("stop", (*KINDS, "master"))
         self.what += f" {kind}"
+        self.stopped[kind] += 1
         pids = self._victims(kind)
         for pid in pids:
             self.process.kill(pid, signal.SIGSTOP)

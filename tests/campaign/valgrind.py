@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: ISC
-"""The server under memcheck: mail of every sort, a reload of the queue by a stop and a start, and a kill. What memcheck says is a finding."""
+"""The server under memcheck: mail of every sort, a reload of the queue by a stop and a start, and a kill; then some of the end-to-end tests. What memcheck says is a finding.
+
+Memcheck cannot run in a sandbox; a server that runs under it enters none, and says so (src/os/sandbox.c).
+"""
 import os
 import pathlib
 import re
 import shutil
 import tempfile
 
+from . import e2e
 from .result import Result, Unavailable
 
-ABOUT = "every process of the server under valgrind's memcheck. A round is five mails, one of each sort."
+ABOUT = "every process of the server under valgrind's memcheck. A round is five mails, one of each sort; some end-to-end tests follow."
 ROUNDS = 20
 PATIENCE = "180"
+TESTS = (("test_dialog.py", "bdat or auth"), ("test_bounce.py", "by_the_book or headers_only or double"),
+         ("test_reload.py", "keeps_session or listener_comes or new_certificate"),
+         ("test_durability.py", "while_deferred or vanished or sigterm_lets"))
 _WRAPPER = """#!/bin/sh
 case "$1" in
 serve) exec valgrind --quiet --log-file={folder}/memcheck.%p --leak-check=no --num-callers=25 --track-origins=yes {binary} "$@" ;;
@@ -23,6 +30,12 @@ def _sends(site, rounds, what):
     for _ in range(rounds):
         site.send(what, limit=120.0)
     site.balance()
+
+
+def _tests(options, wrapper, result):
+    with e2e.Suite(options.root, wrapper, {"WAIT_LIMIT": PATIENCE}) as suite:
+        for name, wanted in TESTS:
+            suite.run(name, result, "-k", wanted)
 
 
 def _said(folder):
@@ -67,7 +80,9 @@ def run(options):
             site.close()
         result.acknowledged, result.lost, result.doubled = site.acknowledged, site.lost, site.doubled
         result.points = site.acknowledged
-        result.findings = site.findings + [f"memcheck: {block}" for block in _said(folder)]
+        result.findings = list(site.findings)
+        _tests(options, wrapper, result)
+        result.findings += [f"memcheck: {block}" for block in _said(folder)]
         result.notes.append(f"{len(list(pathlib.Path(folder).glob('memcheck.*')))} processes were watched")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

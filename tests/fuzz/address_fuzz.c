@@ -13,7 +13,7 @@ static void check(struct address a, unsigned rules, struct arena *arena)
     buf b;
     buf_init_fixed(&b, memory, sizeof(memory));
     address_print(&b, a);
-    assert(buf_ok(&b) && b.len <= 254);
+    assert(buf_ok(&b) && b.len + 2 <= 512);
     for (size_t i = 0; i < b.len; i++) {
         unsigned char c = (unsigned char)b.ptr[i];
         assert(c >= 0x20 && c != 0x7f && (c < 0x80 || (rules & ADDRESS_UTF8)));

@@ -3,6 +3,8 @@
  * committed at its HELLO. Everything after that comes as announcements. Then, and not before, mail is dispatched and space is freed. */
 #include "proc/queue/state.h"
 
+#define LEFT_MAX 8u /* segments of the dead that wait for a checkpoint: then there is one at once */
+
 struct pending_outcome {
     struct pending_outcome *next;
     size_t number; /* from 1, in the order of reading */
@@ -318,6 +320,15 @@ static const struct spool_scan_ops ops = {
     .unreadable = scan_unreadable,
 };
 
+/* A queue that keeps dying would not live until a checkpoint is due, and each leaves segments that only a checkpoint frees. */
+static void tidy_up(struct queue *q)
+{
+    if (queue_segments_left(q) < LEFT_MAX)
+        return;
+    q->changes++;
+    queue_checkpoint_begin(q);
+}
+
 void queue_recover_when_settled(struct queue *q)
 {
     if (q->recovered || q->broken || !q->settled || !everybody_said_hello(q))
@@ -328,7 +339,9 @@ void queue_recover_when_settled(struct queue *q)
         e = pending_apply(q);
     if (e != ERR_OK) {
         /* To go on, or to read it again over what was read so far, would be to forget mail: the master starts us again, and the admin sees why. */
-        log_line(LOG_ERROR, "the spool cannot be read: %s", err_text(e));
+        log_line(LOG_ERROR, "the spool \"%.*s\" cannot be read: %s%s%.*s", SLICE_ARG(q->conf->queue.dir), err_text(e),
+                 e == ERR_PERMISSION ? "; all in it must belong to " : "",
+                 SLICE_ARG(e == ERR_PERMISSION ? q->conf->user : SLICE_NONE));
         q->broken = true;
         child_stop(&q->child, 1);
     }
@@ -340,6 +353,7 @@ void queue_recover_when_settled(struct queue *q)
     sweep(q);
     queue_dispatch_leases_take(q);
     queue_segments_release_all(q);
+    tidy_up(q);
     arena_reset(&q->turn);
     free(q->limits);
     q->limits = NULL;

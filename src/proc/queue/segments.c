@@ -124,6 +124,19 @@ void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p)
     }
 }
 
+uint32_t queue_segments_left(const struct queue *q)
+{
+    uint32_t count = 0;
+    size_t at = 0;
+    slice key;
+    void *value;
+    while (table_next(&q->segments, &at, &key, &value)) {
+        const struct segment *s = value;
+        count += !s->mine && !s->owner && s->live == 0 && !s->damaged && s->covered < s->committed;
+    }
+    return count;
+}
+
 /* Releasing forgets entries, so what is to be released is gathered first. */
 void queue_segments_release_all(struct queue *q)
 {

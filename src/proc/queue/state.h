@@ -174,6 +174,8 @@ void queue_segment_release(struct queue *q, struct segment *s);
 void queue_segment_epoch(struct segment *s, uint32_t epoch);
 void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p);
 void queue_segments_release_all(struct queue *q);
+/* How many are nobody's any more, and wait only for a checkpoint to go. */
+uint32_t queue_segments_left(const struct queue *q);
 void queue_segments_close(struct queue *q);
 
 /* log.c: what happens to a mail */
