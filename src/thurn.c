@@ -36,10 +36,10 @@ static const struct subcommand subcommands[] = {
     {"trace", cmd_trace, "tell what happened to a mail, or what a client did"},
     {"top", cmd_top, "show what the server does now"},
     {"send", cmd_send, "hand a message to the running server"},
-    {"probe", cmd_probe, "speak with a mail server and show what it says; look for its weaknesses"},
     {"sendmail", cmd_sendmail, "the same, as other programs expect it of a sendmail"},
     {"mailq", cmd_mailq, "print the queue as Postfix's mailq does"},
     {"newaliases", cmd_newaliases, "check the aliases and make the running server take them"},
+    {"probe", cmd_probe, "speak with a mail server and show what it says; look for its weaknesses"},
     {"batch", cmd_batch, "hand the mails of a file of SMTP commands to the running server"},
     {"user", cmd_user, "add, list and remove accounts, and set their passwords"},
     {"config", cmd_config, "print the keys of the configuration with their defaults"},
@@ -139,8 +139,11 @@ int main(int argc, char **argv)
         return 0;
     }
     for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
-        if (strcmp(argv[1], subcommands[i].name) == 0)
+        if (strcmp(argv[1], subcommands[i].name) == 0) {
+            static char program[] = "thurn"; /* how getopt's messages begin, like all others */
+            argv[1] = program;
             return subcommands[i].run(argc - 1, argv + 1);
+        }
     }
     return unknown(argv[1]);
 }

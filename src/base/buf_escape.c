@@ -3,9 +3,11 @@
 
 static const char hex[16] = "0123456789abcdef";
 
-/* U+2028, U+2029, and the controls of writing direction (U+202A to U+202E, U+2066 to U+2069): they would end a line for some readers, or show it in another order than it is. */
+/* U+0080 to U+009F, which terminals obey as they do ESC; U+2028, U+2029, and the controls of writing direction (U+202A to U+202E, U+2066 to U+2069): they would end a line for some readers, or show it in another order than it is. */
 static bool is_unruly(slice s, size_t at, size_t len)
 {
+    if (len == 2)
+        return s.ptr[at] == '\xc2' && (unsigned char)s.ptr[at + 1] < 0xa0;
     if (len != 3 || s.ptr[at] != '\xe2')
         return false;
     unsigned char middle = (unsigned char)s.ptr[at + 1], last = (unsigned char)s.ptr[at + 2];
@@ -19,8 +21,7 @@ static size_t harmless_len(slice s, size_t at)
     if (c < 0x80)
         return c >= 0x20 && c != 0x7f && c != '\\';
     size_t len = slice_utf8_len(slice_skip(s, at));
-    bool is_c1 = len == 2 && c == 0xc2 && (unsigned char)s.ptr[at + 1] < 0xa0;
-    return is_c1 || is_unruly(s, at, len) ? 0 : len;
+    return is_unruly(s, at, len) ? 0 : len;
 }
 
 void buf_append_escaped(buf *b, slice s)
@@ -58,16 +59,17 @@ static void append_json_special(buf *b, unsigned char c)
             return;
         }
     }
-    if (c < 0x20)
+    if (c < 0x20 || c == 0x7f)
         buf_append(b, slice_of((char[6]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6));
     else
         buf_append(b, SLICE("\xef\xbf\xbd"));
 }
 
-static void append_json_unruly(buf *b, const char *utf8)
+/* U+00xx has two bytes, U+20xx three. */
+static void append_json_unruly(buf *b, const char *utf8, size_t len)
 {
-    unsigned low = (utf8[1] & 3u) << 6 | (utf8[2] & 63u);
-    buf_append(b, slice_of((char[6]){'\\', 'u', '2', '0', hex[low >> 4], hex[low & 15]}, 6));
+    unsigned low = (utf8[len - 2] & 3u) << 6 | (utf8[len - 1] & 63u);
+    buf_append(b, slice_of((char[6]){'\\', 'u', len == 2 ? '0' : '2', '0', hex[low >> 4], hex[low & 15]}, 6));
 }
 
 void buf_append_json(buf *b, slice s)
@@ -77,7 +79,7 @@ void buf_append_json(buf *b, slice s)
     buf_append_char(b, '"');
     while (at < s.len) {
         unsigned char c = (unsigned char)s.ptr[at];
-        size_t len = c < 0x20 || c == '"' || c == '\\' ? 0 : slice_utf8_len(slice_skip(s, at));
+        size_t len = c < 0x20 || c == 0x7f || c == '"' || c == '\\' ? 0 : slice_utf8_len(slice_skip(s, at));
         bool unruly = is_unruly(s, at, len);
         if (len > 0 && !unruly) {
             at += len;
@@ -85,7 +87,7 @@ void buf_append_json(buf *b, slice s)
         }
         buf_append(b, slice_sub(s, clean, at));
         if (unruly)
-            append_json_unruly(b, s.ptr + at);
+            append_json_unruly(b, s.ptr + at, len);
         else
             append_json_special(b, c);
         at += len > 0 ? len : 1;

@@ -45,6 +45,10 @@ static void writes_json_strings(void **state)
         {SLICE("\t\r\n\0\x1f"), SLICE("\"\\t\\r\\n\\u0000\\u001f\"")},
         {SLICE("\xc3\xa9"), SLICE("\"\xc3\xa9\"")},
         {SLICE("a\xe2\x80\xa8\xe2\x81\xa6z\xe2\x82\xac"), SLICE("\"a\\u2028\\u2066z\xe2\x82\xac\"")},
+        {SLICE("\x7f\xc2\x9b"
+               "31m\xc2\xa0"),
+         SLICE("\"\\u007f\\u009b31m\xc2\xa0\"")},
+        {SLICE("a\xc2"), SLICE("\"a\xef\xbf\xbd\"")},
         {SLICE("a\xff\xfe"), SLICE("\"a\xef\xbf\xbd\xef\xbf\xbd\"")},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

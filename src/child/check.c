@@ -190,17 +190,11 @@ static void check_all_aliases(struct check *c)
     route_index_close(&index);
 }
 
-slice check_parent_of(slice path)
-{
-    ptrdiff_t slash = slice_rfind_char(path, '/');
-    return slash > 0 ? slice_sub(path, 0, (size_t)slash) : slash == 0 ? SLICE("/") : SLICE(".");
-}
-
 enum err check_nearest(slice *path, struct os_file_stamp *stamp)
 {
     enum err e = os_file_stamp(AT_FDCWD, *path, true, stamp);
     while (e == ERR_NOTFOUND && path->len > 1) {
-        *path = check_parent_of(*path);
+        *path = os_path_parent(*path);
         e = os_file_stamp(AT_FDCWD, *path, true, stamp);
     }
     return e;

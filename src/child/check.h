@@ -15,7 +15,6 @@ struct check {
 
 /* One finding a line of words. */
 void check_say(struct check *c, enum conf_severity severity, const char *key, slice words);
-slice check_parent_of(slice path);
 /* The path itself or, when it is still to be made, the nearest folder above it that exists. */
 must_check enum err check_nearest(slice *path, struct os_file_stamp *stamp);
 

@@ -79,7 +79,7 @@ static slice mailbox_folder(const struct route_domain *d, buf *path)
     buf_append(path, rest);
     slice whole = buf_slice(path);
     ptrdiff_t variable = slice_find_char(whole, '{');
-    return check_parent_of(variable < 0 ? whole : slice_sub(whole, 0, (size_t)variable + 1));
+    return os_path_parent(variable < 0 ? whole : slice_sub(whole, 0, (size_t)variable + 1));
 }
 
 static void check_domain(struct check *c, const struct route_domain *d)
@@ -122,12 +122,81 @@ static void check_state_owner(struct check *c)
     arena_deinit(&arena);
 }
 
+/* The name of the first file in the folder that is another's; empty: none. */
+static slice find_foreign(slice folder, uint32_t uid, buf *name)
+{
+    struct os_dir *dir = NULL;
+    struct os_file_stamp stamp;
+    slice found;
+    enum err e = os_dir_open(AT_FDCWD, folder, &dir);
+    while (e == ERR_OK && name->len == 0) {
+        e = os_dir_next(dir, &found);
+        if (e != ERR_OK)
+            break;
+        char memory[PATH_BYTES];
+        buf path;
+        buf_init_fixed(&path, memory, sizeof memory);
+        buf_printf(&path, "%.*s/%.*s", SLICE_ARG(folder), SLICE_ARG(found));
+        if (os_file_stamp(AT_FDCWD, buf_slice(&path), false, &stamp) == ERR_OK && stamp.uid != uid)
+            buf_append(name, buf_slice(&path));
+    }
+    if (dir)
+        os_dir_close(&dir);
+    return buf_slice(name);
+}
+
+/* The folders are handed over at the start; files in them are taken as they are, and after a chown or a restore by root they cannot be read. */
+static void check_segments(struct check *c)
+{
+    char memory[PATH_BYTES], name_memory[PATH_BYTES], words_memory[WORDS_MAX];
+    buf path, name, words;
+    struct arena arena;
+    struct os_user user;
+    slice who = c->conf->user;
+    arena_init(&arena, ARENA_MAX);
+    buf_init_fixed(&path, memory, sizeof memory);
+    buf_init_fixed(&name, name_memory, sizeof name_memory);
+    buf_init_fixed(&words, words_memory, sizeof words_memory);
+    buf_printf(&path, "%.*s/seg", SLICE_ARG(c->conf->queue.dir));
+    if (os_user_by_name(who, &arena, &user) == ERR_OK && find_foreign(buf_slice(&path), user.uid, &name).len > 0)
+        buf_printf(&words, "%.*s does not belong to %.*s, and so the queue cannot be read: chown -R %.*s %.*s",
+                   SLICE_ARG(buf_slice(&name)), SLICE_ARG(who), SLICE_ARG(who), SLICE_ARG(c->conf->queue.dir));
+    check_say(c, CONF_WARNING, "queue.dir", buf_slice(&words));
+    arena_deinit(&arena);
+}
+
+static void check_space(struct check *c)
+{
+    char memory[WORDS_MAX];
+    buf words;
+    struct os_file_stamp stamp;
+    slice path = c->conf->queue.dir;
+    uint64_t bytes = 0, total = 0, inodes = 0, least = c->conf->queue.min_free;
+    int fd = -1;
+    buf_init_fixed(&words, memory, sizeof memory);
+    enum err e = check_nearest(&path, &stamp);
+    if (e == ERR_OK)
+        e = os_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, &fd);
+    if (e == ERR_OK)
+        e = os_free_space(fd, &bytes, &total, &inodes);
+    os_close(&fd);
+    if (e == ERR_OK && bytes < least)
+        buf_printf(&words,
+                   "the disk of %.*s has %lluM free, and [queue] min_free keeps %lluM: mail is answered with 452 "
+                   "until there is more",
+                   SLICE_ARG(path), (unsigned long long)(bytes >> 20), (unsigned long long)(least >> 20));
+    check_say(c, CONF_WARNING, "queue.min_free", buf_slice(&words));
+}
+
 void check_users(struct check *c)
 {
     bool before = c->failed;
     c->failed = false;
     if (os_uid() == 0)
         check_state_owner(c);
+    if (os_uid() == 0)
+        check_segments(c);
+    check_space(c);
     for (size_t i = 0; !c->failed && i < c->conf->route.domain_count; i++)
         check_domain(c, &c->conf->route.domains[i]);
     c->failed = c->failed || before;

@@ -72,6 +72,8 @@ int account_store_open(const struct conf *conf, bool create, struct store **stor
 {
     char path[PATH_MAX_BYTES], memory[512];
     buf b, why;
+    struct os_file_stamp stamp;
+    bool root = os_uid() == 0; /* who is `user` from the next line on */
     int status = prepare_folder(conf, create);
     if (status != 0)
         return status;
@@ -86,6 +88,13 @@ int account_store_open(const struct conf *conf, bool create, struct store **stor
         store_hash_with(*store_r, conf->auth.argon2id ? STORE_HASH_ARGON2ID : STORE_HASH_YESCRYPT);
     if (e == ERR_OK || (e == ERR_NOTFOUND && !create))
         return 0;
-    command_say("accounts \"%.*s\": %.*s", SLICE_ARG(buf_slice(&b)), SLICE_ARG(buf_slice(&why)));
+    if (!root && os_file_stamp(AT_FDCWD, buf_slice(&b), true, &stamp) == ERR_OK && !os_writable(buf_slice(&b))) {
+        command_say("%.*s: only root and the server's own user may see the accounts", SLICE_ARG(buf_slice(&b)));
+        return EX_NOPERM;
+    }
+    bool outside = root && e == ERR_PERMISSION;
+    command_say("accounts \"%.*s\": %.*s%s%.*s", SLICE_ARG(buf_slice(&b)), SLICE_ARG(buf_slice(&why)),
+                outside ? "; the folders above it are closed to user " : "",
+                SLICE_ARG(outside ? conf->user : SLICE_NONE));
     return e == ERR_PERMISSION ? EX_NOPERM : EX_TEMPFAIL;
 }

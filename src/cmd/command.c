@@ -8,6 +8,7 @@
 
 #define MESSAGES_MAX (1u << 20)
 #define WORDS_MAX 8192
+#define PATIENCE_MS 3000
 
 bool command_option(struct command *c, int option, const char *value)
 {
@@ -99,6 +100,19 @@ void command_say(const char *format, ...)
     va_end(args);
     buf_append_escaped(&line, buf_slice(&words));
     (void)fprintf(stderr, "thurn: %.*s\n", SLICE_ARG(buf_slice(&line)));
+}
+
+enum err command_await(int fd, int64_t limit_ms, bool *told)
+{
+    if (*told || limit_ms <= PATIENCE_MS)
+        return socket_wait(fd, false, limit_ms);
+    enum err e = socket_wait(fd, false, PATIENCE_MS);
+    if (e != ERR_TIMEOUT)
+        return e;
+    *told = true;
+    command_say("the server does not answer yet; waiting for it, %lld s at most",
+                (long long)((limit_ms - PATIENCE_MS) / 1000));
+    return socket_wait(fd, false, limit_ms - PATIENCE_MS);
 }
 
 int command_print(const buf *b)

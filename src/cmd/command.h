@@ -42,6 +42,9 @@ int command_load_whole(const struct command *c, struct conf **conf_r);
 void command_say_extra(const char *word);
 /* One line "thurn: ..." on standard error, escaped. */
 void command_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Waits until the server's answer can be read. Who waits for more than 3 s is told so, once: *told is true from then on, or to begin with where
+ * nothing is to be said. ERR_TIMEOUT after limit_ms. */
+must_check enum err command_await(int fd, int64_t limit_ms, bool *told);
 /* All of b on standard output; EX_IOERR when that failed, else 0. */
 int command_print(const buf *b);
 

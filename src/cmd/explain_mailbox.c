@@ -38,12 +38,6 @@ static const struct {
     [LOOK_NO_ANSWER] = {"the file system does not answer ", "", true},
 };
 
-static slice parent_of(slice path)
-{
-    ptrdiff_t slash = slice_rfind_char(path, '/');
-    return slash > 0 ? slice_sub(path, 0, (size_t)slash) : slash == 0 ? SLICE("/") : SLICE(".");
-}
-
 static bool is_writable_below(slice path, const char *name)
 {
     char memory[4096];
@@ -58,7 +52,7 @@ static enum look look_at_parent(slice path, bool many)
 {
     struct os_file_stamp stamp;
     do
-        path = parent_of(path);
+        path = os_path_parent(path);
     while (many && path.len > 1 && os_file_stamp(AT_FDCWD, path, true, &stamp) == ERR_NOTFOUND);
     return os_writable(path) ? LOOK_TO_BE_MADE : LOOK_NO_PLACE;
 }

@@ -143,12 +143,23 @@ static bool say(struct explanation *x, struct smtp_server *s, const buf *command
     return verdict_ok(&x->verdict) && !x->out_of_memory;
 }
 
+/* A client that may say it does, when an address asks for it; unless the question has said so itself. */
+static bool adds_smtputf8(const struct explain_question *q)
+{
+    slice rest = q->mail, word;
+    while (rest.len > 0) {
+        (void)slice_cut(rest, ' ', &word, &rest);
+        if (slice_equal_nocase(word, SLICE("SMTPUTF8")))
+            return false;
+    }
+    return !slice_is_ascii(q->from) || !slice_is_ascii(q->to);
+}
+
 static void dialogue(struct explanation *x, struct smtp_server *s)
 {
     const struct explain_question *q = &x->question;
     char memory[COMMAND_MAX];
     buf b;
-    bool utf8 = !slice_is_ascii(q->from) || !slice_is_ascii(q->to);
     buf_init_fixed(&b, memory, sizeof memory);
     x->at = "CONNECT";
     if (!say(x, s, &b))
@@ -160,7 +171,7 @@ static void dialogue(struct explanation *x, struct smtp_server *s)
         return;
     x->at = "MAIL";
     buf_clear(&b);
-    buf_printf(&b, "MAIL FROM:<%.*s>%s%s%.*s\r\n", SLICE_ARG(q->from), utf8 ? " SMTPUTF8" : "",
+    buf_printf(&b, "MAIL FROM:<%.*s>%s%s%.*s\r\n", SLICE_ARG(q->from), adds_smtputf8(q) ? " SMTPUTF8" : "",
                q->mail.len > 0 ? " " : "", SLICE_ARG(q->mail));
     if (!buf_ok(&b) || !say(x, s, &b))
         return;

@@ -2,6 +2,7 @@
 #include "cmd/init.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "child/child.h"
@@ -162,7 +163,8 @@ static int add_account(const struct init *n, const struct conf *conf, slice pass
     if (status == 0)
         (void)fprintf(stderr, "made  account %.*s\n", SLICE_ARG(n->address));
     else
-        command_say("all files were made, but not the account: try `thurn user add %.*s`", SLICE_ARG(n->address));
+        command_say("all files were made, but not the account: try `thurn user add %.*s -c %.*s`",
+                    SLICE_ARG(n->address), SLICE_ARG(n->conf_path));
     return status;
 }
 
@@ -198,6 +200,8 @@ static int make(struct init *n, struct init_plan *p, buf *password)
     struct conf *conf = NULL;
     buf_init_fixed(&cert, cert_memory, sizeof cert_memory);
     buf_init_fixed(&key, key_memory, sizeof key_memory);
+    /* Folders on the way to others let the server through; what is secret has its mode from its birth. */
+    (void)umask(022);
     int status = prepare_pair(n, p, &cert, &key);
     struct init_item *relay = n->relay_login.len > 0 ? init_plan_find(p, n->password_file) : NULL;
     if (relay)

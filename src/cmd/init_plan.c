@@ -20,17 +20,11 @@ static enum err add_text(struct init_plan *p, const struct init *n, struct arena
     return e;
 }
 
-static slice parent_of(slice path)
-{
-    ptrdiff_t slash = slice_rfind_char(path, '/');
-    return slash > 0 ? slice_sub(path, 0, (size_t)slash) : SLICE("/");
-}
-
 static enum err fill_server(const struct init *n, struct init_plan *p, struct arena *arena)
 {
     slice accounts, mailboxes;
     if (!n->words.cert) {
-        add(p, INIT_FOLDER, parent_of(n->cert), 0755);
+        add(p, INIT_FOLDER, os_path_parent(n->cert), 0755);
         add(p, INIT_FILE, n->cert, 0644);
         add(p, INIT_FILE, n->key, 0600)->secret = true;
     }
@@ -76,7 +70,7 @@ static enum err writable(slice path)
     struct os_file_stamp stamp;
     enum err e;
     while ((e = os_file_stamp(AT_FDCWD, path, true, &stamp)) == ERR_NOTFOUND && path.len > 1)
-        path = parent_of(path);
+        path = os_path_parent(path);
     if (e == ERR_OK && !stamp.is_dir)
         return ERR_EXISTS;
     return e == ERR_OK && !os_writable(path) ? ERR_PERMISSION : e;
@@ -93,7 +87,7 @@ static bool is_free(const struct init_item *i)
         return false;
     }
     if (e == ERR_NOTFOUND)
-        e = writable(parent_of(i->path));
+        e = writable(os_path_parent(i->path));
     if (e != ERR_OK)
         command_say("%.*s cannot be made: %s", SLICE_ARG(i->path),
                     e == ERR_EXISTS ? "a part of its path is no folder" : err_text(e));

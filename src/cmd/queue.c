@@ -190,7 +190,8 @@ static int each_id(struct queue_command *q, struct queue_request *request, char 
         request->value = slice_str(operands[i]);
         int one = known_id(operands[i]) ? queue_line_ask(&q->line, request, &matched) : EX_DATAERR;
         if (one == 0 && matched == 0) {
-            command_say("there is no message %s in the queue", operands[i]);
+            command_say("there is no message %s in the queue; `thurn trace %s` tells what became of it", operands[i],
+                        operands[i]);
             one = EX_DATAERR;
         }
         status = status == 0 ? one : status;

@@ -15,7 +15,7 @@ struct answers {
     bool ended;
     int status;
     uint32_t count;
-    bool quiet;
+    bool quiet, told; /* told: that it takes long */
     bool progress_shown;
 };
 
@@ -42,7 +42,8 @@ static int no_server(const struct socket_address *a, enum err e)
         command_say("%s: only root and the server's own user may see the queue", a->path);
         return EX_NOPERM;
     }
-    command_say("no server runs here (%s: %s)", a->path, err_text(e));
+    command_say("no server runs here (%s: %s); `systemctl start thurn` or `thurn serve` starts it", a->path,
+                err_text(e));
     return EX_UNAVAILABLE;
 }
 
@@ -132,7 +133,8 @@ static enum err ask(struct queue_line *line, struct answers *answers)
     ipc_channel_send(line->channel, &m);
     enum err e = ipc_channel_flush(line->channel);
     while (e == ERR_OK && !answers->ended) {
-        e = socket_wait(ipc_channel_fd(line->channel), false, answers->quiet ? SILENCE_QUIET_MS : SILENCE_MS);
+        e = command_await(ipc_channel_fd(line->channel), answers->quiet ? SILENCE_QUIET_MS : SILENCE_MS,
+                          &answers->told);
         if (e == ERR_OK)
             e = ipc_channel_read(line->channel, on_message, answers);
         if (e == ERR_AGAIN)
@@ -157,7 +159,7 @@ int queue_line_ask(struct queue_line *line, const struct queue_request *request,
 
 int queue_line_ask_quietly(struct queue_line *line, const struct queue_request *request, uint32_t *count_r)
 {
-    struct answers answers = {.request = request, .token = ++line->token, .quiet = true};
+    struct answers answers = {.request = request, .token = ++line->token, .quiet = true, .told = true};
     if (ask(line, &answers) != ERR_OK)
         return EX_TEMPFAIL;
     *count_r = answers.count;

@@ -38,6 +38,7 @@ static int ask(int fd, bool dry_run)
 {
     struct ipc_channel *channel = NULL;
     struct answer answer = {false, false};
+    bool told = false;
     enum err e = ipc_channel_open(fd, PROCESS_COMMAND, PROCESS_CONSOLE, &channel);
     if (e != ERR_OK)
         return EX_TEMPFAIL;
@@ -46,7 +47,7 @@ static int ask(int fd, bool dry_run)
     e = ipc_channel_flush(channel);
     int64_t end = os_now_ms() + ANSWER_MS;
     while (e == ERR_OK && !answer.come) {
-        e = socket_wait(ipc_channel_fd(channel), false, end - os_now_ms());
+        e = command_await(ipc_channel_fd(channel), end - os_now_ms(), &told);
         if (e == ERR_OK)
             e = ipc_channel_read(channel, on_message, &answer);
         if (e == ERR_AGAIN)
@@ -67,8 +68,10 @@ static int reload(const struct command *c, bool dry_run)
     int fd = -1;
     /* The server reads its file itself and says what is wrong with it, so here an error matters only when it hides where the server is. */
     int status = command_load(c, &conf);
-    if (status != 0)
+    if (status != 0) {
+        command_say("nothing has changed");
         return status;
+    }
     enum err e = control_connect(conf, &a, &fd);
     conf_close(&conf);
     if (e == ERR_OK)
@@ -81,7 +84,7 @@ static int reload(const struct command *c, bool dry_run)
         command_say("%s: only root and the server's own user may reload it", a.path);
         return EX_NOPERM;
     }
-    command_say("no server runs here (%s: %s)", a.path, err_text(e));
+    command_say("no server runs here (%s: %s); it reads its configuration when it starts", a.path, err_text(e));
     return EX_UNAVAILABLE;
 }
 

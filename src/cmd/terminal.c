@@ -2,12 +2,14 @@
 #include "cmd/terminal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define LEAST_WIDTH 80u
+#define MOST_WIDTH 10000u
 #define LINE_MAX_BYTES 1024
 #define CONTROL_C 3
 #define CONTROL_BACKSLASH 28
@@ -15,9 +17,13 @@
 size_t terminal_width(void)
 {
     struct winsize w;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0 || w.ws_col < LEAST_WIDTH)
-        return LEAST_WIDTH;
-    return w.ws_col;
+    uint64_t columns = LEAST_WIDTH;
+    const char *wanted = getenv("COLUMNS");
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0)
+        columns = w.ws_col;
+    else if (wanted && slice_to_u64(slice_str(wanted), MOST_WIDTH, &columns) != ERR_OK)
+        columns = LEAST_WIDTH;
+    return columns < LEAST_WIDTH ? LEAST_WIDTH : (size_t)columns;
 }
 
 /* Byte by byte: what follows the line is not ours. */

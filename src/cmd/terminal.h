@@ -6,7 +6,7 @@
 
 #include "base/base.h"
 
-/* Characters in a line of standard output: at least 80, which is also the answer when it is no terminal. */
+/* Characters in a line of standard output: at least 80. Where it is no terminal, as COLUMNS in the environment says, or 80. */
 size_t terminal_width(void);
 /* Asks for a password: twice, unseen, when standard input is a terminal; else one line of it. `what` stands in the prompt. ERR_SYNTAX: the two differ;
  * ERR_CLOSED: nothing came; ERR_LIMIT. */

@@ -59,8 +59,9 @@ static void accepted(struct lines *l, const struct trace_mail *mail, const struc
     trace_words_append(out, r, mail->id, 0);
     buf_append_char(out, '\n');
     begin_line(l, r->time_us);
-    buf_printf(out, "on disk (sync %lld ms); replied 250 2.0.0 Ok: queued as %.*s\n", (long long)(sync_us(r) / 1000),
-               SLICE_ARG(mail->id));
+    buf_printf(out, "on disk (sync %lld ms); replied 250 2.0.0 Ok: queued as ", (long long)(sync_us(r) / 1000));
+    buf_append_escaped(out, mail->id);
+    buf_append_char(out, '\n');
 }
 
 static void event(struct lines *l, const struct trace_mail *mail, const struct trace_kept *k)

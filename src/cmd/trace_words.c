@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define TIME_MAX_S INT64_C(253402300799) /* the year 9999 */
+
 static slice text_of(const struct trace_record *r, enum trace_key key)
 {
     return trace_text(&r->event, key);
@@ -308,6 +310,7 @@ void trace_words_day(buf *out, int64_t time_us)
 void trace_words_when(buf *out, int64_t time_s, int64_t now_s)
 {
     int64_t day = 86400, offset = 60 * (int64_t)os_utc_offset_min(now_s);
+    time_s = time_s < TIME_MAX_S ? time_s : TIME_MAX_S;
     bool same = (time_s + offset) / day == (now_s + offset) / day;
     append_time(out, time_s, same ? "%H:%M" : "%Y-%m-%d %H:%M");
 }

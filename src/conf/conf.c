@@ -129,6 +129,7 @@ static enum err load(const char *path, bool alone, const struct output *to, stru
         tell_file(to, slice_str(path),
                   e == ERR_LIMIT         ? "file is larger than 4 MiB"
                   : e == ERR_UNSUPPORTED ? "is a folder"
+                  : e == ERR_NOTFOUND    ? "not found; `thurn init DOMAIN` makes one, -c FILE names another"
                                          : err_text(e));
         buf_deinit(&content);
         return e;

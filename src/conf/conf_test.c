@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -429,6 +430,42 @@ static void test_warnings(void **state)
     }
 }
 
+/* A list that is left to a user must not make him the server's user. */
+static void test_commands_of_included_files(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content;
+        unsigned mode, uid;
+        bool good;
+    } rows[] = {
+        {"bob@far.example, |id\n", 0644, 0, true},
+        {"|id\n", 0666, 0, false},
+        {"/tmp/x\n", 0664, 0, false},
+        {"bob@far.example\n", 0666, 0, true},
+        {"|id\n", 0644, 65534, false},
+        {"a@far.example, /tmp/x\n", 0600, 65534, false},
+        {"a@far.example\n", 0600, 65534, true},
+    };
+    char path[200];
+    snprintf(path, sizeof(path), "%s/include", folder);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        buf messages;
+        if (rows[i].uid != 0 && os_uid() != 0)
+            continue;
+        write_file("include", rows[i].content);
+        assert_int_equal(chmod(path, rows[i].mode), 0);
+        assert_int_equal(rows[i].uid == 0 ? 0 : chown(path, rows[i].uid, rows[i].uid), 0);
+        struct conf *c = parse(DOMAIN "aliases = \"@@/aliases\"\n", &messages);
+        if ((c != NULL) != rows[i].good || (!c && slice_find(buf_slice(&messages), SLICE("commands and files")) < 0))
+            fail_msg("%s by %u with %o:\n%s", rows[i].content, rows[i].uid, rows[i].mode, messages.ptr);
+        conf_close(&c);
+        buf_deinit(&messages);
+    }
+    unlink(path);
+    write_file("include", "a@far.example\nb@far.example, c@far.example\n");
+}
+
 /* Documents that are too much: an error, no crash. */
 static void test_hostile_documents(void **state)
 {
@@ -462,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_commands_of_included_files),
         cmocka_unit_test(test_hostile_documents),
     };
     if (!mkdtemp(folder))

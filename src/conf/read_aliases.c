@@ -6,6 +6,8 @@
 #define INCLUDE_DEPTH_MAX 8
 /* Included targets of one table: a file that includes another ten times is cheap to write. */
 #define INCLUDED_MAX 1000000
+#define OTHERS_WRITE 0022
+#define USER_MAX (64u * 1024)
 
 struct include_work {
     struct reader *r;
@@ -25,6 +27,33 @@ static struct alias_table *find_table(struct reader *r, slice path)
     return NULL;
 }
 
+/* Root's, the server's or our own, and nobody else writes to it. */
+static bool is_ours(const struct reader *r, const struct os_file_stamp *file)
+{
+    struct arena arena;
+    struct os_user server;
+    arena_init(&arena, USER_MAX);
+    bool ours = file->uid == 0 || file->uid == os_uid() ||
+                (os_user_by_name(r->conf->user, &arena, &server) == ERR_OK && server.uid == file->uid);
+    arena_deinit(&arena);
+    return ours && !(file->mode & OTHERS_WRITE);
+}
+
+/* Commands and files of aliases are run and written as the server's user. Lists are often left to users, who must not become that one by them. */
+static bool may_hold(struct include_work *w, slice path, const struct alias_target *targets, uint32_t count)
+{
+    bool harmless = true;
+    for (uint32_t i = 0; i < count; i++)
+        harmless = harmless && targets[i].kind != ALIAS_PIPE && targets[i].kind != ALIAS_FILE;
+    if (harmless || is_ours(w->r, &w->r->read))
+        return true;
+    messages_error_in(
+        &w->r->m, w->place, path, 0,
+        SLICE("commands and files may only stand in an included file that belongs to root or to the server's "
+              "user, and that nobody else may write to"));
+    return false;
+}
+
 /* An include that cannot be read is an error of the line that names it. */
 static bool read_include(struct include_work *w, slice path, struct alias_target **targets_r, uint32_t *count_r)
 {
@@ -41,7 +70,7 @@ static bool read_include(struct include_work *w, slice path, struct alias_target
     if (e == ERR_SYNTAX)
         messages_error_in(&r->m, w->place, path, error.line, error.text);
     r->m.out_of_memory = r->m.out_of_memory || e == ERR_NOMEM;
-    return e == ERR_OK;
+    return e == ERR_OK && may_hold(w, path, *targets_r, *count_r);
 }
 
 /* Replaces the includes of an entry by what is in them, and theirs in turn: a file that includes itself is met again at the same index,

@@ -198,7 +198,7 @@ bool reader_file(struct reader *r, struct toml_place place, slice path, size_t m
     reader_add_source(r, path, &stamp, false);
     buf content;
     buf_init(&content, max);
-    enum err e = stamp.size > max ? ERR_LIMIT : os_file_read(AT_FDCWD, path, &content);
+    enum err e = stamp.size > max ? ERR_LIMIT : os_file_read_stamped(AT_FDCWD, path, &content, &r->read);
     if (e == ERR_OK)
         e = arena_copy(r->arena, buf_slice(&content), content_r);
     buf_deinit(&content);
@@ -217,7 +217,8 @@ static void check_file(struct reader *r, struct toml_place place, slice path, bo
     int fd;
     enum err e = os_open_follow(AT_FDCWD, path, O_RDONLY, 0, &fd);
     if (e != ERR_OK) {
-        messages_error(&r->m, place, "%.*s: %s", SLICE_ARG(path), err_text(e));
+        messages_error(&r->m, place, "%.*s: %s%s", SLICE_ARG(path), err_text(e),
+                       e == ERR_PERMISSION && os_uid() != 0 ? "; root starts the server, so try this as root" : "");
         return;
     }
     os_close(&fd);

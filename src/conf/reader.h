@@ -23,7 +23,8 @@ struct reader {
     struct draft_top top;
     struct draft_domain *domains; /* beside conf->route.domains, but for the implied one */
     size_t written_domains;
-    bool alone; /* other files are left alone, and their tables stay empty */
+    bool alone;                /* other files are left alone, and their tables stay empty */
+    struct os_file_stamp read; /* of what reader_file has read last */
 };
 
 /* An array in the arena; at want of memory an empty one that is remembered. */

@@ -28,6 +28,8 @@ must_check enum err os_open_follow(int dir_fd, slice path, int flags, unsigned m
 void os_close(int *fd); /* -1 is harmless; becomes -1 */
 /* The whole file appended to b (its max bounds it: ERR_LIMIT). Follows links: for configuration. */
 must_check enum err os_file_read(int dir_fd, slice path, buf *b);
+/* And whose what was read is, which a look before or after could not say. */
+must_check enum err os_file_read_stamped(int dir_fd, slice path, buf *b, struct os_file_stamp *stamp_r);
 /* Writes a new file beside, fsync, rename, fsync of the folder. */
 must_check enum err os_file_replace(int dir_fd, slice path, slice content, unsigned mode);
 must_check enum err os_file_stamp(int dir_fd, slice path, bool follow, struct os_file_stamp *stamp_r);
@@ -59,6 +61,8 @@ must_check enum err os_chown(int dir_fd, slice path, uint32_t uid, uint32_t gid)
 must_check enum err os_fchmod(int fd, unsigned mode);
 /* Appends where the link leads to, as it is written. */
 must_check enum err os_link_read(int dir_fd, slice path, buf *out);
+/* The folder that a path is in, by its letters alone: "/" of "/a", "." of "a". path has no slash at its end. */
+slice os_path_parent(slice path);
 /* Appends the absolute path without links, "." and ".." of what is there (realpath). ERR_NOTFOUND, ERR_PERMISSION. */
 must_check enum err os_path_real(slice path, buf *out);
 /* Exclusive flock, not waiting: ERR_AGAIN. */

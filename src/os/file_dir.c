@@ -62,6 +62,12 @@ void os_dir_close(struct os_dir **d)
     *d = NULL;
 }
 
+slice os_path_parent(slice path)
+{
+    ptrdiff_t slash = slice_rfind_char(path, '/');
+    return slash > 0 ? slice_sub(path, 0, (size_t)slash) : slash == 0 ? SLICE("/") : SLICE(".");
+}
+
 enum err os_path_real(slice path, buf *out)
 {
     struct os_path p;

@@ -130,6 +130,22 @@ static void names_are_checked_at_the_edge(void **state)
     assert_int_equal(os_rename(dir, SLICE("a"), dir, SLICE("b\0")), ERR_SYNTAX);
 }
 
+static void the_folder_of_a_path(void **state)
+{
+    (void)state;
+    static const struct {
+        slice path, parent;
+    } rows[] = {
+        {SLICE("/var/mail/a"), SLICE("/var/mail")},
+        {SLICE("/a"), SLICE("/")},
+        {SLICE("a/b"), SLICE("a")},
+        {SLICE("a"), SLICE(".")},
+        {SLICE("/"), SLICE("/")},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_true(slice_equal(os_path_parent(rows[i].path), rows[i].parent));
+}
+
 static void threat_links_are_not_followed(void **state)
 {
     (void)state;
@@ -413,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(errors_are_told_apart),
         T(names_are_checked_at_the_edge),
+        T(the_folder_of_a_path),
         T(threat_links_are_not_followed),
         T(stamps_show_changes),
         T(whole_files_are_read_to_the_bound),

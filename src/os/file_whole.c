@@ -35,7 +35,7 @@ static enum err read_piece(int fd, buf *b, size_t *got_r)
 }
 
 /* O_NONBLOCK and the check of the kind: a pipe put in a file's place must not hold up the reader. */
-enum err os_file_read(int dir_fd, slice path, buf *b)
+enum err os_file_read_stamped(int dir_fd, slice path, buf *b, struct os_file_stamp *stamp_r)
 {
     int fd = -1;
     struct os_file_stamp stamp;
@@ -51,8 +51,16 @@ enum err os_file_read(int dir_fd, slice path, buf *b)
         e = read_piece(fd, b, &got);
     if (e != ERR_OK)
         b->len = before;
+    else
+        *stamp_r = stamp;
     os_close(&fd);
     return e;
+}
+
+enum err os_file_read(int dir_fd, slice path, buf *b)
+{
+    struct os_file_stamp stamp;
+    return os_file_read_stamped(dir_fd, path, b, &stamp);
 }
 
 static enum err write_new(int dir_fd, slice path, slice content, unsigned mode)

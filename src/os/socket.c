@@ -2,6 +2,7 @@
 #include "os/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -71,6 +72,21 @@ enum err socket_listen(const struct socket_address *a, int backlog, unsigned mod
         close(fd);
     else
         *fd_r = fd;
+    return e;
+}
+
+enum err socket_give(const char *path, uint32_t uid, uint32_t gid)
+{
+    struct stat st;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return os_err(errno);
+    enum err e = fstat(fd, &st) == 0 ? ERR_OK : os_err(errno);
+    if (e == ERR_OK && !S_ISSOCK(st.st_mode))
+        e = ERR_CORRUPT;
+    if (e == ERR_OK && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0)
+        e = os_err(errno);
+    close(fd);
     return e;
 }
 
@@ -147,10 +163,14 @@ enum err socket_connect_wait_from(const struct socket_address *a, const struct s
                                   int64_t timeout_ms, int *fd_r)
 {
     struct sockaddr_storage at;
+    int on = 1;
     socklen_t len = socket_address_to_sys(a, &at);
     int fd = socket(at.ss_family, STREAM_FLAGS, 0);
     if (fd < 0)
         return os_err(errno);
+    /* Who writes a command and its data one after the other would wait for the other side's delayed ACK. */
+    if (at.ss_family != AF_UNIX)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     enum err e = source ? bind_source(fd, source) : ERR_OK;
     if (e == ERR_OK)
         e = connect_bounded(fd, &at, len, timeout_ms);

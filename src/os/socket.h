@@ -14,6 +14,8 @@ struct socket_address {
 
 /* Listening, non-blocking, close-on-exec. IPv6 is V6ONLY. A stale unix socket is replaced only when nobody answers on it. mode is for unix sockets. */
 must_check enum err socket_listen(const struct socket_address *a, int backlog, unsigned mode, int *fd_r);
+/* Hands the socket of that path over. ERR_CORRUPT: it is another's file by now; whoever may write to its folder could have put any there. */
+must_check enum err socket_give(const char *path, uint32_t uid, uint32_t gid);
 must_check enum err socket_local_address(int fd, struct socket_address *a_r);
 /* Stream pair, non-blocking, close-on-exec. */
 must_check enum err socket_pair(int pair_r[2]);

@@ -126,6 +126,32 @@ static void a_stale_unix_socket_is_replaced_a_live_one_is_not(void **state)
     unlink(a.path);
 }
 
+/* Its folder is the server's user's, who could put any file there for root to hand over. */
+static void only_a_socket_is_handed_over(void **state)
+{
+    (void)state;
+    struct socket_address a = in_folder("given"), other = in_folder("other");
+    struct stat st;
+    int fd = -1;
+    uint32_t to = os_uid() == 0 ? 65534 : os_uid();
+    assert_int_equal(os_file_replace(AT_FDCWD, slice_str(a.path), SLICE("x"), 0600), ERR_OK);
+    assert_int_equal(socket_give(a.path, to, to), ERR_CORRUPT);
+    assert_int_equal(symlink(a.path, other.path), 0);
+    assert_int_equal(socket_give(other.path, to, to), ERR_CORRUPT);
+    assert_int_equal(stat(a.path, &st), 0);
+    assert_int_equal(st.st_uid, os_uid());
+    unlink(a.path);
+    unlink(other.path);
+    assert_int_equal(socket_give(a.path, to, to), ERR_NOTFOUND);
+    assert_int_equal(socket_listen(&a, 5, 0600, &fd), ERR_OK);
+    if (os_uid() == 0)
+        assert_int_equal(socket_give(a.path, to, to), ERR_OK);
+    assert_int_equal(stat(a.path, &st), 0);
+    assert_int_equal(st.st_uid, to);
+    os_close(&fd);
+    unlink(a.path);
+}
+
 /* What is no socket is somebody's file. */
 static void a_file_in_a_sockets_place_stays(void **state)
 {
@@ -286,6 +312,7 @@ int main(void)
         cmocka_unit_test(descriptors_are_passed),
         cmocka_unit_test(bytes_are_looked_at_and_taken),
         cmocka_unit_test(too_many_descriptors_are_closed),
+        cmocka_unit_test(only_a_socket_is_handed_over),
         cmocka_unit_test(waiting_ends),
         cmocka_unit_test(a_full_backlog_times_out),
         cmocka_unit_test(own_addresses_have_the_loopback),

@@ -299,14 +299,31 @@ void smtp_client_secured(struct smtp_client *c, int64_t now_ms, bool verified)
         smtp_client_introduce(c);
 }
 
+/* Why there was no connection at all; the last two are those of a socket in the file system. */
+static slice no_connection(enum err why)
+{
+    switch (why) {
+    case ERR_REFUSED:
+        return SLICE("Connection refused");
+    case ERR_UNREACHABLE:
+        return SLICE("Host is unreachable");
+    case ERR_NOTFOUND:
+        return SLICE("There is no such socket");
+    case ERR_PERMISSION:
+        return SLICE("No permission to connect to it");
+    default:
+        return SLICE_NONE;
+    }
+}
+
 void smtp_client_lost(struct smtp_client *c, enum err why)
 {
+    slice words = no_connection(why);
     enum status status = why == ERR_TLS       ? STATUS_TLS_FAILED
                          : why == ERR_TIMEOUT ? STATUS_PEER_TIMEOUT
                                               : STATUS_CONNECTION_LOST;
-    if (c->expect == SMTP_EXPECT_GREETING && (why == ERR_REFUSED || why == ERR_UNREACHABLE))
-        smtp_client_fail_status(c, STATUS_CONNECT_FAILED,
-                                why == ERR_REFUSED ? SLICE("Connection refused") : SLICE("Host is unreachable"));
+    if (c->expect == SMTP_EXPECT_GREETING && words.len > 0)
+        smtp_client_fail_status(c, STATUS_CONNECT_FAILED, words);
     else if (c->expect == SMTP_EXPECT_QUIT)
         on_quit(c, NULL);
     else if (c->expect == SMTP_EXPECT_END)

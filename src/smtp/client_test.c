@@ -565,6 +565,8 @@ static void test_connection_refused(void **state)
     } rows[] = {
         {ERR_REFUSED, false, SLICE("failed in phase 0 we: 451 4.4.1 Connection refused\n")},
         {ERR_UNREACHABLE, false, SLICE("failed in phase 0 we: 451 4.4.1 Host is unreachable\n")},
+        {ERR_NOTFOUND, false, SLICE("failed in phase 0 we: 451 4.4.1 There is no such socket\n")},
+        {ERR_PERMISSION, false, SLICE("failed in phase 0 we: 451 4.4.1 No permission to connect to it\n")},
         {ERR_CLOSED, false, SLICE("failed in phase 0 we: 451 4.4.2 Connection lost\n")},
         {ERR_UNREACHABLE, true, SLICE("failed in phase 1 we: 451 4.4.2 Connection lost\n")},
     };

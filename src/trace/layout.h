@@ -17,6 +17,7 @@
 #define RING_COUNTERS 64u
 #define RING_GAUGES 32u
 #define RING_SEQUENCE_MAX (UINT64_C(1) << 62)
+#define RING_TIME_MAX_US INT64_C(253402300799000000) /* the year 9999: what is added to such a time stays in range */
 #define RECORD_HEAD 26u
 #define RECORD_MAX 4096u
 #define RECORD_TEXT_MAX 1024u

@@ -26,6 +26,9 @@ static bool is_ring_name(slice name)
     uint64_t number;
     if (name.len >= VIEW_NAME_MAX || !slice_cut(name, '-', &kind, &slot) || kind.len == 0)
         return false;
+    for (size_t i = 0; i < kind.len; i++)
+        if (!ascii_is_alpha(kind.ptr[i]))
+            return false;
     return slice_to_u64(slot, 9999, &number) == ERR_OK;
 }
 

@@ -93,6 +93,8 @@ static bool decode(slice record, struct trace_record *r)
     const unsigned char *p = (const unsigned char *)record.ptr;
     size_t message_len = get_u16(p + 24);
     *r = (struct trace_record){.time_us = (int64_t)get_u64(p + 8), .pid = get_u32(p + 16)};
+    if (r->time_us < 0 || r->time_us > RING_TIME_MAX_US)
+        return false;
     if (p[20] >= TRACE_KIND_COUNT || p[21] > LOG_ERROR || p[22] > TRACE_FIELDS_MAX)
         return false;
     r->event.kind = (enum trace_kind)p[20];

@@ -45,7 +45,7 @@ static enum err open_existing(int folder_fd, slice name, const struct trace_ring
     enum err e = os_open(folder_fd, name, O_RDWR | O_NONBLOCK, 0, &fd);
     if (e == ERR_OK)
         e = os_fd_stamp(fd, &stamp);
-    if (e == ERR_OK && (!stamp.is_regular || stamp.links != 1 || stamp.size != want->size))
+    if (e == ERR_OK && (!stamp.is_regular || stamp.uid != os_uid() || stamp.links != 1 || stamp.size != want->size))
         e = ERR_CORRUPT;
     if (e == ERR_OK)
         e = os_pread(fd, &head, sizeof head, 0, &got);
@@ -186,8 +186,10 @@ void trace_ring_use(struct trace_ring *ring)
 
 void trace_ring_rest(struct trace_ring *ring)
 {
+    os_map_guard_also(ring->memory, ring->size);
     clear_gauges(ring);
     atomic_store(&ring->header->pid, 0);
+    os_map_guard_also(NULL, 0);
 }
 
 void trace_gauge_set(enum trace_gauge gauge, int64_t value)

@@ -410,6 +410,36 @@ static void put(const char *name, size_t at, const void *bytes, size_t count)
     (void)close(fd);
 }
 
+/* The folder is the server's user's, who may be anybody's by now. */
+static void the_master_outlives_a_ring_that_is_cut(void **state)
+{
+    (void)state;
+    struct trace_ring *mine = ring_of("master-0", SIZE), *other = ring_of("receiver-0", SIZE);
+    trace_ring_use(mine);
+    int fd = openat(folder_fd, "receiver-0", O_WRONLY);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    (void)close(fd);
+    trace_ring_rest(other);
+    trace_gauge_set(TRACE_GAUGE_MESSAGES, 1);
+    trace_ring_close(&other);
+    trace_ring_close(&mine);
+}
+
+static void a_ring_of_another_user_is_replaced(void **state)
+{
+    (void)state;
+    struct stat after;
+    if (os_uid() != 0)
+        skip();
+    struct trace_ring *ring = ring_of("receiver-0", SIZE);
+    trace_ring_close(&ring);
+    assert_int_equal(fchownat(folder_fd, "receiver-0", 65534, 65534, 0), 0);
+    ring = ring_of("receiver-0", SIZE);
+    assert_int_equal(fstatat(folder_fd, "receiver-0", &after, 0), 0);
+    assert_int_equal(after.st_uid, 0);
+    trace_ring_close(&ring);
+}
+
 static void a_torn_record_is_left_out_and_written_over(void **state)
 {
     (void)state;
@@ -616,6 +646,8 @@ int main(void)
         TEST(a_fork_writes_nowhere),
         TEST(rings_are_read_in_order_of_time_and_new_ones_found),
         TEST(counters_go_on_and_gauges_begin_anew),
+        TEST(the_master_outlives_a_ring_that_is_cut),
+        TEST(a_ring_of_another_user_is_replaced),
         TEST(a_torn_record_is_left_out_and_written_over),
         TEST(flipped_bits_and_cuts_harm_no_reader),
         TEST(what_is_no_ring_is_passed_over),

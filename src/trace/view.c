@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#define GAUGE_MAX (INT64_C(1) << 53) /* such numbers can be added up, and are exact in JSON */
+
 static enum err read_header(int fd, struct ring_header *h)
 {
     size_t got = 0;
@@ -158,16 +160,24 @@ bool view_step(struct view *v)
     return false;
 }
 
+/* A process writes what it likes into its own file. */
+static int64_t in_range(int64_t value, int64_t max)
+{
+    return value < 0 ? 0 : value < max ? value : max;
+}
+
 enum err view_totals(const struct view *v, struct trace_totals *t_r)
 {
     struct ring_header h;
     enum err e = read_header(v->fd, &h);
     if (e != ERR_OK)
         return e;
-    *t_r = (struct trace_totals){.process = slice_of(v->name, v->name_len), .pid = h.pid, .started_us = h.started_us};
+    *t_r = (struct trace_totals){.process = slice_of(v->name, v->name_len),
+                                 .pid = h.pid,
+                                 .started_us = in_range(h.started_us, RING_TIME_MAX_US)};
     for (int i = 0; i < TRACE_KIND_COUNT; i++)
         t_r->counters[i] = h.counters[i];
     for (int i = 0; i < TRACE_GAUGE_COUNT; i++)
-        t_r->gauges[i] = h.gauges[i];
+        t_r->gauges[i] = in_range(h.gauges[i], GAUGE_MAX);
     return ERR_OK;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """`thurn check`: each thing that it finds is made once, as an admin would make it."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -183,6 +184,33 @@ def test_o2_check_mailboxes_that_cannot_be_written(serve):
     assert "/closed" in warning["message"] and warning["key"] == 'domain."example.org".deliver'
     os.rmdir(os.path.join(thurn.folder, "closed"))
     assert not [w for w in warnings(thurn, "--offline") if "cannot write" in w["message"]], "it is made when mail comes"
+
+
+def test_o2_check_a_full_disk(serve):
+    thurn = serve(start=False)
+    assert not [w for w in warnings(thurn, "--offline") if w["key"] == "queue.min_free"]
+    thurn.change({"queue": {"min_free": "900000000M"}})
+    warning = one_warning(thurn, "mail is answered with 452", "--offline")
+    assert warning["key"] == "queue.min_free" and "900000000M" in warning["message"]
+
+
+def test_o2_check_a_queue_of_somebody_else(serve, root):
+    """What a chown or a restore by root leaves: check tells, and the server says which folder it is and whose it must be."""
+    thurn = serve({"domain": {"example.org": {"deliver": "hold:"}}}, root=True)
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.mail("x@example.com", "alice@example.org")
+    thurn.stop()
+    assert not [w for w in warnings(thurn, "--offline") if w["key"] == "queue.dir"]
+    seg = os.path.join(thurn.state, "queue", "seg")
+    for name in os.listdir(seg):
+        os.chown(os.path.join(seg, name), 0, 0)
+    warning = one_warning(thurn, "the queue cannot be read", "--offline")
+    assert warning["key"] == "queue.dir" and seg in warning["message"] and "chown -R" in warning["message"]
+    with contextlib.suppress(AssertionError):  # it ends before it is ready, or after
+        thurn.start()
+    thurn.logged('the spool ".*/queue" cannot be read: permission denied; all in it must belong to')
+    thurn.kill()
 
 
 def test_o2_check_asks_as_the_user_who_will_write(serve, root):

@@ -14,7 +14,7 @@ import pytest
 from harness import account, mailbox, wait
 from harness.dialogue import Dialogue
 
-COMMANDS = ["serve", "init", "dev", "check", "queue", "send", "sendmail", "mailq", "newaliases", "batch", "user", "reload", "config"]
+COMMANDS = ["serve", "init", "dev", "check", "explain", "queue", "trace", "top", "send", "probe", "sendmail", "mailq", "newaliases", "batch", "user", "reload", "config"]
 
 
 def run(binary, *args, stdin="", **more):
@@ -42,7 +42,7 @@ def test_usage_errors(binary, args):
 
 @pytest.mark.parametrize("args, word", [
     (["user", "add", "jürgen@example.org"], "ASCII"),
-    (["check", "now"], "now"), (["check", "--color=red"], "red"), (["dev", "--port", "70000"], "70000"),
+    (["check", "--nonsense"], "--nonsense"), (["queue", "list", "--nonsense"], "--nonsense"), (["check", "now"], "now"), (["check", "--color=red"], "red"), (["dev", "--port", "70000"], "70000"),
     (["queue", "frobnicate"], "frobnicate"), (["queue", "hold"], "ids"), (["user", "frobnicate"], "frobnicate"),
     (["user", "passwd"], "address"), (["send", "a", "b"], "b"), (["send"], "--to"), (["batch"], "file"), (["batch", "--once", "x"], "--watch"),
     (["batch", "--watch", "x"], "--watch"), (["batch", "x", "y"], "y"), (["reload", "now"], "now")],
@@ -152,7 +152,8 @@ def test_serve_refuses_what_check_refuses(serve):
 
 def test_missing_configuration(binary):
     done = run(binary, "check", "-c", "/nonexistent/thurn.toml")
-    assert done.returncode in (66, 78) and "/nonexistent/thurn.toml" in done.stderr
+    assert done.returncode == 78 and "/nonexistent/thurn.toml" in done.stderr
+    assert "thurn init DOMAIN" in done.stderr and "-c FILE" in done.stderr
 
 
 def test_config_defaults(serve):
@@ -198,12 +199,26 @@ def test_queue_list(held):
     assert "\x1b" not in table + "".join(summary)
 
 
+def test_o4_tables_are_as_wide_as_asked(held):
+    """80 columns where nobody says otherwise; with COLUMNS (or a wide terminal) nothing is cut."""
+    def widest(columns):
+        done = subprocess.run(held._argv("queue", "-c", held.path), capture_output=True, text=True, timeout=60,
+                              env={**held.env, "COLUMNS": columns})
+        assert done.returncode == 0
+        return done.stdout, max(len(line) for line in done.stdout.splitlines())
+
+    for columns in ("", "20", "80", "many", "-5"):
+        assert widest(columns)[1] <= 80, columns
+    text, width = widest("200")
+    assert "451 4.7.1 greylisted, come back" in text and width <= 200
+
+
 def test_queue_show(held):
     text = held.command("queue", "show", held.ids[0]).stdout
     for word in (held.ids[0], "alice@example.org", "a@example.com", "greylisted"):
         assert word in text
     done = held.command("queue", "show", "ZZZZZZZZ", expect=None)
-    assert done.returncode not in (0, 64) and "ZZZZZZZZ" in done.stderr
+    assert done.returncode == 65 and "there is no message ZZZZZZZZ" in done.stderr and "thurn trace ZZZZZZZZ" in done.stderr
 
 
 def test_queue_retry(held):
@@ -254,7 +269,32 @@ def test_held_domain_waits_for_release(serve):
 
 def test_queue_needs_a_server(serve):
     done = serve(start=False).command("queue", "list", expect=69)
-    assert done.stderr.strip()
+    assert "no server runs here" in done.stderr and "thurn serve" in done.stderr
+
+
+@pytest.mark.parametrize("command, word", [(["queue"], "the queue is empty"), (["reload"], "reloaded")], ids=["queue", "reload"])
+def test_o4_who_waits_for_a_server_that_hangs_is_told(serve, command, word):
+    thurn = serve()
+    console, = thurn.pids("console")
+    os.kill(console, signal.SIGSTOP)
+    try:
+        with subprocess.Popen(thurn._argv(*command, "-c", thurn.path), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as asking:
+            assert asking.stdout.readline().startswith("thurn: the server does not answer yet; waiting for it")
+            os.kill(console, signal.SIGCONT)
+            assert word in asking.communicate(timeout=60)[0]
+            assert asking.returncode == 0
+    finally:
+        os.kill(console, signal.SIGCONT)
+
+
+def test_o4_what_is_not_for_everybody_says_whose_it_is(serve, root):
+    thurn = serve({"domain": {"example.org": {"users": "accounts"}}}, root=True)
+    thurn.command("user", "add", "alice@example.org", stdin="a password\n")
+    for command in (["queue"], ["queue", "list"], ["reload"], ["trace"], ["top", "--once"], ["mailq"], ["user", "list"]):
+        done = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", thurn.binary, *command, "-c", thurn.path)
+        assert done.returncode == 77 and not done.stdout, (command, done.stdout, done.stderr)
+        assert "only root and the server's own user may" in done.stderr, (command, done.stderr)
 
 
 # --- send, user, reload ---

@@ -200,6 +200,13 @@ def test_o3_explain_verdict_first_and_exit_status(serve):
     assert f"({thurn.path}:{line})" in steps, steps
 
 
+def test_o3_explain_says_smtputf8_once(serve):
+    """An address that needs it has it; so does one whose sender has said it already."""
+    thurn = serve({"domain": {"example.org": {"users": ["jürgen"], "smtputf8": True}}}, start=False)
+    for more in ([], ["--mail", "SMTPUTF8"], ["--mail", "BODY=8BITMIME smtputf8"]):
+        assert first_line(thurn, *more, "jürgen@example.org").startswith("ACCEPT   maildir:"), more
+
+
 def _me(thurn):
     return account.SERVICE if os.geteuid() == 0 else os.environ.get("USER", "")
 

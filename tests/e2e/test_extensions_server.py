@@ -205,7 +205,7 @@ def test_e8_server_future_release_is_for_those_whom_we_know(serve):
         ident = talk.mail("alice@example.org", "bob@example.org", args=" HOLDFOR=3")
     assert entry(thurn, ident)["id"] == ident
     thurn.landed("bob")
-    assert time.time() - began >= 2.5
+    assert time.time() - began >= 3  # never before, however late
 
 
 def test_e8_server_deliver_by(serve, make_sink):

@@ -25,9 +25,9 @@ def words(*args, user="alice"):
     return ["init", "example.org", "--dir", "try", *(["--user", user] if user else []), *args]
 
 
-def run(binary, folder, *args, stdin=PASSWORD + "\n", expect=0):
+def run(binary, folder, *args, stdin=PASSWORD + "\n", expect=0, **more):
     done = subprocess.run(account.as_service([binary, *args]), cwd=folder, input=stdin, capture_output=True, text=True,
-                          timeout=120, env={**os.environ, "LC_ALL": "C.UTF-8"})
+                          timeout=120, env={**os.environ, "LC_ALL": "C.UTF-8"}, **more)
     assert expect is None or done.returncode == expect, f"thurn {args}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done
 
@@ -123,6 +123,17 @@ def test_o1_init_what_it_makes(binary, folder):
     shown = subprocess.run(["openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", os.path.join(top, "tls", "fullchain.pem")],
                            capture_output=True, text=True, timeout=60).stdout
     assert "DNS:mail.example.org" in shown
+
+
+def test_o1_init_whatever_the_umask(binary, folder):
+    """Else the server's user could not reach its mailboxes behind root's 077, and behind 000 others could reach the keys."""
+    for mask in (0o077, 0o000):
+        top = os.path.join(folder, f"deep{mask}")
+        run(binary, folder, "init", "example.org", "--dir", os.path.join(top, "er"), "--user", "alice", umask=mask)
+        modes = {name: stat.S_IMODE(os.stat(os.path.join(top, "er", name)).st_mode) for name in
+                 ("..", ".", "mail", "mail/example.org", "tls", "tls/privkey.pem", "state", "state/accounts.db")}
+        assert modes == {"..": 0o755, ".": 0o755, "mail": 0o755, "mail/example.org": 0o750, "tls": 0o755, "tls/privkey.pem": 0o600,
+                         "state": 0o711, "state/accounts.db": 0o600}
 
 
 def test_o1_init_twice_is_refused_and_changes_nothing(binary, folder):

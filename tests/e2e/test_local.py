@@ -201,6 +201,15 @@ def test_maildir_mbox_lmtp_pipe(serve, make_sink, root):
                lambda: f"only what is held in the queue: {thurn.queue()}")
 
 
+def test_lmtp_without_a_server_says_so(serve, work):
+    """The log, `thurn queue` and `thurn queue show` name the socket and that it is not there."""
+    place = f"{work}/none.sock"
+    thurn = serve({"queue": {"retry": ["1h"]}, "domain": {"lmtp.example": {"deliver": f"lmtp:unix:{place}", "users": ["alice"]}}})
+    ident = send(thurn, "alice@lmtp.example", sender="alice@example.org")
+    thurn.logged(rf"{ident}: to=<alice@lmtp.example>, relay=unix:{place}, .*status=deferred \(451 4.4.1 There is no such socket\)")
+    wait.until(lambda: "There is no such socket" in thurn.command("queue", "show", ident).stdout, thurn.log)
+
+
 def test_lmtp_answers_each_recipient(serve, make_sink):
     replies = {"alice@lmtp.example": "250 2.0.0 Ok", "bob@lmtp.example": "552 5.2.2 full", "carl@lmtp.example": "452 4.2.2 full"}
     lmtp = make_sink(lmtp=True, end=lambda s, a: replies[a])

@@ -328,6 +328,56 @@ def test_o4_top_leaves_the_terminal_as_it_was(serve, closing, end, status):
     assert code in (status, -int(end) if isinstance(end, int) else status)
 
 
+# A ring file is written by a process that talks to strangers, and read by root. Layout: src/trace/layout.h.
+KINDS = "note connect disconnect reject login login-failed accepted queued connected host-failed sent deferred bounced report held released removed waiting".split()
+KEYS, NUMBERS_FROM, TEXT_MAX = 31, 16, 15
+ESC, C1 = b"\x1b[2J\x1b]0;P\x07", b"\xc2\x9b31m\xff\xfe"
+
+
+def crc32c(octets):
+    crc = 0xffffffff
+    for octet in octets:
+        crc ^= octet
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def forged(when, kind, fields, message):
+    body = b"".join(struct.pack("<BBq", key, 1, value) if isinstance(value, int) else struct.pack("<BBH", key, 0, len(value)) + value
+                    for key, value in fields)
+    rest = struct.pack("<qIBBBBH", when, 1, kind, 3, len(fields), 0, len(message)) + body + message
+    rest += b"\0" * (-len(rest) % 8)
+    return struct.pack("<II", len(rest) + 8, crc32c(struct.pack("<Q", 1) + rest)) + rest
+
+
+def test_threat_rings_of_a_hostile_process(serve):
+    server = serve({}, start=False)
+    most, now = 2**63 - 1, time.time_ns() // 1000
+    shapes = [lambda text: [(key, text) for key in range(TEXT_MAX)],
+              lambda text: [(0, text), *((key, (-1)**key * most) for key in range(NUMBERS_FROM, KEYS))][:TEXT_MAX]]
+    records = b"".join(forged(when, kind, shape(text), text) for kind in range(len(KINDS)) for shape in shapes for text in (ESC, C1)
+                       for when in ((now, most, -most) if kind < 3 else (now,)))
+    assert len(records) < 32768 - 16
+    folder = os.path.join(server.state, "trace")
+    os.makedirs(folder)
+    for name in ("receiver-0", "\x1b[31m\"x-1"):
+        with open(os.path.join(folder, name), "wb") as ring:
+            head = struct.pack("<QIIIIq64Q7q", 0x31474e4952524854, 32768, 2, os.getpid(), 0, -most, *[2**64 - 1] * 64, *[most] * 7)
+            ring.write(head.ljust(4096, b"\0") + (struct.pack("<QQ", 1, 0) + records).ljust(2 * 32768, b"\0"))
+    os.mkfifo(os.path.join(folder, "queue-0"))
+    os.symlink(server.path, os.path.join(folder, "sender-0"))
+    shown = server.command("trace", "--limit", "0").stdout
+    assert "queued as \\x1b[2J" in shown and "31m" in shown
+    for argv in (["trace", "--limit", "0", "--json"], ["top", "--once"], ["top", "--once", "--json"]):
+        out = server.command(*argv).stdout
+        for line in out.splitlines() if "--json" in argv else []:
+            json.loads(line)
+        assert out
+        shown += out
+    assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f]", shown), re.findall(".*[\0-\x08\x0b-\x1f\x7f-\x9f].*", shown)
+
+
 def test_o4_top_fits_every_screen(serve, closing):
     server = serve({})
     screen = closing(Screen(server))

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from harness import account, fail2ban, wait
+from harness import account, fail2ban, namespace, wait
 from harness.thurn import Thurn
 
 ROOT = fail2ban.ROOT
@@ -57,6 +57,9 @@ class Elsewhere(Thurn):
 
 @pytest.fixture
 def elsewhere(binary, work, root, request):
+    reason = namespace.possible()
+    if reason:
+        pytest.skip(reason)
     servers = []
 
     def make(before, config=None):
@@ -199,6 +202,7 @@ def test_o7_log_syslog(elsewhere, closing, work, build, form):
     ident = send_evil(server)
     refuse(server)
     daemon.has(ident.encode(), b": removed")
+    daemon.has(b"Relaying denied")
     server.stop()
     log = os.path.join(work, "as-syslogd-writes-it")
     with open(log, "w", encoding="utf-8") as file:
@@ -255,8 +259,7 @@ def test_o7_log_json(serve):
     refused = [entry for entry in found if entry["event"] == "reject" and entry.get("dsn") == "5.7.1"]
     assert [entry["from"] for entry in refused] == ['"\\"event\\":\\"sent\\"}"@example.com'] and refused[0]["command"] == "RCPT"
     assert {"connect", "disconnect", "queued", "removed", "note"} <= set(by_event)
-    ids = [entry["event"] for entry in found if entry.get("id") == ident]
-    assert ids[0] == "accepted" and sorted(ids) == ["accepted", "note", "queued", "removed", "sent"]
+    assert sorted(entry["event"] for entry in found if entry.get("id") == ident) == ["accepted", "note", "queued", "removed", "sent"]
 
 
 # --- clients that misbehave
@@ -285,8 +288,9 @@ def test_o7_log_file_that_is_emptied(serve):
     server.removed(second)
     server.reload()
     server.logged("generation 2")
+    server.stop()
     text = server.log()
-    assert "\0" not in text and first not in text
+    assert second in text and "\0" not in text and "ready: generation 1" not in text
     assert [line for line in text.splitlines() if not TEXT_LINE.fullmatch(line)] == []
 
 

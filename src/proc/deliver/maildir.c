@@ -60,12 +60,6 @@ static void dir_close(struct maildir *d)
     d->path = SLICE_NONE;
 }
 
-static slice parent_of(slice path)
-{
-    ptrdiff_t at = slice_rfind_char(path, '/');
-    return at > 0 ? slice_sub(path, 0, (size_t)at) : SLICE("/");
-}
-
 static enum err folder_sync(slice path)
 {
     int fd = -1;
@@ -85,7 +79,7 @@ static enum err make_path(slice path)
         slice folder = slice_sub(path, 0, at);
         enum err e = os_mkdir(AT_FDCWD, folder, 0700);
         if (e == ERR_OK)
-            e = folder_sync(parent_of(folder));
+            e = folder_sync(os_path_parent(folder));
         if (e != ERR_OK && e != ERR_EXISTS)
             return e;
     }

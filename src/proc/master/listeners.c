@@ -164,7 +164,7 @@ static enum err bind_own(struct binding *b, bool control)
     else if (e == ERR_OK)
         e = use_address(b, &a, 0660, &b->g->control_fd);
     if (e == ERR_OK && control && b->m->root)
-        e = os_chown(AT_FDCWD, buf_slice(&path), b->g->user.uid, b->g->user.gid);
+        e = socket_give(a.path, b->g->user.uid, b->g->user.gid);
     return e == ERR_OK ? e : say_why(b, &a, e);
 }
 

@@ -339,7 +339,9 @@ void queue_recover_when_settled(struct queue *q)
         e = pending_apply(q);
     if (e != ERR_OK) {
         /* To go on, or to read it again over what was read so far, would be to forget mail: the master starts us again, and the admin sees why. */
-        log_line(LOG_ERROR, "the spool cannot be read: %s", err_text(e));
+        log_line(LOG_ERROR, "the spool \"%.*s\" cannot be read: %s%s%.*s", SLICE_ARG(q->conf->queue.dir), err_text(e),
+                 e == ERR_PERMISSION ? "; all in it must belong to " : "",
+                 SLICE_ARG(e == ERR_PERMISSION ? q->conf->user : SLICE_NONE));
         q->broken = true;
         child_stop(&q->child, 1);
     }

@@ -61,7 +61,9 @@ void announce_queue_down(struct receiver *r, const struct hub_peer *p)
     if (r->queue != p)
         return;
     r->queue = ipc_hub_find(r->child.hub, PROCESS_QUEUE);
-    log_line(LOG_WARNING, "the queue is down: mail is still taken for a while");
+    /* at each reload, too; of a queue that has died the master warns */
+    if (!r->queue)
+        log_line(LOG_INFO, "the queue is down: mail is still taken for a while");
 }
 
 void announce_ack(struct receiver *r, const struct hub_peer *p, uint64_t bytes)

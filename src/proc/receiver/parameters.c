@@ -4,8 +4,9 @@
 
 static void set_schedule(struct transaction *t, const struct smtp_mail_parameters *p)
 {
-    int64_t now_s = p->hold_s > 0 || p->by ? os_wall_s() : 0;
-    t->release_s = p->hold_s > 0 ? now_s + p->hold_s : p->release_s;
+    int64_t now_us = p->hold_s > 0 || p->by ? os_wall_us() : 0, now_s = now_us / 1000000;
+    /* The second that has begun is not over: not before all of the interval has passed (RFC 4865). */
+    t->release_s = p->hold_s > 0 ? (now_us + 999999) / 1000000 + p->hold_s : p->release_s;
     t->deliver_by_s = p->by ? now_s + p->by_s : 0;
 }
 
