@@ -28,7 +28,7 @@ class Suite:
     def __init__(self, root, binary, environment):
         self.root, self.kept = root, False
         self.folder = tempfile.mkdtemp(prefix="ts-")  # short, as there are socket paths below it
-        os.chmod(self.folder, 0o755)
+        os.chmod(self.folder, 0o1777)  # programs of the ordinary user have their temporary files there, too
         self.environment = {**os.environ, "WAIT_LIMIT": SERVER_LIMIT, **environment, "THURN": str(binary), "TMPDIR": self.folder,
                             "KEEP": "1"}
 
