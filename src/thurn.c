@@ -141,6 +141,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
         if (strcmp(argv[1], subcommands[i].name) == 0) {
             static char program[] = "thurn"; /* how getopt's messages begin, like all others */
+            argv[0] = argv[1];               /* process_title_init has allocated it */
             argv[1] = program;
             return subcommands[i].run(argc - 1, argv + 1);
         }

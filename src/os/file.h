@@ -78,7 +78,8 @@ must_check enum err os_dir_open(int dir_fd, slice path, struct os_dir **dir_r);
 must_check enum err os_dir_next(struct os_dir *d, slice *name_r);
 void os_dir_close(struct os_dir **d);
 
-/* Tests: the n-th call from now of those that match (bit i of calls = enum) fails with e; 0 switches off. Compiled in always, one predictable branch. */
+/* Tests: the n-th call from now of those that match (bit i of calls = enum) fails with e, or each of them (OS_FILE_FAULT_EACH); 0 switches off. Compiled in always, one predictable branch. */
+#define OS_FILE_FAULT_EACH UINT64_MAX
 enum os_file_call {
     OS_CALL_OPEN,
     OS_CALL_READ,

@@ -19,6 +19,8 @@ enum err file_fault_count(enum os_file_call call)
 {
     if (!(atomic_load(&fault_calls) & (1u << call)))
         return ERR_OK;
+    if (atomic_load(&fault_left) == OS_FILE_FAULT_EACH)
+        return (enum err)atomic_load(&fault_error);
     if (atomic_fetch_sub(&fault_left, 1) != 1)
         return ERR_OK;
     atomic_store(&file_fault_armed, false);

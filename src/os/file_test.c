@@ -418,8 +418,14 @@ static void the_nth_call_fails_and_no_other(void **state)
     assert_int_equal(os_write(fd, SLICE("2")), ERR_OK);
     assert_int_equal(os_write(fd, SLICE("3")), ERR_NOSPACE);
     assert_int_equal(os_write(fd, SLICE("4")), ERR_OK);
+    os_file_fault(OS_FILE_FAULT_EACH, 1u << OS_CALL_SYNC, ERR_IO);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(os_fsync(fd), ERR_IO);
+    assert_int_equal(os_write(fd, SLICE("5")), ERR_OK);
+    os_file_fault(0, 0, ERR_OK);
+    assert_int_equal(os_fsync(fd), ERR_OK);
     os_close(&fd);
-    assert_content("f", SLICE("124"));
+    assert_content("f", SLICE("1245"));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -247,16 +247,23 @@ def test_b3_another_file_in_the_place_of_one_that_is_done(serve):
 
 def test_b3_two_at_once_are_one_job(serve):
     server = serve(allowed())
-    for turn in range(5):
+    met = 0
+    for turn in range(20):
         names = [f"{turn}.{k}" for k in range(60)]
         path = server.file(f"job{turn}", job(*names))
         argv = account.as_service([server.binary, "batch", path, "-c", server.path])
         both = [subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=server.folder)
                 for _ in range(2)]
         told = [one.communicate(timeout=60)[1] for one in both]
+        expect_each_once(server, names)
+        if [one.returncode for one in both] == [0, 0]:
+            continue  # one began when the other had ended
         assert sorted(one.returncode for one in both) == [0, 75], told
         assert "the job of this file is running" in "".join(told)
-        expect_each_once(server, names)
+        met += 1
+        if met == 5:
+            break
+    assert met > 0
 
 
 def test_b3_without_a_server_the_job_stays(serve):

@@ -323,7 +323,7 @@ def test_e8_server_future_release(post):
         item = wait.until(lambda: next((m for m in thurn.queue() if m["id"] == ident), None), thurn.log)
         assert item["reason"].startswith("held until ") and item["tries"] == 0
         left = datetime.datetime.fromisoformat(item["next"].replace("Z", "+00:00")) - datetime.datetime.now(datetime.timezone.utc)
-        assert 2000 < left.total_seconds() <= 3000
+        assert 2000 < left.total_seconds() <= 3001  # a second that has begun counts
         if again == 0:
             thurn.kill()
             thurn.start()

@@ -363,3 +363,15 @@ def test_o6_caller_logwatch(desk, row):
     it.ran(argv)
     mail = parsed(desk)
     it.shows("its report", "Logwatch" in mail["Subject"] and "Logwatch End" in mail.get_content(), mail)
+
+
+def test_o6_caller_smartd(desk, row):
+    it = row("smartd", interop.IN)
+    argv = [desk.peer("smartmontools", "usr/share/smartmontools/smartd_warning.sh")]
+    env = {"SMARTD_MAILER": desk.peer("bsd-mailx", "usr/bin/bsd-mailx"), "SMARTD_ADDRESS": f"{BOB} sales", "SMARTD_FAILTYPE": "EmailTest",
+           "SMARTD_MESSAGE": "TEST EMAIL from smartd for device: /dev/sda", "SMARTD_DEVICEINFO": "Disk of Größe 1\n.\nx"}
+    desk.run(*argv, root=True, env=env)
+    it.ran(["smartd_warning.sh"])  # what smartd starts, with what it has found in the environment
+    mail = parsed(desk)
+    it.shows("its warning, dots and 8-bit as they were", "TEST EMAIL from smartd" in mail.get_content() and "Größe 1\n.\nx\n" in mail.get_content(), mail)
+    it.shows("its Subject, and root as sender", mail["Subject"].startswith("SMART error (EmailTest)") and mail["Return-Path"] == "<root@example.org>", mail)

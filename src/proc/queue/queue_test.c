@@ -78,8 +78,10 @@ static uint32_t process_next = 100, job_seen;
 static int queue_pid;
 static uint32_t queue_process;
 static struct spool_place places[64]; /* of mails, by order */
-static atomic_int
-    *fault; /* in shared memory: while it is 1, each sync of the queue fails; 2: each read; 3: each write */
+/* In shared memory. While wanted is 1, each sync of the queue fails; 2: each read; 3: each write; -1: there is no thread for it. */
+static struct {
+    atomic_int wanted, set; /* set: what the queue's thread has made of it */
+} * fault;
 
 static void take_bytes(struct frame *f, size_t i, slice *s)
 {
@@ -215,14 +217,25 @@ static void *fault_run(void *ctx)
     static const unsigned calls[] = {0, OS_CALL_SYNC, OS_CALL_READ, OS_CALL_WRITE};
     (void)ctx;
     for (;;) {
-        int now = atomic_load(fault);
-        if (now)
-            os_file_fault(1, 1u << calls[now], ERR_IO);
-        else
-            os_file_fault(0, 0, ERR_OK);
+        int now = atomic_load(&fault->wanted);
+        if (now != atomic_load(&fault->set))
+            os_file_fault(now ? OS_FILE_FAULT_EACH : 0, 1u << calls[now], ERR_IO);
+        atomic_store(&fault->set, now);
         usleep(1000);
     }
     return NULL;
+}
+
+/* Of the queue that runs, if one does. */
+static void fault_set(int wanted)
+{
+    int64_t until = os_now_ms() + WAIT_MS;
+    atomic_store(&fault->wanted, wanted);
+    while (queue_pid > 0 && atomic_load(&fault->set) != wanted) {
+        if (os_now_ms() > until)
+            fail_msg("the queue does not take fault %d", wanted);
+        usleep(1000);
+    }
 }
 
 static void queue_run(const struct child_start *start)
@@ -230,7 +243,8 @@ static void queue_run(const struct child_start *start)
     pthread_t thread;
     if (queue_log_fd >= 0)
         dup2(queue_log_fd, 2);
-    if (atomic_load(fault) >= 0 && pthread_create(&thread, NULL, fault_run, NULL) != 0)
+    atomic_store(&fault->set, 0);
+    if (atomic_load(&fault->wanted) >= 0 && pthread_create(&thread, NULL, fault_run, NULL) != 0)
         process_exit(3);
 #ifdef FAULTS
     fault_plan = plan;
@@ -688,7 +702,7 @@ static int begin(void **state)
     conf_make();
     assert_int_equal(spool_numbers_take(dir_fd, 1000, &ids), ERR_OK);
     number_floor = ids;
-    atomic_store(fault, -1);
+    atomic_store(&fault->wanted, -1);
     for (size_t i = 0; i < ENDS; i++)
         ends[i]->process = 0;
     receiver.process = process_next++;
@@ -1522,18 +1536,17 @@ static void a_failing_disk_delays_outcomes_and_loses_none(void **state)
 {
     (void)state;
     queue_kill();
-    atomic_store(fault, 0);
+    fault_set(0);
     queue_start();
     uint64_t a = mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}}), b = mail(&local);
     struct ipc_job j = job_from(&sender), k = job_from(&deliver);
-    atomic_store(fault, 1);
-    usleep(20000);
+    fault_set(1);
     answer(&sender, &j, 550, "no");
     answer(&deliver, &k, 250, "ok");
     nothing_for(&deliver); /* the bounce is not on the disk */
     pump(1500);
     assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0); /* nothing that could be acted on */
-    atomic_store(fault, 0);
+    fault_set(0);
     struct ipc_job bounce = job_from(&deliver);
     disk_has(b, SPOOL_DELIVERED, disk(b).outcomes[SPOOL_DELIVERED]);
     assert_true(disk(a).outcomes[SPOOL_FAILED] >= 1);
@@ -1550,16 +1563,15 @@ static void a_queue_ends_by_itself_while_the_disk_takes_nothing(void **state)
 {
     (void)state;
     queue_kill();
-    atomic_store(fault, 0);
+    fault_set(0);
     queue_start();
     uint64_t a = mail(&(struct mail){.from = "alice@example.org", .to = {"dave@far.example"}}), b = mail(&local);
     struct ipc_job j = job_from(&sender), k = job_from(&deliver);
-    atomic_store(fault, 3);
-    usleep(20000);
+    fault_set(3);
     answer(&sender, &j, 550, "no");
     answer(&deliver, &k, 250, "ok");
     queue_drain();
-    atomic_store(fault, 0);
+    fault_set(0);
     queue_start();
     assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 2);
     j = job_from(&sender);
@@ -1835,14 +1847,12 @@ static void e7_server_who_became_others_is_answered_later(void **state)
                            .index = DSN_EXPANDED,
                            .notify = NOTIFY_SUCCESS};
     queue_kill();
-    atomic_store(fault, 0);
+    fault_set(0);
     queue_start();
-    atomic_store(fault, 2);
-    usleep(20000);
+    fault_set(2);
     uint64_t id = mail(&x);
     nothing_for(&deliver);
-    atomic_store(fault, 0);
-    usleep(20000);
+    fault_set(0);
     assert_int_equal(disk(id).outcomes[SPOOL_DELIVERED], 0);
     assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ALL, ""), 1);
     report(&c);
@@ -1856,16 +1866,15 @@ static void e7_server_a_success_and_its_report_are_one(void **state)
     (void)state;
     static struct content c;
     queue_kill();
-    atomic_store(fault, 0);
+    fault_set(0);
     queue_start();
     const struct mail x = {.from = "alice@example.org", .to = {"dave@far.example"}, .notify = NOTIFY_SUCCESS};
     uint64_t id = mail(&x);
     struct ipc_job j = job_from(&sender);
-    atomic_store(fault, 1);
-    usleep(20000);
+    fault_set(1);
     answer(&sender, &j, 250, "ok");
     nothing_for(&deliver);
-    atomic_store(fault, 0);
+    fault_set(0);
     report(&c);
     has(&c, "Action: relayed");
     disk_has(id, SPOOL_DELIVERED, disk(id).outcomes[SPOOL_DELIVERED]);
@@ -2131,12 +2140,12 @@ static void e8_server_reports_wait_their_turn(void **state)
         last = mail_commit(&x, false, &places[0]);
         middle = i == 700 ? last : middle;
     }
-    atomic_store(fault, 0);
+    fault_set(0);
     queue_start();
-    atomic_store(fault, 1);
+    fault_set(1);
     pump(4500);
     assert_in_range(queue_memory(), 1, QUEUE_MEMORY_MAX);
-    atomic_store(fault, 0);
+    fault_set(0);
     disk_has(middle, SPOOL_FAILED, 1);
     disk_has(last, SPOOL_FAILED, 1);
 }
@@ -2196,7 +2205,7 @@ static void an_order_is_answered_when_it_is_on_disk(void **state)
     static const enum queue_verb verbs[] = {QUEUE_VERB_HOLD, QUEUE_VERB_RELEASE, QUEUE_VERB_REMOVE};
     static const enum spool_outcome_kind kinds[] = {SPOOL_HELD, SPOOL_RELEASED, SPOOL_REMOVED};
     queue_kill();
-    atomic_store(fault, 0);
+    fault_set(0);
     queue_start();
     uint64_t id = mail(&remote);
     struct ipc_job j = job_from(&sender);
@@ -2205,14 +2214,13 @@ static void an_order_is_answered_when_it_is_on_disk(void **state)
     for (size_t i = 0; i < 3; i++) {
         struct ipc_message m = {.type = IPC_queue_request};
         m.u.queue_request = (struct ipc_queue_request){.token = 40 + i, .verb = (uint8_t)verbs[i]};
-        atomic_store(fault, 1);
-        usleep(20000);
+        fault_set(1);
         send_to(&console, m);
         settle(); /* other questions are answered meanwhile */
         nothing_for(&console);
         if (i == 0)
             progress_of(40, 1);
-        atomic_store(fault, 0);
+        fault_set(0);
         struct ipc_queue_end end = next(&console, IPC_queue_end)->u.queue_end;
         assert_int_equal(end.token, 40 + i);
         assert_int_equal(end.count, 1);

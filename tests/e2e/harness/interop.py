@@ -40,6 +40,7 @@ VERSIONS = {
     "mutt": (["mutt", "-v"], r"Mutt (\S+)"),
     "nodemailer": (["cat", "{peers}/node/node_modules/nodemailer/package.json"], r'"version": "([^"]+)"'),
     "s-nail": (["s-nail", "-:/", "-V"], r"v(\d\S+?),? "),
+    "smartd": (["zcat", "{peers}/smartmontools/usr/share/doc/smartmontools/changelog.Debian.gz"], r"^smartmontools \((\S+)\)"),
     "smtp-server": (["cat", "{peers}/node/node_modules/smtp-server/package.json"], r'"version": "([^"]+)"'),
     "smtplib": (["/usr/bin/python3", "--version"], r"Python (\S+)"),
     "swaks": (["swaks", "--version"], r"version (\S+)"),
