@@ -39,7 +39,7 @@ static const struct subcommand subcommands[] = {
     {"sendmail", cmd_sendmail, "the same, as other programs expect it of a sendmail"},
     {"mailq", cmd_mailq, "print the queue as Postfix's mailq does"},
     {"newaliases", cmd_newaliases, "check the aliases and make the running server take them"},
-    {"probe", cmd_probe, "speak with a mail server and show what it says; look for its weaknesses"},
+    {"probe", cmd_probe, "speak with a mail server, show what it says, look for weaknesses"},
     {"batch", cmd_batch, "hand the mails of a file of SMTP commands to the running server"},
     {"user", cmd_user, "add, list and remove accounts, and set their passwords"},
     {"config", cmd_config, "print the keys of the configuration with their defaults"},
@@ -69,8 +69,8 @@ static void print_help(FILE *to)
     (void)fprintf(to, "usage: thurn SUBCOMMAND [-c FILE] ...\n\n");
     for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
         (void)fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
-    (void)fprintf(to,
-                  "\n`thurn SUBCOMMAND --help` says more. FILE is /etc/thurn/thurn.toml unless -c names another.\n");
+    (void)fprintf(to, "\n`thurn SUBCOMMAND --help` says more. FILE is /etc/thurn/thurn.toml unless -c\n"
+                      "names another.\n");
 }
 
 static size_t smallest(size_t a, size_t b, size_t c)

@@ -16,18 +16,18 @@ struct batch {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to,
-        "usage: thurn batch [--replies FILE] [--json] [-c FILE] JOBFILE|-\n"
-        "       thurn batch --resume JOB [--json] [-c FILE] [JOBFILE]\n"
-        "       thurn batch --watch [--once] [-c FILE]\n"
-        "Hands the mails of a file of SMTP commands (HELO, MAIL, RCPT, DATA, ...) to the running server, each\n"
-        "exactly once, whatever is interrupted: the same command again goes on. The dialogue is in JOBFILE.replies,\n"
-        "or on standard output for `-`; the report is on standard output and goes to [batch] administrators.\n"
-        "--resume goes on with a job that was held or interrupted. --watch serves the folder [batch] folder,\n"
-        "--once until it is empty. Who may not run jobs has the file put into that folder.\n"
-        "Exit status: 0 all mails are in the queue; 65 lines were not understood, 69 something was refused, 75 the\n"
-        "job waits for the server, 77 not permitted.\n");
+    (void)fprintf(to, "usage: thurn batch [--replies FILE] [--json] [-c FILE] JOBFILE|-\n"
+                      "       thurn batch --resume JOB [--json] [-c FILE] [JOBFILE]\n"
+                      "       thurn batch --watch [--once] [-c FILE]\n"
+                      "Hands the mails of a file of SMTP commands (HELO, MAIL, RCPT, DATA, ...) to the\n"
+                      "running server, each exactly once, whatever is interrupted: the same command\n"
+                      "again goes on. The dialogue is in JOBFILE.replies, or on standard output for\n"
+                      "`-`; the report is on standard output and goes to [batch] administrators.\n"
+                      "--resume goes on with a job that was held or interrupted. --watch serves the\n"
+                      "folder [batch] folder, --once until it is empty. Who may not run jobs has the\n"
+                      "file put into that folder.\n"
+                      "Exit status: 0 all mails are in the queue; 65 lines were not understood, 69\n"
+                      "something was refused, 75 the job waits for the server, 77 not permitted.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -17,15 +17,16 @@ struct check {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(to,
-                  "usage: thurn check [-c FILE] [--offline] [--json] [--color=auto|always|never]\n"
-                  "Reads the configuration FILE (default " COMMAND_CONF ") as the server would, tells every error and\n"
-                  "warning on standard error, and says on standard output who may send where and how each\n"
-                  "domain's mail is delivered. Also looks whether users may write to their mailboxes, other\n"
-                  "programs have the ports, and the DNS leads here (5 seconds at most).\n"
-                  "  --offline   asks no name server\n"
-                  "  --json      one object a finding, and one with the summary, on standard output\n"
-                  "Exit status 0: it can be used, whatever the warnings; 78: it cannot.\n");
+    (void)fprintf(to, "usage: thurn check [-c FILE] [--offline] [--json] [--color=auto|always|never]\n"
+                      "Reads the configuration FILE (default " COMMAND_CONF ") as the server\n"
+                      "would, tells every error and warning on standard error, and says on standard\n"
+                      "output who may send where and how each domain's mail is delivered. Also looks\n"
+                      "whether users may write to their mailboxes, other programs have the ports, and\n"
+                      "the DNS leads here (5 seconds at most).\n"
+                      "  --offline   asks no name server\n"
+                      "  --json      one object a finding, and one with the summary, on standard\n"
+                      "              output\n"
+                      "Exit status 0: it can be used, whatever the warnings; 78: it cannot.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

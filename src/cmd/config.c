@@ -5,10 +5,9 @@
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to, "usage: thurn config --defaults | --mdoc\n"
-            "--defaults prints every key of the configuration with its default, as TOML; --mdoc prints them as the\n"
-            "list in thurn.toml(5).\n");
+    (void)fprintf(to, "usage: thurn config --defaults | --mdoc\n"
+                      "--defaults prints every key of the configuration with its default, as TOML;\n"
+                      "--mdoc prints them as the list in thurn.toml(5).\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

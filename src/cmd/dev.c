@@ -21,22 +21,22 @@ struct development {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to, "usage: thurn dev [--port N]\n"
-            "A server to develop with: takes mail on 127.0.0.1 (port 1025) from anyone to anyone, and delivers all of\n"
-            "it into ./" DEVELOPMENT_FOLDER "/mail/DOMAIN/USER; nothing leaves. All it has is in ./" DEVELOPMENT_FOLDER
-            ".\n"
-            "Started by root, it runs as the owner of that folder (or as the user who called sudo, or nobody).\n"
-            "\n"
-            "Faults, asked for by the recipient's local part, at any domain:\n"
-            "  CODE@   550@, 452@, 421@ and all from 400 to 599: RCPT is refused with that code; 421 also closes the\n"
-            "          connection; 4xx@ is 451@, 5xx@ is 550@\n"
-            "  slow@   the answer to RCPT takes 5 seconds\n"
-            "  drop@   the connection is closed at RCPT, without an answer\n"
-            "  CODE-data@, slow-data@, drop-data@\n"
-            "          the same instead of the answer to the content; the last such recipient counts for all\n"
-            "  bounce@ is taken, and a bounce goes to the sender\n"
-            "  defer@  is taken, and stays in the queue\n");
+    (void)fprintf(to, "usage: thurn dev [--port N]\n"
+                      "A server to develop with: takes mail on 127.0.0.1 (port 1025) from anyone to\n"
+                      "anyone, and delivers all of it into ./" DEVELOPMENT_FOLDER "/mail/DOMAIN/USER; nothing\n"
+                      "leaves. All it has is in ./" DEVELOPMENT_FOLDER ". Started by root, it runs as the owner of\n"
+                      "that folder (or as the user who called sudo, or nobody).\n"
+                      "\n"
+                      "Faults, asked for by the recipient's local part, at any domain:\n"
+                      "  CODE@   550@, 452@, 421@ and all from 400 to 599: RCPT is refused with that\n"
+                      "          code; 421 also closes the connection; 4xx@ is 451@, 5xx@ is 550@\n"
+                      "  slow@   the answer to RCPT takes 5 seconds\n"
+                      "  drop@   the connection is closed at RCPT, without an answer\n"
+                      "  CODE-data@, slow-data@, drop-data@\n"
+                      "          the same instead of the answer to the content; the last such\n"
+                      "          recipient counts for all\n"
+                      "  bounce@ is taken, and a bounce goes to the sender\n"
+                      "  defer@  is taken, and stays in the queue\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -21,18 +21,20 @@ struct explain {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to,
-        "usage: thurn explain [-c FILE] [--from A] [--ip IP] [--user LOGIN] [--helo NAME] [--listener L]\n"
-        "                     [--tls yes|none] [--mail PARAMETERS] [--offline] [--json] ADDRESS...\n"
-        "       thurn explain [-c FILE] [OPTION...] --batch FILE|-\n"
-        "Says what the server would answer to a mail for ADDRESS, by which steps, with the file and line of each, and\n"
-        "where it would go. No server needs to run. Without --ip, --user or --listener the client is a stranger from\n"
-        "outside. L is mx, submission, lmtp, local, or HOST:PORT as in [listen].\n"
-        "  --mail PARAMETERS  of MAIL, like \"REQUIRETLS\" or \"SIZE=1000000\"\n"
-        "  --offline          asks no name server\n"
-        "  --batch FILE|-     questions as lines of JSON: {\"to\": ..., \"from\": ..., \"ip\": ...}\n"
-        "Exit status: 0 accepted; 67 no such user; 75 temporary; 77 not permitted; 65 no address; 69 refused else.\n");
+    (void)fprintf(to, "usage: thurn explain [-c FILE] [--from A] [--ip IP] [--user LOGIN]\n"
+                      "                     [--helo NAME] [--listener L] [--tls yes|none]\n"
+                      "                     [--mail PARAMETERS] [--offline] [--json] ADDRESS...\n"
+                      "       thurn explain [-c FILE] [OPTION...] --batch FILE|-\n"
+                      "Says what the server would answer to a mail for ADDRESS, by which steps, with\n"
+                      "the file and line of each, and where it would go. No server needs to run.\n"
+                      "Without --ip, --user or --listener the client is a stranger from outside. L is\n"
+                      "mx, submission, lmtp, local, or HOST:PORT as in [listen].\n"
+                      "  --mail PARAMETERS  of MAIL, like \"REQUIRETLS\" or \"SIZE=1000000\"\n"
+                      "  --offline          asks no name server\n"
+                      "  --batch FILE|-     questions as lines of JSON:\n"
+                      "                     {\"to\": ..., \"from\": ..., \"ip\": ...}\n"
+                      "Exit status: 0 accepted; 67 no such user; 75 temporary; 77 not permitted; 65 no\n"
+                      "address; 69 refused else.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

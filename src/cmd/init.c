@@ -17,25 +17,29 @@
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to,
-        "usage: thurn init DOMAIN [-c FILE] [--hostname NAME] [--user LOCAL[=Full Name] | --no-user]\n"
-        "                  [--cert FILE --key FILE] [--dir DIR] [--dry-run] [--json]\n"
-        "       thurn init DOMAIN --null-client --via URL [-c FILE] [--hostname NAME] [--dir DIR] [--dry-run]\n"
-        "Makes a mail server for DOMAIN: the configuration FILE (default " COMMAND_CONF "), a certificate\n"
-        "for the start, aliases, folders, the system user " INIT_USER
-        ", and the first account. Its password is asked for\n"
-        "on a terminal, and is one line of standard input otherwise. Prints the DNS records to publish on standard\n"
-        "output, and what to do next on standard error. Nothing that is there is ever overwritten.\n"
-        "  --hostname NAME   what the server calls itself; mail.DOMAIN otherwise\n"
-        "  --user LOCAL      the first account is LOCAL@DOMAIN; otherwise it has the name of who calls\n"
-        "  --cert, --key     a certificate and its key that are there, instead of one signed by itself\n"
-        "  --dir DIR         all of it below DIR, on ports 2525, 4465 and 4587 of this machine: to try it, as any "
-        "user\n"
-        "  --null-client     takes no mail from the network and sends all mail of this machine --via\n"
-        "                    smtps://LOGIN@HOST (the password is asked for) or smtp://HOST\n"
-        "  --dry-run         prints what would be written, and writes nothing\n"
-        "  --json            DNS records as objects with the names name, type, value\n");
+    (void)fprintf(to, "usage: thurn init DOMAIN [-c FILE] [--hostname NAME]\n"
+                      "                  [--user LOCAL[=Full Name] | --no-user]\n"
+                      "                  [--cert FILE --key FILE] [--dir DIR] [--dry-run] [--json]\n"
+                      "       thurn init DOMAIN --null-client --via URL [-c FILE] [--hostname NAME]\n"
+                      "                  [--dir DIR] [--dry-run]\n"
+                      "Makes a mail server for DOMAIN: the configuration FILE (default\n" COMMAND_CONF
+                      "), a certificate for the start, aliases, folders, the\n"
+                      "system user " INIT_USER ", and the first account. Its password is asked for on a\n"
+                      "terminal, and is one line of standard input otherwise. Prints the DNS records\n"
+                      "to publish on standard output, and what to do next on standard error. Nothing\n"
+                      "that is there is ever overwritten.\n"
+                      "  --hostname NAME   what the server calls itself; mail.DOMAIN otherwise\n"
+                      "  --user LOCAL      the first account is LOCAL@DOMAIN; otherwise it has the\n"
+                      "                    name of who calls\n"
+                      "  --cert, --key     a certificate and its key that are there, instead of one\n"
+                      "                    signed by itself\n"
+                      "  --dir DIR         all of it below DIR, on ports 2525, 4465 and 4587 of this\n"
+                      "                    machine: to try it, as any user\n"
+                      "  --null-client     takes no mail from the network and sends all mail of this\n"
+                      "                    machine --via smtps://LOGIN@HOST (the password is asked\n"
+                      "                    for) or smtp://HOST\n"
+                      "  --dry-run         prints what would be written, and writes nothing\n"
+                      "  --json            DNS records as objects with the names name, type, value\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

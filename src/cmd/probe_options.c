@@ -5,26 +5,35 @@
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to,
-        "usage: thurn probe DOMAIN | HOST:PORT | ADDRESS | smtps://HOST | lmtp:HOST:PORT | unix:/PATH [options]\n"
-        "Speaks with a mail server step by step and shows what was said, how long it took, and what TLS is worth.\n"
-        "A DOMAIN's MX hosts are tried in order. Without --to it ends behind EHLO, STARTTLS and the login.\n\n"
-        "  mail     --to ADDRESS (repeat) --from ADDRESS --data FILE|- --subject TEXT --header 'Name: value' (repeat)\n"
-        "           --attach FILE (repeat) --size --8bitmime --binarymime --smtputf8 --requiretls --bdat[=SIZE]\n"
-        "           --notify WORDS --ret full|hdrs --envid TEXT --orcpt TYPE;ADDRESS --pipelining\n"
-        "  session  --helo NAME --lmtp --command 'RAW LINE' (repeat) --xclient NAME=VALUE,... --xforward "
-        "NAME=VALUE,...\n"
-        "           --quit-after connect|helo|starttls|auth|mail|rcpt|data --timeout SECONDS\n"
-        "  network  --ipv4 --ipv6 --source ADDRESS --proxy v1|v2 ADDRESS:PORT\n"
-        "  TLS      --tls may|none|require|verify|smtps --ca FILE --cert FILE --key FILE\n"
-        "  login    --user LOGIN --auth MECHANISM --password-file FILE --token-file FILE --insecure-login\n"
-        "  audit    --audit --yes [--to YOUR-ADDRESS] [--relay-to ADDRESS]   looks for weaknesses of your own server\n"
-        "  output   --json -v --color=auto|always|never -c FILE\n\n"
-        "The password is asked for, or is the first line of standard input; it is never shown. Exit status: 0 all was\n"
-        "accepted; 65 the audit found something bad; 67 a recipient was refused, 68 no such domain or it takes no "
-        "mail,\n"
-        "69 not reached or refused, 75 try again later, 76 no SMTP, or TLS not as demanded, 77 login refused.\n");
+    (void)fprintf(to, "usage: thurn probe DOMAIN | HOST:PORT | ADDRESS | smtps://HOST |\n"
+                      "                   lmtp:HOST:PORT | unix:/PATH [options]\n"
+                      "Speaks with a mail server step by step and shows what was said, how long it\n"
+                      "took, and what TLS is worth. A DOMAIN's MX hosts are tried in order. Without\n"
+                      "--to it ends behind EHLO, STARTTLS and the login.\n"
+                      "\n"
+                      "  mail     --to ADDRESS (repeat) --from ADDRESS --data FILE|- --subject TEXT\n"
+                      "           --header 'Name: value' (repeat) --attach FILE (repeat)\n"
+                      "           --size --8bitmime --binarymime --smtputf8 --requiretls\n"
+                      "           --bdat[=SIZE] --notify WORDS --ret full|hdrs --envid TEXT\n"
+                      "           --orcpt TYPE;ADDRESS --pipelining\n"
+                      "  session  --helo NAME --lmtp --command 'RAW LINE' (repeat)\n"
+                      "           --xclient NAME=VALUE,... --xforward NAME=VALUE,...\n"
+                      "           --quit-after connect|helo|starttls|auth|mail|rcpt|data\n"
+                      "           --timeout SECONDS\n"
+                      "  network  --ipv4 --ipv6 --source ADDRESS --proxy v1|v2 ADDRESS:PORT\n"
+                      "  TLS      --tls may|none|require|verify|smtps --ca FILE --cert FILE --key FILE\n"
+                      "  login    --user LOGIN --auth MECHANISM --password-file FILE\n"
+                      "           --token-file FILE --insecure-login\n"
+                      "  audit    --audit --yes [--to YOUR-ADDRESS] [--relay-to ADDRESS]\n"
+                      "           looks for weaknesses of your own server\n"
+                      "  output   --json -v --color=auto|always|never -c FILE\n"
+                      "\n"
+                      "The password is asked for, or is the first line of standard input; it is never\n"
+                      "shown.\n"
+                      "Exit status: 0 all was accepted; 65 the audit found something bad; 67 a\n"
+                      "recipient was refused, 68 no such domain or it takes no mail, 69 not reached or\n"
+                      "refused, 75 try again later, 76 no SMTP, or TLS not as demanded, 77 login\n"
+                      "refused.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -38,16 +38,17 @@ struct queue_verb_row {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to, "usage: thurn queue [--json]                             all destinations\n"
-            "       thurn queue list [DESTINATION] [FILTER ...] [--json] the messages\n"
-            "       thurn queue show ID ... [--json]                     all that is known of one\n"
-            "       thurn queue retry|hold|release|remove ID ...\n"
-            "       thurn queue retry|hold|release|remove FILTER ... [--yes]\n"
-            "FILTER is one of --destination NAME, --from ADDRESS, --to ADDRESS (or @DOMAIN), --reason TEXT;\n"
-            "--held, --older AGE (1h) and --larger SIZE (10M) narrow it, or stand alone. With a filter the number of\n"
-            "matching messages is told, and nothing is done without --yes. `remove` sends no bounce. For root and the\n"
-            "server's own user. Also: -c FILE, --color=auto|always|never.\n");
+    (void)fprintf(to, "usage: thurn queue [--json]                      all destinations\n"
+                      "       thurn queue list [DESTINATION] [FILTER ...] [--json]\n"
+                      "                                                 the messages\n"
+                      "       thurn queue show ID ... [--json]          all that is known of one\n"
+                      "       thurn queue retry|hold|release|remove ID ...\n"
+                      "       thurn queue retry|hold|release|remove FILTER ... [--yes]\n"
+                      "FILTER is one of --destination NAME, --from ADDRESS, --to ADDRESS (or @DOMAIN),\n"
+                      "--reason TEXT; --held, --older AGE (1h) and --larger SIZE (10M) narrow it, or\n"
+                      "stand alone. With a filter the number of matching messages is told, and nothing\n"
+                      "is done without --yes. `remove` sends no bounce. For root and the server's own\n"
+                      "user. Also: -c FILE, --color=auto|always|never.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -15,9 +15,10 @@ struct answer {
 static int usage(FILE *to)
 {
     (void)fprintf(to, "usage: thurn reload [-c FILE] [--dry-run]\n"
-                      "Makes the running server read its configuration again; no session is lost. Prints what it\n"
-                      "changes for whom; with --dry-run it only prints what it would change. A configuration with an\n"
-                      "error changes nothing: the errors are printed, and the exit status is 78.\n");
+                      "Makes the running server read its configuration again; no session is lost.\n"
+                      "Prints what it changes for whom; with --dry-run it only prints what it would\n"
+                      "change. A configuration with an error changes nothing: the errors are printed,\n"
+                      "and the exit status is 78.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -29,14 +29,15 @@ struct send {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to, "usage: thurn send --to ADDRESS [--to ADDRESS ...] [--from ADDRESS] [--subject TEXT] [-v] [-c FILE]\n"
-            "                  [MESSAGE | -]\n"
-            "Hands a message (a file, or standard input) to the running server and prints its queue id. The header\n"
-            "fields From, To, Subject, Date and Message-ID are added where they are missing; a text without a header\n"
-            "is a body. Without -c and without " COMMAND_CONF " a `thurn dev` in this folder gets it.\n"
-            "-v shows the dialogue on standard error. Exit status: 0 taken; 67 no such recipient, 69 refused or no\n"
-            "server, 75 try again later, 77 not permitted.\n");
+    (void)fprintf(to, "usage: thurn send --to ADDRESS [--to ADDRESS ...] [--from ADDRESS]\n"
+                      "                  [--subject TEXT] [-v] [-c FILE] [MESSAGE | -]\n"
+                      "Hands a message (a file, or standard input) to the running server and prints\n"
+                      "its queue id. The header fields From, To, Subject, Date and Message-ID are\n"
+                      "added where they are missing; a text without a header is a body. Without -c and\n"
+                      "without " COMMAND_CONF " a `thurn dev` in this folder gets it. -v shows\n"
+                      "the dialogue on standard error.\n"
+                      "Exit status: 0 taken; 67 no such recipient, 69 refused or no server, 75 try\n"
+                      "again later, 77 not permitted.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

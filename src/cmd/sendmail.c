@@ -27,16 +27,17 @@ struct sendmail {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to, "usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N WHEN] [-R full|hdrs] [-V ID] [-B 7BIT|8BITMIME] [-v]\n"
-            "                [RECIPIENT ...]\n"
-            "       sendmail -bs | -bS | -bp | -bi | -bv RECIPIENT ... | -q\n"
-            "       mailq, newaliases\n"
-            "Hands a message (standard input) to the running server, as other programs expect of a sendmail. -t takes\n"
-            "the recipients from the header, and those of the command line. A dot on a line ends the message unless\n"
-            "there is -i. As `thurn sendmail` it takes -c FILE, the configuration.\n"
-            "Exit status: 0 the mail is on disk; 64 wrong usage, 65 wrong data, 67 no such recipient, 69 refused,\n"
-            "75 try again later, 77 not permitted, 78 the configuration has errors.\n");
+    (void)fprintf(to, "usage: sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N WHEN] [-R full|hdrs]\n"
+                      "                [-V ID] [-B 7BIT|8BITMIME] [-v] [RECIPIENT ...]\n"
+                      "       sendmail -bs | -bS | -bp | -bi | -bv RECIPIENT ... | -q\n"
+                      "       mailq, newaliases\n"
+                      "Hands a message (standard input) to the running server, as other programs\n"
+                      "expect of a sendmail. -t takes the recipients from the header, and those of the\n"
+                      "command line. A dot on a line ends the message unless there is -i.\n"
+                      "As `thurn sendmail` it takes -c FILE, the configuration.\n"
+                      "Exit status: 0 the mail is on disk; 64 wrong usage, 65 wrong data, 67 no such\n"
+                      "recipient, 69 refused, 75 try again later, 77 not permitted, 78 the\n"
+                      "configuration has errors.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -34,11 +34,11 @@ static void say_ready(void *ctx)
 
 static int usage(FILE *to)
 {
-    (void)fprintf(to,
-                  "usage: thurn serve [-c FILE]\n"
-                  "Runs the mail server in the foreground, with its log on standard error. It prints `thurn: ready`\n"
-                  "on standard output when it accepts connections. SIGHUP reloads FILE (default " COMMAND_CONF "),\n"
-                  "SIGTERM ends it when what is under way has ended.\n");
+    (void)fprintf(to, "usage: thurn serve [-c FILE]\n"
+                      "Runs the mail server in the foreground, with its log on standard error. It\n"
+                      "prints `thurn: ready` on standard output when it accepts connections. SIGHUP\n"
+                      "reloads FILE (default " COMMAND_CONF "), SIGTERM ends it when what is\n"
+                      "under way has ended.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -28,14 +28,12 @@ struct top_command {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to,
-        "usage: thurn top [--interval SECONDS] [--once] [--json] [-c FILE]\n"
-        "What the server does now: rates, sessions, the queue by destination, its processes, the last problems. q "
-        "ends\n"
-        "it. --once prints it once, for which it looks for one second (or the interval); so does it where standard\n"
-        "output is no terminal. --json prints one object a process and one of all, at once. For root and the\n"
-        "server's own user.\n");
+    (void)fprintf(to, "usage: thurn top [--interval SECONDS] [--once] [--json] [-c FILE]\n"
+                      "What the server does now: rates, sessions, the queue by destination, its\n"
+                      "processes, the last problems. q ends it. --once prints it once, for which it\n"
+                      "looks for one second (or the interval); so does it where standard output is no\n"
+                      "terminal. --json prints one object a process and one of all, at once. For root\n"
+                      "and the server's own user.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -30,15 +30,17 @@ struct trace_command {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to,
-        "usage: thurn trace [ID | <MESSAGE-ID> | ADDRESS | @DOMAIN] [--since AGE] [--limit N] [--live] [--json]\n"
-        "       thurn trace --client ADDRESS|NETWORK|local ...\n"
-        "What happened to a mail: by its queue id, its Message-ID (in quotes, with its brackets), or by sender or\n"
-        "recipient; or what a client did. Without one, the last mails. --since 1h leaves out what is older, --limit 0\n"
-        "shows all mails and not the last %u. --live goes on with what happens from now on. Works while no server\n"
-        "runs, too. For root and the server's own user. Exits with %d when nothing is found.\n",
-        LIMIT, EX_NOUSER);
+    (void)fprintf(to,
+                  "usage: thurn trace [ID | <MESSAGE-ID> | ADDRESS | @DOMAIN] [--since AGE]\n"
+                  "                   [--limit N] [--live] [--json]\n"
+                  "       thurn trace --client ADDRESS|NETWORK|local ...\n"
+                  "What happened to a mail: by its queue id, its Message-ID (in quotes, with its\n"
+                  "brackets), or by sender or recipient; or what a client did. Without one, the\n"
+                  "last mails. --since 1h leaves out what is older, --limit 0 shows all mails and\n"
+                  "not the last %u. --live goes on with what happens from now on. Works while no\n"
+                  "server runs, too. For root and the server's own user. Exits with %d when\n"
+                  "nothing is found.\n",
+                  LIMIT, EX_NOUSER);
     return to == stdout ? 0 : EX_USAGE;
 }
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +20,15 @@
 static char folder[64];
 static int folder_fd;
 static struct trace_ring *ring;
+static time_t clock_ahead_s;
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    if (syscall(SYS_clock_gettime, id, t) != 0)
+        return -1;
+    t->tv_sec += id == CLOCK_REALTIME ? clock_ahead_s : 0;
+    return 0;
+}
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
 {
@@ -170,6 +181,24 @@ static void a_flaw_is_passed_on(void **state)
     trace_mails_close(&m);
 }
 
+static void a_clock_that_is_set_back_hides_nothing(void **state)
+{
+    (void)state;
+    struct trace_mails m;
+    clock_ahead_s = 7200;
+    emit(TRACE_ACCEPTED, id_of(1), "carol@example.net");
+    clock_ahead_s = 0;
+    emit(TRACE_SENT, id_of(1), "bob@example.org");
+    emit(TRACE_ACCEPTED, id_of(2), "dave@example.net");
+    const char *out = told(&m, NULL, 0);
+    assert_int_equal(m.count, 2);
+    assert_non_null(strstr(out, "from <carol@example.net>"));
+    assert_non_null(strstr(out, "bob@example.org: sent"));
+    assert_non_null(strstr(out, "from <dave@example.net>"));
+    assert_true(m.since_us > 0 && m.since_us <= os_wall_us());
+    trace_mails_close(&m);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -179,6 +208,7 @@ int main(void)
         TEST(what_the_ring_has_lost_is_known_to_be_lost),
         TEST(of_a_mail_with_endless_tries_the_first_and_the_last_are_shown),
         TEST(a_flaw_is_passed_on),
+        TEST(a_clock_that_is_set_back_hides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

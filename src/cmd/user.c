@@ -24,13 +24,13 @@ struct user_request {
 
 static int usage(FILE *to)
 {
-    (void)fprintf(
-        to, "usage: thurn user add ADDRESS [--name \"Full Name\"] [-c FILE]\n"
-            "       thurn user passwd ADDRESS [-c FILE]\n"
-            "       thurn user list [--json] [-c FILE]\n"
-            "       thurn user remove ADDRESS [-c FILE]\n"
-            "Accounts: they sign in with their whole ADDRESS. The password is asked for twice on a terminal, and is\n"
-            "one line of standard input otherwise. Removing an account leaves its mailbox as it is.\n");
+    (void)fprintf(to, "usage: thurn user add ADDRESS [--name \"Full Name\"] [-c FILE]\n"
+                      "       thurn user passwd ADDRESS [-c FILE]\n"
+                      "       thurn user list [--json] [-c FILE]\n"
+                      "       thurn user remove ADDRESS [-c FILE]\n"
+                      "Accounts: they sign in with their whole ADDRESS. The password is asked for\n"
+                      "twice on a terminal, and is one line of standard input otherwise. Removing an\n"
+                      "account leaves its mailbox as it is.\n");
     return to == stdout ? 0 : EX_USAGE;
 }
 

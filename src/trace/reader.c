@@ -15,6 +15,7 @@ struct trace_reader {
     char flaw[VIEW_NAME_MAX];
     size_t flaw_len;
     enum err flaw_why;
+    bool ends;
     size_t folder_len;
     char folder[];
 };
@@ -134,6 +135,13 @@ void trace_reader_close(struct trace_reader **reader)
     free(r);
 }
 
+void trace_reader_end_here(struct trace_reader *r)
+{
+    r->ends = true;
+    for (struct view *v = r->views; v; v = v->next)
+        view_end_here(v);
+}
+
 static int64_t view_since(const struct view *v)
 {
     return v->lapped ? v->first_us : 0;
@@ -178,7 +186,7 @@ bool trace_reader_next(struct trace_reader *r, struct trace_record *record_r)
     if (r->given)
         r->given->pending = false;
     r->given = soonest(r);
-    if (!r->given) {
+    if (!r->given && !r->ends) {
         /* All were read to their end: what has come since? */
         sweep(r);
         enum err e = look_at_folder(r);

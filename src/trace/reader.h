@@ -26,6 +26,8 @@ struct trace_reader;
 /* ERR_NOTFOUND: no server has run here, or none that keeps events. ERR_PERMISSION. */
 must_check enum err trace_reader_open(const char *folder, struct trace_reader **reader_r);
 void trace_reader_close(struct trace_reader **reader);
+/* Before the first event is asked for: gives what the rings have at this moment and then no more, whatever the times in the records; rings that are made later are not looked for. */
+void trace_reader_end_here(struct trace_reader *reader);
 /* The next event in order of time, oldest first, over all rings; false: none for now (call again later to follow; rings that were made since are found). Events that rings get while they are read may come a little out of order. */
 bool trace_reader_next(struct trace_reader *reader, struct trace_record *record_r);
 /* Since when nothing is missing, so far as was read: rings have begun anew and what was before is gone. 0: nothing was ever overwritten. */

@@ -356,6 +356,43 @@ static void rings_are_read_in_order_of_time_and_new_ones_found(void **state)
     trace_ring_close(&c);
 }
 
+static void a_reading_ends_where_the_rings_ended_when_it_began(void **state)
+{
+    (void)state;
+    struct trace_ring *a = ring_of("receiver-0", SIZE), *b = ring_of("queue-0", SIZE), *c = NULL;
+    size_t count;
+    int64_t i = 0;
+    trace_ring_use(b);
+    struct trace_reader *r = reader();
+    trace_reader_end_here(r);
+    emit(i, "bob@example.com");
+    assert_int_equal(read_rising(r, &count), -1); /* it was empty */
+    trace_reader_close(&r);
+    /* More than a block, and the last block not full. */
+    trace_ring_use(a);
+    while (i < BLOCK / 64 * 3 / 2)
+        emit(++i, "bob@example.com");
+    int64_t last = i;
+    r = reader();
+    trace_reader_end_here(r);
+    for (int more = 0; more < 10; more++)
+        emit(++i, "bob@example.com");
+    c = ring_of("sender-0", SIZE);
+    trace_ring_use(c);
+    emit(++i, "bob@example.com");
+    assert_int_equal(read_rising(r, &count), last);
+    assert_int_equal(count, last + 1);
+    assert_int_equal(read_rising(r, &count), -1); /* and stays there */
+    trace_reader_close(&r);
+    r = reader();
+    trace_reader_end_here(r);
+    assert_int_equal(read_rising(r, &count), i);
+    trace_reader_close(&r);
+    trace_ring_close(&a);
+    trace_ring_close(&b);
+    trace_ring_close(&c);
+}
+
 struct sums {
     int rings;
     struct trace_totals last;
@@ -645,6 +682,7 @@ int main(void)
         TEST(a_process_that_starts_again_goes_on),
         TEST(a_fork_writes_nowhere),
         TEST(rings_are_read_in_order_of_time_and_new_ones_found),
+        TEST(a_reading_ends_where_the_rings_ended_when_it_began),
         TEST(counters_go_on_and_gauges_begin_anew),
         TEST(the_master_outlives_a_ring_that_is_cut),
         TEST(a_ring_of_another_user_is_replaced),

@@ -63,14 +63,20 @@ static uint64_t sequence_at(const struct view *v, uint32_t index)
     return ring_sequence_fits(sequence, index, v->block_count) ? sequence : 0;
 }
 
-/* The oldest block that is younger than `than`: 0 when there is none. Those that are a whole turn behind the youngest are what a damaged number looks like. */
-static uint64_t oldest_behind(const struct view *v, uint64_t than)
+static uint64_t newest_of(const struct view *v)
 {
-    uint64_t newest = 0, oldest = 0;
+    uint64_t newest = 0;
     for (uint32_t i = 0; i < v->block_count; i++) {
         uint64_t s = sequence_at(v, i);
         newest = s > newest ? s : newest;
     }
+    return newest;
+}
+
+/* The oldest block that is younger than `than`: 0 when there is none. Those that are a whole turn behind the youngest are what a damaged number looks like. */
+static uint64_t oldest_behind(const struct view *v, uint64_t than)
+{
+    uint64_t newest = newest_of(v), oldest = 0;
     uint64_t floor = newest > v->block_count ? newest - v->block_count : 0;
     floor = floor > than ? floor : than;
     for (uint32_t i = 0; i < v->block_count; i++) {
@@ -136,6 +142,25 @@ static bool load_and_take(struct view *v)
     return take(v);
 }
 
+void view_end_here(struct view *v)
+{
+    struct trace_record r;
+    v->ends = true;
+    if (go_to(v, newest_of(v)) && load(v)) {
+        while (record_next(slice_of(v->block, v->got), v->sequence, &v->at, &r))
+            ;
+    }
+    v->end_sequence = v->sequence;
+    v->end_at = v->at;
+    v->sequence = 0;
+    v->got = 0;
+}
+
+static bool at_end(const struct view *v)
+{
+    return v->ends && (v->sequence > v->end_sequence || (v->sequence == v->end_sequence && v->at >= v->end_at));
+}
+
 bool view_step(struct view *v)
 {
     if (v->sequence == 0) {
@@ -144,6 +169,8 @@ bool view_step(struct view *v)
         v->lapped = v->sequence > 1;
     }
     for (uint32_t tries = 0; tries < 2 * v->block_count; tries++) {
+        if (at_end(v))
+            return false;
         if (take(v))
             return true;
         if (!v->complete) {

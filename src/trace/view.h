@@ -23,8 +23,11 @@ struct view {
     int64_t first_us;  /* of the first record that was read */
     bool complete;     /* nothing more comes into this block */
     size_t got, at;    /* of the copy */
-    bool pending;      /* record is there, not yet given out */
-    bool idle;         /* read to its end, for now */
+    bool ends;         /* it is read no farther than to end_at in the block end_sequence */
+    uint64_t end_sequence;
+    size_t end_at;
+    bool pending; /* record is there, not yet given out */
+    bool idle;    /* read to its end, for now */
     struct trace_record record;
     unsigned char block[RING_BLOCK_SIZE];
 };
@@ -32,6 +35,8 @@ struct view {
 /* ERR_CORRUPT: no ring; ERR_AGAIN: it is being made. name below VIEW_NAME_MAX. */
 must_check enum err view_open(int folder_fd, slice name, struct view **view_r);
 void view_close(struct view **view);
+/* Before the first view_step: what is written from now on is not read. */
+void view_end_here(struct view *v);
 /* Reads on: v->record, and true; or false: there is no more for now. */
 bool view_step(struct view *v);
 /* ERR_CORRUPT when it is no ring any more. */

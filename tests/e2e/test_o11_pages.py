@@ -63,6 +63,13 @@ def test_o11_pages_are_all_installed():
     assert there >= {"thurn.8"}
 
 
+def test_o11_help_fits_a_terminal(told):
+    """A terminal of 80 columns shows each line as it is."""
+    said = {"": told.ask("--help"), **told.text}
+    assert len(said) > 15
+    assert [(name, len(line), line) for name, text in said.items() for line in text.splitlines() if len(line) > 79] == []
+
+
 def test_o11_pages_of_every_subcommand(told):
     assert "serve" in told.subcommands and "queue" in told.subcommands
     assert [name for name in told.subcommands if not pages_of(name)] == []

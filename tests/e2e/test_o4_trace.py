@@ -94,6 +94,19 @@ def test_o4_trace_of_a_deferral_says_why_and_when(relaying):
     assert re.search(r"421 4\.7\.28 rate limited \(at DATA\): bob@far\.example deferred by .*, next try (\d{4}-\d\d-\d\d )?\d\d:\d\d", out)
 
 
+def test_o4_trace_of_a_mail_that_is_held(serve):
+    """Whether the route says so or an admin; a release does not change what the route says."""
+    server = serve({"domain": {"hold.example": {"deliver": "hold:", "users": ["alice"]}}})
+    ident = sent(server, "alice@hold.example")
+    assert "held: by the route hold:hold.example" in LINE.findall(told(server, "held", ident))
+    assert [e["reason"] for e in events(server, ident) if e["event"] == "held"] == ["by the route hold:hold.example"]
+    server.command("queue", "hold", ident)
+    server.command("queue", "release", ident)
+    out = told(server, r"(?s)released.*held: by the route", ident)
+    assert LINE.findall(out)[-4:] == ["held: by the route hold:hold.example", "held", "released", "held: by the route hold:hold.example"]
+    assert [item["state"] for item in server.queue()] == ["held"]
+
+
 def test_o4_trace_of_a_bounce_in_both_directions(relaying):
     server = relaying(rcpt="550 5.1.1 no such user")
     ident = sent(server, "bob@far.example", sender="alice@example.org")

@@ -6,9 +6,9 @@
 
 The include graph is held to the `may-use` block of ARCHITECTURE.md, the object files of PURE rooms (in the build
 folder) to pure_symbols.txt, functions and files to their sizes, each .c to including its own header first, each
-file to its SPDX line, docs/interop.md to its tests, and the layout to clang-format. There is no list of exceptions:
-tests (`*_test.c`, tests/) and tables (folders named tables/) are left out of the sizes by name and folder, for all
-alike; tables are laid out by hand.
+file to its SPDX line and to no sign of a merge that was not finished, docs/interop.md to its tests, and the layout to
+clang-format. There is no list of exceptions: tests (`*_test.c`, tests/) and tables (folders named tables/) are left
+out of the sizes by name and folder, for all alike; tables are laid out by hand.
 
     gates.py [--build DIR]      the tree this file lies in; DIR is a plain gcc build (default build)
     gates.py --self-test        breaks each rule once in a tree of its own and sees whether it is caught
@@ -25,6 +25,7 @@ CODE_LINES, COMPLEXITY, PARAMETERS, FILE_LINES = 60, 15, 5, 600
 C_FILES = (".c", ".h", ".cc", ".cpp", ".hpp")
 SIGNED_FILES = C_FILES + (".py", ".sh", ".def", "meson.build", "meson_options.txt")
 LEFT_FOR_LATER = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
+CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 SIDES = {"uv.h": ("src/os/loop", "src/os/net"), "openssl/": ("src/os/tls", "src/crypt/", "bench/load")}  # the load generator is a client of its own
 
@@ -308,6 +309,22 @@ def check_words(root, files):
     return failures
 
 
+def check_conflicts(root, files):
+    """No text file has what git leaves of two sides that it could not merge."""
+    failures = []
+    for path in files:
+        full = os.path.join(root, path)
+        if os.path.islink(full) or not os.path.isfile(full):
+            continue
+        with open(full, "rb") as file:
+            data = file.read()
+        if b"\0" in data:
+            continue
+        failures += [(path, data.count(b"\n", 0, match.start()) + 1, "conflict of a merge left in the tree", "none", match.group(1).decode())
+                     for match in CONFLICT.finditer(data)]
+    return failures
+
+
 def check_layout(root, files):
     named = [f for f in files if f.endswith(C_FILES) and not is_table(f)]
     if not named:
@@ -354,8 +371,8 @@ def check_pages(root, files):
 def check_all(root, build):
     files = list_files(root)
     return (check_includes(root, files) + check_pure(root, files, build) + check_test_names(root, build)
-            + check_sizes(root, files) + check_words(root, files) + check_layout(root, files)
-            + check_pages(root, files))
+            + check_sizes(root, files) + check_words(root, files) + check_conflicts(root, files)
+            + check_layout(root, files) + check_pages(root, files))
 
 
 def main():

@@ -62,6 +62,8 @@ BROKEN = [
     ("no SPDX", "src/os/a.c", "int a;\n", "src/os/a.c:1: no SPDX line"),
     ("no SPDX in a script", "scripts/a", "#!/bin/sh\necho\n", "scripts/a:2: no SPDX line"),
     ("left for later", "src/os/a.c", SPDX + "/* TO" "DO: later */\n", "src/os/a.c:2: work left in the tree"),
+    ("our side of a conflict", "docs/a.md", "one\n" + "<" * 7 + " HEAD\n", "docs/a.md:2: conflict of a merge left in the tree, limit none, actual <<<<<<<"),
+    ("their side of a conflict", "scripts/b", "two\n\n" + ">" * 7 + " a-branch\n", "scripts/b:3: conflict of a merge left in the tree"),
     ("row without a test", "docs/interop.md", "| swaks | `tests/e2e/test_a.py::test_one` |\n| x | `tests/e2e/test_a.py::test_no` |\n",
      "docs/interop.md:2: row without its test"),
     ("row of a test that makes none", "docs/interop.md",
@@ -75,6 +77,8 @@ KEPT = [
     ("a switch counts 1", "src/os/a.c", SPDX + SWITCH),
     ("sizes of tests are free", "src/os/a_test.c", SPDX + LONG + BRANCHES),
     ("sizes and layout of tables are free", "src/os/tables/a.c", SPDX + "int  a;\n" * 700),
+    ("underlines and quotes are no conflicts", "docs/a.md", "Title\n=======\n" + ">" * 7 + "\n " + "<" * 7 + " a\n" + "<" * 8 + " b\n"),
+    ("a binary file is no conflict", "tests/a.bin", "\0\n" + "<" * 7 + " c\n"),
     ("uv.h in the loop", "src/os/loop_timer.c", SPDX + "#include <uv.h>\n"),
 ]
 

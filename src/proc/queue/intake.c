@@ -131,6 +131,26 @@ static void held_explain(struct queue *q, uint32_t message, const struct spool_h
         queue_log_held(m->id, true, reason);
 }
 
+/* Nobody tries to deliver it: without this the log and the trace would fall silent as if it were forgotten. */
+static void held_by_route(struct queue *q, const struct sched_part *p)
+{
+    char memory[512];
+    buf reason;
+    buf_init_fixed(&reason, memory, sizeof memory);
+    buf_printf(&reason, "by the route %s", sched_destination(q->sched, p->destination)->key);
+    queue_log_held(sched_message(q->sched, p->message)->id, true, buf_slice(&reason));
+}
+
+static void log_held_parts(struct queue *q, uint32_t message)
+{
+    for (uint32_t part = sched_message(q->sched, message)->first_part; part;) {
+        const struct sched_part *p = sched_part(q->sched, part);
+        if (sched_destination(q->sched, p->destination)->kind == NEXT_HOLD)
+            held_by_route(q, p);
+        part = p->next_in_message;
+    }
+}
+
 enum err queue_intake_message(struct queue *q, const struct spool_place *place, slice head_bytes, bool recovering)
 {
     struct spool_head head;
@@ -168,6 +188,8 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
     if (e == ERR_OK) {
         queue_wish_hold_back(q, handle);
         held_explain(q, handle, &head);
+        if (!recovering)
+            log_held_parts(q, handle);
     }
     if (e == ERR_OK && !recovering && !sched_message(q->sched, handle)->first_part)
         queue_intake_message_done(q, handle);
@@ -248,6 +270,7 @@ bool queue_intake_handled_here(struct queue *q, uint32_t part)
     case NEXT_HOLD:
         sched_part_return(q->sched, part);
         sched_part_hold(q->sched, part);
+        held_by_route(q, p);
         return true;
     case NEXT_UNKNOWN: {
         struct verdict v = status_verdict_text(STATUS_LOCAL_ERROR,
