@@ -147,6 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     trace_reader_close(&r);
     if (trace_reader_open(folder, &r) != ERR_OK)
         abort();
+    trace_reader_end_here(r);
     (void)read_all(r, &seen);
     assert(seen);
     trace_reader_close(&r);
