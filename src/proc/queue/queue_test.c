@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <parts.h>
 
 #ifdef FAULTS
 #include <errno.h>
@@ -2523,7 +2524,7 @@ static void a_listing_without_memory_ends_with_an_error(void **state)
 }
 #endif
 
-int main(void)
+int main(int argc, char **argv)
 {
     /* What the queue does it does as an ordinary user. */
     if (os_uid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
@@ -2596,5 +2597,5 @@ int main(void)
         TEST(a_listing_without_memory_ends_with_an_error),
 #endif
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return parts_run(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <parts.h>
 
 #include "sched/sched.h"
 
@@ -1247,7 +1248,7 @@ static void a_large_body_goes_through(void **state)
 
 #define IN_A_HOUSE(test) cmocka_unit_test_setup_teardown(test, open_house, close_house)
 
-int main(void)
+int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
@@ -1282,5 +1283,5 @@ int main(void)
         IN_A_HOUSE(e8_what_was_asked_at_mail_is_in_the_envelope),
         IN_A_HOUSE(g4_the_tarpit_holds_all_replies_and_loses_none),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return parts_run(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <parts.h>
 
 #include "proc/sender/server_test.h"
 #include "proc/sender/state.h"
@@ -1550,8 +1551,6 @@ static void a_large_message_is_streamed_in_bounded_memory(void **state)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         TEST(one_session_has_many_recipients_with_a_verdict_each),
         TEST(a_session_carries_mail_after_mail),
@@ -1633,5 +1632,5 @@ int main(int argc, char **argv)
         TEST(draining_finishes_what_is_under_way_and_returns_the_rest),
         TEST(a_large_message_is_streamed_in_bounded_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return parts_run(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }
