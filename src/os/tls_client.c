@@ -7,6 +7,23 @@ struct tls_client {
     SSL_CTX *ctx;
 };
 
+/* The system's certificate authorities: reading them takes long, and a megabyte, so all contexts of the process have the same ones. */
+static X509_STORE *authorities;
+
+static bool authorities_use(SSL_CTX *ctx)
+{
+    if (!authorities) {
+        X509_STORE *store = X509_STORE_new();
+        if (!store || X509_STORE_set_default_paths(store) != 1) {
+            X509_STORE_free(store);
+            return false;
+        }
+        authorities = store;
+    }
+    SSL_CTX_set1_cert_store(ctx, authorities);
+    return true;
+}
+
 enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why)
 {
     struct tls_client *t = calloc(1, sizeof(*t));
@@ -19,7 +36,7 @@ enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why)
         return ERR_NOMEM;
     }
     SSL_CTX_set_verify(t->ctx, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    if (SSL_CTX_set_default_verify_paths(t->ctx) != 1) {
+    if (!authorities_use(t->ctx)) {
         buf_printf(why, "the system's certificate authorities cannot be loaded: %s", tls_reason());
         tls_client_close(&t);
         return ERR_TLS;
