@@ -7,7 +7,7 @@
 #include <stdalign.h>
 
 #define ALIGNMENT alignof(max_align_t)
-#define SMALLEST_BLOCK 1024
+#define SMALLEST_BLOCK (1024 - sizeof(struct arena_block)) /* what the C library keeps at hand for each thread */
 #define LARGEST_BLOCK 16384
 
 #if defined(__has_feature)
@@ -59,10 +59,10 @@ static struct arena_block *add_block(struct arena *a, size_t size)
         block_size = size;
     if (block_size > SIZE_MAX - sizeof(struct arena_block))
         return NULL;
-    struct arena_block *block = calloc(1, sizeof(*block) + block_size);
+    struct arena_block *block = malloc(sizeof(*block) + block_size);
     if (!block)
         return NULL;
-    block->size = block_size;
+    *block = (struct arena_block){.size = block_size};
     struct arena_block *first = a->blocks;
     if (first && first->size - first->used > block_size - size) {
         block->next = first->next;
@@ -92,7 +92,7 @@ void *arena_alloc(struct arena *a, size_t size)
     void *bytes = block->bytes + block->used;
     block->used += ARENA_ONE_BLOCK_EACH ? size : step;
     a->used = step > a->max - a->used ? a->max : a->used + step;
-    return bytes;
+    return memset(bytes, 0, size);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)

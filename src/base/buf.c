@@ -13,11 +13,6 @@ void buf_init(buf *b, size_t max)
     *b = (buf){.max = max};
 }
 
-void buf_init_fixed(buf *b, void *memory, size_t size)
-{
-    *b = (buf){.ptr = memory, .cap = size, .max = size, .fixed = true};
-}
-
 void buf_deinit(buf *b)
 {
     if (!b->fixed)
@@ -56,7 +51,7 @@ static bool grow(buf *b, size_t need)
     return true;
 }
 
-char *buf_reserve(buf *b, size_t n)
+char *buf_reserve_more(buf *b, size_t n)
 {
     if (b->failed)
         return NULL;
@@ -64,18 +59,11 @@ char *buf_reserve(buf *b, size_t n)
         b->failed = true;
         return NULL;
     }
-    bool enough = b->ptr && n <= b->cap - b->len;
-    if (!enough && (b->fixed || !grow(b, b->len + n))) {
+    if (b->fixed || !grow(b, b->len + n)) {
         b->failed = true;
         return NULL;
     }
     return b->ptr + b->len;
-}
-
-void buf_grown(buf *b, size_t n)
-{
-    assert(n <= b->cap - b->len);
-    b->len += n;
 }
 
 void buf_consume(buf *b, size_t n)
@@ -91,6 +79,10 @@ void buf_append_u64(buf *b, uint64_t value)
 {
     char digits[20];
     size_t at = sizeof(digits);
+    if (value < 10) {
+        buf_append_char(b, (char)('0' + value));
+        return;
+    }
     do {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;

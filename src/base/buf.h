@@ -5,6 +5,7 @@
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
+#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -22,7 +23,10 @@ typedef struct buf {
 /* No allocation yet. max > 0. */
 void buf_init(buf *b, size_t max);
 /* Over the caller's memory; cap and max are size. */
-void buf_init_fixed(buf *b, void *memory, size_t size);
+static inline void buf_init_fixed(buf *b, void *memory, size_t size)
+{
+    *b = (buf){.ptr = (char *)memory, .cap = size, .max = size, .fixed = true};
+}
 /* Frees the bytes; the struct may be initialised again. Harmless on a zeroed struct. */
 void buf_deinit(buf *b);
 /* Empty and without error, memory kept. */
@@ -39,16 +43,25 @@ static inline slice buf_slice(const buf *b)
     return (slice){b->ptr, b->len};
 }
 
+/* Only for buf_reserve, where what it has is not enough. */
+char *buf_reserve_more(buf *b, size_t n);
 /* Room for n more bytes, to write into directly; NULL (and failed) when that is above max. buf_grown says how many came. */
-char *buf_reserve(buf *b, size_t n);
-void buf_grown(buf *b, size_t n);
+static inline char *buf_reserve(buf *b, size_t n)
+{
+    return b->ptr && !b->failed && n <= b->cap - b->len ? b->ptr + b->len : buf_reserve_more(b, n);
+}
+static inline void buf_grown(buf *b, size_t n)
+{
+    assert(n <= b->cap - b->len);
+    b->len += n;
+}
 
 /* s must not look into b. */
 static inline void buf_append(buf *b, slice s)
 {
     if (s.len == 0)
         return;
-    char *to = !b->failed && s.len <= b->cap - b->len ? b->ptr + b->len : buf_reserve(b, s.len);
+    char *to = buf_reserve(b, s.len);
     if (!to)
         return;
     memcpy(to, s.ptr, s.len);
@@ -56,7 +69,11 @@ static inline void buf_append(buf *b, slice s)
 }
 static inline void buf_append_char(buf *b, char c)
 {
-    buf_append(b, (slice){&c, 1});
+    char *to = buf_reserve(b, 1);
+    if (!to)
+        return;
+    *to = c;
+    b->len++;
 }
 void buf_append_u64(buf *b, uint64_t value);
 /* printf's formats; use "%.*s" with SLICE_ARG. */

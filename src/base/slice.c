@@ -84,19 +84,6 @@ slice slice_trim(slice s)
     return s;
 }
 
-bool slice_cut(slice s, char c, slice *head_r, slice *tail_r)
-{
-    ptrdiff_t at = slice_find_char(s, c);
-    if (at < 0) {
-        *head_r = s;
-        *tail_r = slice_skip(s, s.len);
-        return false;
-    }
-    *head_r = slice_sub(s, 0, (size_t)at);
-    *tail_r = slice_skip(s, (size_t)at + 1);
-    return true;
-}
-
 enum err slice_to_u64(slice s, uint64_t max, uint64_t *value_r)
 {
     if (s.len == 0)
@@ -168,6 +155,9 @@ size_t slice_printable_len(slice s)
     size_t at = 0;
     while (s.len - at >= sizeof(uint64_t) && are_printable(get_u64(s.ptr + at)))
         at += sizeof(uint64_t);
+    /* the last bytes together with some before them, which are */
+    if (at > 0 && s.len - at < sizeof(uint64_t) && are_printable(get_u64(s.ptr + s.len - sizeof(uint64_t))))
+        return s.len;
     while (at < s.len && s.ptr[at] >= 0x20 && s.ptr[at] < 0x7f)
         at++;
     return at;

@@ -73,7 +73,14 @@ static inline slice slice_skip(slice s, size_t n)
 /* Without SP, HT, CR and LF at both ends. */
 slice slice_trim(slice s);
 /* Splits at the first c: *head_r before it, *tail_r after it. False when there is no c: then *head_r is all of s and *tail_r empty. */
-bool slice_cut(slice s, char c, slice *head_r, slice *tail_r);
+static inline bool slice_cut(slice s, char c, slice *head_r, slice *tail_r)
+{
+    ptrdiff_t at = slice_find_char(s, c);
+    size_t len = at < 0 ? s.len : (size_t)at;
+    *head_r = slice_sub(s, 0, len);
+    *tail_r = slice_skip(s, len + (at >= 0));
+    return at >= 0;
+}
 
 /* Decimal digits only, no sign, no space; ERR_SYNTAX when empty or with another byte, ERR_LIMIT when above max. */
 must_check enum err slice_to_u64(slice s, uint64_t max, uint64_t *value_r);

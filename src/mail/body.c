@@ -36,17 +36,17 @@ static struct odd_bytes find_odd_bytes(const char *p, size_t len)
 {
     __m128i any = _mm_setzero_si128();
     __m128i least = _mm_set1_epi8(1);
-    size_t at = 0;
-    for (; len - at >= 32; at += 32) {
+    if (len < 32)
+        return find_odd_bytes_slowly(p, len);
+    for (size_t at = 0; at < len; at += 32) {
+        at = at < len - 32 ? at : len - 32; /* the last ones together with some before them */
         __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
         __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + at + 16));
         any = _mm_or_si128(any, _mm_or_si128(a, b));
         least = _mm_min_epu8(least, _mm_min_epu8(a, b));
     }
-    struct odd_bytes odd = find_odd_bytes_slowly(p + at, len - at);
-    odd.high |= _mm_movemask_epi8(any) != 0;
-    odd.nul |= _mm_movemask_epi8(_mm_cmpeq_epi8(least, _mm_setzero_si128())) != 0;
-    return odd;
+    return (struct odd_bytes){.high = _mm_movemask_epi8(any) != 0,
+                              .nul = _mm_movemask_epi8(_mm_cmpeq_epi8(least, _mm_setzero_si128())) != 0};
 }
 #else
 #define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (uint64_t)(b))
@@ -68,14 +68,14 @@ static struct odd_bytes find_odd_bytes(const char *p, size_t len)
 }
 #endif
 
-static void note_odd_bytes(struct body_scan *s, slice piece)
+static void note_odd_bytes(struct body_scan *s, slice piece, bool in_header)
 {
-    if (s->facts.nul && s->facts.eight_bit && !s->in_header)
+    if (s->facts.nul && s->facts.eight_bit && !in_header)
         return;
     struct odd_bytes odd = find_odd_bytes(piece.ptr, piece.len);
     s->facts.nul |= odd.nul;
     s->facts.eight_bit |= odd.high;
-    s->facts.eight_bit_header |= odd.high && s->in_header;
+    s->facts.eight_bit_header |= odd.high && in_header;
 }
 
 static uint32_t add_capped(uint32_t a, size_t b)
@@ -100,54 +100,114 @@ static void match_received(struct body_scan *s, slice piece)
     }
 }
 
+static void note_length(struct body_scan *s, uint32_t line_len)
+{
+    if (line_len > s->facts.longest_line)
+        s->facts.longest_line = line_len;
+}
+
 /* A piece of one line, which may begin or end inside it; the LF, if it has one, is its last byte. */
 static void feed_line(struct body_scan *s, slice piece)
 {
     if (s->line_len == 0 && piece.ptr[0] == '.')
         s->facts.leading_dots = add_capped(s->facts.leading_dots, 1);
-    if (s->in_header) {
-        note_odd_bytes(s, piece);
-        if (s->match != MATCH_OVER)
-            match_received(s, piece);
-    }
+    if (s->in_header && s->match != MATCH_OVER)
+        match_received(s, piece);
     char last = piece.ptr[piece.len - 1];
     bool after_cr = piece.len > 1 ? piece.ptr[piece.len - 2] == '\r' : s->state == AFTER_CR;
     s->line_len = add_capped(s->line_len, piece.len);
     s->state = last == '\r' ? AFTER_CR : 0;
     if (last != '\n' || !after_cr)
         return;
-    if (s->line_len - 2 > s->facts.longest_line)
-        s->facts.longest_line = s->line_len - 2;
+    note_length(s, s->line_len - 2);
     if (s->line_len == 2)
         s->in_header = false;
     s->line_len = 0;
     s->match = 0;
 }
 
+/* Length of the piece's first line, or of all of it. */
+static size_t first_line_len(slice piece)
+{
+    ptrdiff_t lf = slice_find_char(piece, '\n');
+    return lf < 0 ? piece.len : (size_t)lf + 1;
+}
+
 /* Takes the header's lines from the piece, up to the empty one. */
 static slice feed_header(struct body_scan *s, slice content)
 {
-    while (s->in_header && content.len > 0) {
-        ptrdiff_t lf = slice_find_char(content, '\n');
-        size_t len = lf < 0 ? content.len : (size_t)lf + 1;
-        feed_line(s, slice_sub(content, 0, len));
-        s->facts.header_len = add_capped(s->facts.header_len, len);
-        content = slice_skip(content, len);
+    slice rest = content;
+    while (s->in_header && rest.len > 0) {
+        size_t len = first_line_len(rest);
+        feed_line(s, slice_sub(rest, 0, len));
+        rest = slice_skip(rest, len);
     }
-    return content;
+    size_t len = content.len - rest.len;
+    s->facts.header_len = add_capped(s->facts.header_len, len);
+    note_odd_bytes(s, slice_sub(content, 0, len), true);
+    return rest;
+}
+
+enum { BLOCK = 64 };
+
+/* Bit i: byte i of the block is an LF. */
+#if defined(__SSE2__)
+static uint64_t line_feeds_of_16(const char *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')));
+}
+
+static uint64_t line_feeds(const char *p)
+{
+    return line_feeds_of_16(p) | line_feeds_of_16(p + 16) << 16 | line_feeds_of_16(p + 32) << 32 |
+           line_feeds_of_16(p + 48) << 48;
+}
+#else
+static uint64_t line_feeds(const char *p)
+{
+    uint64_t bits = 0;
+    for (int i = 0; i < BLOCK; i++)
+        bits |= (uint64_t)(p[i] == '\n') << i;
+    return bits;
+}
+#endif
+
+/* Nearly all of a body: lines that begin and end in this piece, behind the header. What is left has no such line in its whole blocks. */
+static slice feed_whole_lines(struct body_scan *s, slice content)
+{
+    const char *p = content.ptr;
+    size_t start = 0, longest = 0, dots = 0;
+    for (size_t at = 0; content.len - at >= BLOCK; at += BLOCK) {
+        for (uint64_t bits = line_feeds(p + at); bits != 0; bits &= bits - 1) {
+            size_t lf = at + (size_t)__builtin_ctzll(bits);
+            if (lf == start || p[lf - 1] != '\r')
+                continue;
+            size_t len = lf - 1 - start;
+            longest = len > longest ? len : longest;
+            dots += p[start] == '.';
+            start = lf + 1;
+        }
+    }
+    note_length(s, add_capped(0, longest));
+    s->facts.leading_dots = add_capped(s->facts.leading_dots, dots);
+    return slice_skip(content, start);
 }
 
 void body_scan_feed(struct body_scan *s, slice content)
 {
     s->facts.size += content.len;
-    content = feed_header(s, content);
+    if (s->in_header)
+        content = feed_header(s, content);
     if (content.len == 0)
         return;
-    note_odd_bytes(s, content);
+    note_odd_bytes(s, content, false);
     while (content.len > 0) {
-        ptrdiff_t lf = slice_find_char(content, '\n');
-        size_t len = lf < 0 ? content.len : (size_t)lf + 1;
-        feed_line(s, slice_sub(content, 0, len));
+        if (s->line_len == 0 && content.len >= BLOCK)
+            content = feed_whole_lines(s, content);
+        size_t len = first_line_len(content);
+        if (len > 0)
+            feed_line(s, slice_sub(content, 0, len));
         content = slice_skip(content, len);
     }
 }
@@ -155,8 +215,7 @@ void body_scan_feed(struct body_scan *s, slice content)
 struct body_facts body_scan_end(struct body_scan *s)
 {
     s->facts.ends_in_crlf = s->facts.size > 0 && s->line_len == 0;
-    if (s->line_len > s->facts.longest_line)
-        s->facts.longest_line = s->line_len;
+    note_length(s, s->line_len);
     s->line_len = 0;
     return s->facts;
 }

@@ -83,6 +83,30 @@ static void the_same_however_it_is_cut(void **state)
     }
 }
 
+/* What is read in blocks, and what is read a byte at a time: whatever lies across the end of a block. */
+static void the_same_in_blocks_and_byte_by_byte(void **state)
+{
+    (void)state;
+    static const slice lines =
+        SLICE("\r\n.\r\n.dot\r\n\n\r\n\r\r\nbare\nline\r\n.\nx\r\n..\r.\n\r\n"
+              "0123456789012345678901234567890123456789012345678901234567890123456789\r\n.end\r");
+    for (size_t pad = 0; pad < 140; pad++) {
+        char content[512];
+        buf b;
+        struct body_scan s;
+        buf_init_fixed(&b, content, sizeof(content));
+        buf_append(&b, SLICE("A: b\r\n\r\n"));
+        for (size_t i = 0; i < pad; i++)
+            buf_append_char(&b, i == 0 ? '.' : 'x');
+        for (int i = 0; i < 2; i++)
+            buf_append(&b, lines);
+        body_scan_init(&s);
+        for (size_t i = 0; i < b.len; i++)
+            body_scan_feed(&s, slice_of(content + i, 1));
+        assert_facts(scan(buf_slice(&b)), body_scan_end(&s));
+    }
+}
+
 /* Wherever the odd byte lies in what is read many bytes at a time. */
 static void sees_each_odd_byte(void **state)
 {
@@ -105,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gathers_the_facts),
         cmocka_unit_test(the_same_however_it_is_cut),
+        cmocka_unit_test(the_same_in_blocks_and_byte_by_byte),
         cmocka_unit_test(sees_each_odd_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,7 @@ static struct {
 static void forked(void)
 {
     log_state.origin.pid = getpid();
+    log_state.origin.second = -1;
     log_state.sink.len = log_state.sink.lost = 0;
     if (log_state.limit.waiting > 0)
         log_limit_init(&log_state.limit, log_state.limit.lines);
@@ -194,6 +195,7 @@ static void take_name(slice component)
     if (name.len > 0)
         memcpy(o->name, name.ptr, name.len);
     o->name_len = name.len;
+    o->second = -1;
 }
 
 /* systemd.exec(5): the variable names the stream that standard error was when the service was started. */

@@ -11,12 +11,32 @@ static const unsigned char severities[] = {[LOG_DEBUG] = 7, [LOG_INFO] = 6, [LOG
 static const slice level_names[] = {SLICE("debug"), SLICE("info"), SLICE("warning"), SLICE("error")};
 static const slice marks[] = {SLICE("debug: "), SLICE_NONE, SLICE("warning: "), SLICE("error: ")};
 
+static void append_number(buf *b, int64_t value)
+{
+    if (value < 0)
+        buf_append_char(b, '-');
+    buf_append_u64(b, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+static void make_process(struct log_origin *o)
+{
+    buf b;
+    buf_init_fixed(&b, o->process, sizeof o->process);
+    buf_append(&b, SLICE("thurn/"));
+    buf_append(&b, slice_of(o->name, o->name_len));
+    buf_append_char(&b, '[');
+    append_number(&b, o->pid);
+    buf_append(&b, SLICE("]: "));
+    o->process_len = b.len;
+}
+
 static void make_stamps(struct log_origin *o, int64_t second)
 {
     time_t t = (time_t)second;
     struct tm tm;
     o->stamp_len = gmtime_r(&t, &tm) ? strftime(o->stamp, sizeof o->stamp, "%Y-%m-%dT%H:%M:%S", &tm) : 0;
     o->local_len = localtime_r(&t, &tm) ? strftime(o->local, sizeof o->local, "%b %e %H:%M:%S", &tm) : 0;
+    make_process(o);
     o->second = second;
 }
 
@@ -26,22 +46,6 @@ static void append_time(buf *b, const struct log_origin *o, int64_t now_us)
     const char fraction[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z'};
     buf_append(b, slice_of(o->stamp, o->stamp_len));
     buf_append(b, slice_of(fraction, sizeof fraction));
-}
-
-static void append_number(buf *b, int64_t value)
-{
-    if (value < 0)
-        buf_append_char(b, '-');
-    buf_append_u64(b, value < 0 ? -(uint64_t)value : (uint64_t)value);
-}
-
-static void append_process(buf *b, const struct log_origin *o)
-{
-    buf_append(b, SLICE("thurn/"));
-    buf_append(b, slice_of(o->name, o->name_len));
-    buf_append_char(b, '[');
-    append_number(b, o->pid);
-    buf_append(b, SLICE("]: "));
 }
 
 static void append_priority(buf *b, unsigned value)
@@ -59,7 +63,7 @@ static void append_head(buf *b, const struct log_origin *o, const struct log_sty
         append_priority(b, FACILITY_MAIL << 3 | severity);
         buf_append(b, slice_of(o->local, o->local_len));
         buf_append_char(b, ' ');
-        append_process(b, o);
+        buf_append(b, slice_of(o->process, o->process_len));
         return;
     }
     if (style->of_journal)
@@ -70,7 +74,7 @@ static void append_head(buf *b, const struct log_origin *o, const struct log_sty
         append_time(b, o, said->now_us);
         buf_append_char(b, ' ');
     }
-    append_process(b, o);
+    buf_append(b, slice_of(o->process, o->process_len));
 }
 
 /* Escaping can make four bytes of one: when that is too much, the message is cut to what surely fits. */

@@ -13,10 +13,11 @@ struct log_origin {
     char name[32];
     size_t name_len;
     int64_t pid;
-    int64_t second; /* that the stamps are of */
-    char stamp[24]; /* 2026-11-21T19:08:35 */
-    char local[20]; /* Nov 21 19:08:35, in local time: RFC 3164 section 4.1.2 */
-    size_t stamp_len, local_len;
+    int64_t second;   /* that what follows was made in; -1: it is to be made anew */
+    char stamp[24];   /* 2026-11-21T19:08:35 */
+    char local[20];   /* Nov 21 19:08:35, in local time: RFC 3164 section 4.1.2 */
+    char process[72]; /* thurn/smtpd[123]: */
+    size_t stamp_len, local_len, process_len;
 };
 
 struct log_said {

@@ -42,7 +42,7 @@ static void tell(struct loop_watch *w)
 enum err loop_watch_open(struct loop *l, int fd, void (*call)(void *ctx, bool readable, bool writable), void *ctx,
                          struct loop_watch **watch_r)
 {
-    struct loop_watch *w = calloc(1, sizeof(*w));
+    struct loop_watch *w = malloc(sizeof(*w));
     if (!w)
         return ERR_NOMEM;
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = w};
@@ -50,12 +50,8 @@ enum err loop_watch_open(struct loop *l, int fd, void (*call)(void *ctx, bool re
         free(w);
         return os_err(errno);
     }
+    *w = (struct loop_watch){.loop = l, .call = call, .ctx = ctx, .fd = fd, .told = EPOLLIN};
     loop_task_init(&w->task, free_watch);
-    w->loop = l;
-    w->call = call;
-    w->ctx = ctx;
-    w->fd = fd;
-    w->told = EPOLLIN;
     *watch_r = w;
     return ERR_OK;
 }

@@ -82,10 +82,12 @@ static bool has_deadline(struct net_connection *c)
     return true;
 }
 
-/* Without this look, closing with unread input would make the kernel send a reset. */
+/* Without this look, closing with unread input would make the kernel send a reset. Last words to what the peer has said this moment need none: it was all that
+ * was there, and what comes after it comes too late for a look as well. */
 static void flushed(struct net_connection *c)
 {
-    ssize_t n = c->peer_ended ? 0 : recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
+    bool silent = c->peer_ended || (c->ending && c->read_all);
+    ssize_t n = silent ? 0 : recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
     if (n <= 0 || shutdown(c->fd, SHUT_WR) != 0 || !has_deadline(c)) {
         destroy(c);
         return;
@@ -176,7 +178,9 @@ static void tls_more(struct loop_task *task)
 /* fd is the connection's, also on error. */
 static enum err open_connection(struct loop *l, int fd, enum net_phase phase, struct net_connection **c_r)
 {
-    struct net_connection *c = calloc(1, sizeof(*c));
+    struct net_connection *c = malloc(sizeof(*c));
+    if (c)
+        *c = (struct net_connection){.loop = l, .fd = fd, .phase = phase};
     enum err e = c ? loop_watch_open(l, fd, ready, c, &c->watch) : ERR_NOMEM;
     if (e != ERR_OK) {
         free(c);
@@ -185,9 +189,6 @@ static enum err open_connection(struct loop *l, int fd, enum net_phase phase, st
     }
     loop_task_init(&c->task, tls_more);
     buf_init(&c->out, WRITE_MAX);
-    c->loop = l;
-    c->fd = fd;
-    c->phase = phase;
     net_watch_update(c);
     *c_r = c;
     return ERR_OK;

@@ -37,6 +37,7 @@ struct net_connection {
     bool write_failed;
     bool ending;     /* what is written waits in the kernel for the end of the stream */
     bool peer_ended; /* nothing more can come */
+    bool read_all;   /* the owner is being handed what came last, and the kernel had no more */
     bool dead;
 };
 

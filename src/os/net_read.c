@@ -78,9 +78,11 @@ bool net_read_ready(struct net_connection *c)
         return false;
     }
     slice in = slice_of(c->loop->read_buffer, (size_t)n);
+    c->read_all = in.len < LOOP_READ_SIZE;
     if (c->tls)
         cipher_came(c, in);
     else
         c->ops->data(c->ctx, in);
+    c->read_all = false;
     return true;
 }

@@ -242,22 +242,28 @@ static void last_reply(struct end *e)
     net_close_after_write(&e->c, 2000);
 }
 
-static bool raw_heard_421(void)
+static void last_words(struct end *e)
+{
+    if (!e->c)
+        return;
+    assert_int_equal(net_write_last(e->c, SLICE("221 good bye\r\n")), ERR_OK);
+    net_close_after_write(&e->c, 2000);
+}
+
+static bool raw_heard_all(void)
 {
     char piece[64];
     return recv(t.raw, piece, sizeof(piece), MSG_PEEK | MSG_DONTWAIT) >= 14;
 }
 
-/* A peer in the middle of sending must be able to read why it is cut off: no reset overtakes the reply. */
-static void the_last_reply_survives_what_the_peer_still_sends(void **state)
+static void assert_hears_in_the_middle_of_sending(void (*ends)(struct end *e), const char *reply)
 {
-    (void)state;
     static char bulk[1 << 20];
     memset(bulk, 'x', sizeof(bulk));
     connect_raw();
-    t.server.on_data = last_reply;
+    t.server.on_data = ends;
     assert_true(send(t.raw, bulk, sizeof(bulk), MSG_NOSIGNAL) > 64 * 1024);
-    run_until(raw_heard_421);
+    run_until(raw_heard_all);
     assert_true(send(t.raw, bulk, 1000, MSG_NOSIGNAL | MSG_DONTWAIT) > 0 || errno == EAGAIN);
     loop_timer_start(t.timer, 0);
     loop_run(t.loop);
@@ -266,7 +272,35 @@ static void the_last_reply_survives_what_the_peer_still_sends(void **state)
     buf_init(&heard, 1000);
     shutdown(t.raw, SHUT_WR);
     assert_true(hear_raw(&heard));
-    assert_text(&heard, "421 too much\r\n");
+    assert_text(&heard, reply);
+    buf_deinit(&heard);
+}
+
+/* A peer in the middle of sending must be able to read why it is cut off: no reset overtakes the reply. */
+static void the_last_reply_survives_what_the_peer_still_sends(void **state)
+{
+    (void)state;
+    assert_hears_in_the_middle_of_sending(last_reply, "421 too much\r\n");
+}
+
+static void the_last_words_survive_what_the_peer_still_sends(void **state)
+{
+    (void)state;
+    assert_hears_in_the_middle_of_sending(last_words, "221 good bye\r\n");
+}
+
+/* The last words and the end, with no look for more: what the peer said was all there was. */
+static void the_last_words_are_followed_by_the_end(void **state)
+{
+    (void)state;
+    buf heard;
+    buf_init(&heard, 1000);
+    connect_raw();
+    t.server.on_data = last_words;
+    say_raw(SLICE("QUIT\r\nand more\r\n"));
+    run_until(raw_heard_all);
+    assert_true(hear_raw(&heard));
+    assert_text(&heard, "221 good bye\r\n");
     buf_deinit(&heard);
 }
 
@@ -633,6 +667,8 @@ int main(void)
         T(connects_from_the_source_given),
         T(answers_after_the_peers_half_close),
         T(the_last_reply_survives_what_the_peer_still_sends),
+        T(the_last_words_survive_what_the_peer_still_sends),
+        T(the_last_words_are_followed_by_the_end),
         T(a_reset_closes_once),
         T(an_owner_may_close_inside_its_callbacks),
         T(paused_reads_wait),

@@ -58,7 +58,17 @@ static enum err print_original(struct resolve *r, struct address recipient)
 {
     if (recipient.domain.len == 0)
         return arena_copy(r->arena, recipient.local, &r->original);
-    return arena_printf(r->arena, &r->original, "%.*s@%.*s", SLICE_ARG(recipient.local), SLICE_ARG(recipient.domain));
+    size_t size = recipient.local.len + 1 + recipient.domain.len;
+    char *memory = arena_alloc(r->arena, size + 1);
+    if (!memory)
+        return ERR_NOMEM;
+    buf b;
+    buf_init_fixed(&b, memory, size);
+    buf_append(&b, recipient.local);
+    buf_append_char(&b, '@');
+    buf_append(&b, recipient.domain);
+    r->original = buf_slice(&b);
+    return ERR_OK;
 }
 
 enum err route_resolve_begin(const struct route_index *index, struct arena *arena,

@@ -79,6 +79,19 @@ static uint32_t factor_of(enum scope scope)
     return scope == SCOPE_NETWORK ? LIMITS_NETWORK_FACTOR : 1;
 }
 
+/* Of all that is counted of an address; ip.len > 0. */
+struct address_rows {
+    struct rows of[SCOPES];
+};
+
+static struct address_rows address_rows(const struct region *r, slice ip)
+{
+    struct address_rows rows;
+    for (enum scope scope = SCOPE_ADDRESS; scope < SCOPES; scope++)
+        rows.of[scope] = rows_of(r, key_of(ip, scope), ROWS);
+    return rows;
+}
+
 static uint32_t address_sessions(const struct region *r, enum scope scope, const struct rows *rows)
 {
     uint32_t least = UINT32_MAX;
@@ -129,29 +142,27 @@ uint32_t limits_sessions(const void *memory)
 }
 
 /* An address that is too busy by itself uses up nothing of its network. */
-static enum limits_answer address_admits(struct region *r, const struct limits_config *c, slice ip, int64_t now_s)
+static enum limits_answer address_admits(struct region *r, const struct limits_config *c,
+                                         const struct address_rows *all, int64_t now_s)
 {
     static const enum limits_answer rate[SCOPES] = {LIMITS_RATE, LIMITS_NETWORK_RATE};
     static const enum limits_answer busy[SCOPES] = {LIMITS_ADDRESS, LIMITS_NETWORK};
     for (enum scope scope = SCOPE_ADDRESS; scope < SCOPES; scope++) {
-        struct rows rows = rows_of(r, key_of(ip, scope), ROWS);
+        const struct rows *rows = &all->of[scope];
         uint64_t factor = factor_of(scope);
-        if (c->connections_per_minute && rate_add(r, scope, &rows, now_s) > factor * c->connections_per_minute)
+        if (c->connections_per_minute && rate_add(r, scope, rows, now_s) > factor * c->connections_per_minute)
             return rate[scope];
-        if (c->sessions_per_address && address_sessions(r, scope, &rows) >= factor * c->sessions_per_address)
+        if (c->sessions_per_address && address_sessions(r, scope, rows) >= factor * c->sessions_per_address)
             return busy[scope];
     }
     return LIMITS_OK;
 }
 
-static void address_count(struct region *r, uint32_t column, slice ip, bool up)
+static void address_count(struct region *r, uint32_t column, const struct address_rows *rows, bool up)
 {
-    if (ip.len == 0)
-        return;
     for (enum scope scope = SCOPE_ADDRESS; scope < SCOPES; scope++) {
-        struct rows rows = rows_of(r, key_of(ip, scope), ROWS);
         for (size_t side = 0; side < 2; side++) {
-            _Atomic uint16_t *count = &r->address_sessions[scope][side][rows.at[side]][column];
+            _Atomic uint16_t *count = &r->address_sessions[scope][side][rows->of[scope].at[side]][column];
             if (up)
                 atomic_fetch_add(count, 1);
             else
@@ -160,37 +171,51 @@ static void address_count(struct region *r, uint32_t column, slice ip, bool up)
     }
 }
 
+static enum limits_answer address_enters(struct region *r, uint32_t column, const struct limits_config *c, slice ip,
+                                         int64_t now_s)
+{
+    struct address_rows rows = address_rows(r, ip);
+    enum limits_answer a = address_admits(r, c, &rows, now_s);
+    if (a == LIMITS_OK)
+        address_count(r, column, &rows, true);
+    return a;
+}
+
+static void address_leaves(struct region *r, uint32_t column, slice ip)
+{
+    if (ip.len == 0)
+        return;
+    struct address_rows rows = address_rows(r, ip);
+    address_count(r, column, &rows, false);
+}
+
 enum limits_answer limits_session_begin(void *memory, uint32_t column, const struct limits_config *c, slice ip,
                                         int64_t now_s)
 {
     struct region *r = memory;
     if (c->sessions && limits_sessions(memory) >= c->sessions)
         return LIMITS_SESSIONS;
-    enum limits_answer a = ip.len > 0 ? address_admits(r, c, ip, now_s) : LIMITS_OK;
-    if (a != LIMITS_OK)
-        return a;
-    address_count(r, column, ip, true);
-    atomic_fetch_add(&r->sessions[column], 1);
-    return LIMITS_OK;
+    enum limits_answer a = ip.len > 0 ? address_enters(r, column, c, ip, now_s) : LIMITS_OK;
+    if (a == LIMITS_OK)
+        atomic_fetch_add(&r->sessions[column], 1);
+    return a;
 }
 
 void limits_session_end(void *memory, uint32_t column, slice ip)
 {
     struct region *r = memory;
     atomic_fetch_sub(&r->sessions[column], 1);
-    address_count(r, column, ip, false);
+    address_leaves(r, column, ip);
 }
 
 enum limits_answer limits_session_move(void *memory, uint32_t column, const struct limits_config *c, const slice ips[2],
                                        int64_t now_s)
 {
     struct region *r = memory;
-    enum limits_answer a = ips[1].len > 0 ? address_admits(r, c, ips[1], now_s) : LIMITS_OK;
-    if (a != LIMITS_OK)
-        return a;
-    address_count(r, column, ips[1], true);
-    address_count(r, column, ips[0], false);
-    return LIMITS_OK;
+    enum limits_answer a = ips[1].len > 0 ? address_enters(r, column, c, ips[1], now_s) : LIMITS_OK;
+    if (a == LIMITS_OK)
+        address_leaves(r, column, ips[0]);
+    return a;
 }
 
 static uint32_t auth_window(int64_t now_s)

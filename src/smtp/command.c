@@ -21,15 +21,17 @@ static slice trim_start(slice argument)
  * reader sees. */
 static bool is_printable(slice line, bool utf8)
 {
-    while (line.len > 0) {
+    for (;;) {
+        line = slice_skip(line, slice_printable_len(line));
+        if (line.len == 0)
+            return true;
         unsigned char c = (unsigned char)line.ptr[0];
-        size_t len = c < 0x80 ? c >= 0x20 && c < 0x7f : utf8 ? slice_utf8_len(line) : 0;
+        size_t len = c >= 0x80 && utf8 ? slice_utf8_len(line) : 0;
         bool c1 = len == 2 && c == 0xc2 && (unsigned char)line.ptr[1] < 0xa0;
         if (len == 0 || c1)
             return false;
         line = slice_skip(line, len);
     }
-    return true;
 }
 
 static void refuse_order(struct smtp_server *s, const struct smtp_verb *verb)

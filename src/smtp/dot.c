@@ -20,7 +20,7 @@ static __m128i decisions(const char *p)
     return _mm_or_si128(_mm_xor_si128(cr, equal(p + 1, '\n')), _mm_and_si128(cr, equal(p + 2, '.')));
 }
 
-/* Bytes in whole blocks of 64 in which each CR has its LF, each LF but one at the beginning its CR, and no dot follows these. */
+/* Bytes in whole blocks of 64, and at the end of 16, in which each CR has its LF, each LF but one at the beginning its CR, and no dot follows these. */
 static size_t clean_blocks(const char *p, size_t n)
 {
     size_t i = 0;
@@ -30,6 +30,8 @@ static size_t clean_blocks(const char *p, size_t n)
         if (_mm_movemask_epi8(_mm_or_si128(first, second)) != 0)
             break;
     }
+    while (i + 18 <= n && _mm_movemask_epi8(decisions(p + i)) == 0)
+        i += 16;
     return i;
 }
 #else

@@ -7,7 +7,7 @@
 #include "smtp/session.h"
 #include "smtp/verbs.h"
 
-enum { SCRATCH_MAX = 8192, OUTPUT_KEPT = 1024 };
+enum { SCRATCH_MAX = 8192, OUTPUT_FIRST = 512 /* holds the reply to EHLO */, OUTPUT_KEPT = 1024 };
 
 enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms, struct smtp_server **server_r)
 {
@@ -28,6 +28,7 @@ enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms, s
     buf_init(&s->line, SMTP_LINE_KEPT_MAX);
     buf_init(&s->secret, SMTP_LINE_KEPT_MAX);
     buf_init(&s->out, o->lmtp ? SMTP_OUTPUT_LMTP_MAX : SMTP_OUTPUT_MAX);
+    (void)buf_reserve(&s->out, OUTPUT_FIRST); /* at once what it would grow to; without memory the greeting fails */
     s->percent = 100;
     smtp_session_ask(s, SMTP_SERVER_CONNECT, SLICE_NONE);
     *server_r = s;

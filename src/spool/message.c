@@ -75,9 +75,10 @@ enum err spool_message_begin(struct spool_writer *w, void *cookie, struct spool_
 {
     if (atomic_load(&w->memory_used) + CHUNK_FIRST > w->o.memory_max)
         return ERR_NOMEM;
-    struct spool_message *m = calloc(1, sizeof(*m));
+    struct spool_message *m = malloc(sizeof(*m));
     if (!m)
         return ERR_NOMEM;
+    *m = (struct spool_message){.writer = w, .large_fd = -1};
     m->commit.node.what = DONE_COMMIT;
     m->commit.cookie = cookie;
     list_init(&m->commit.node.link);
@@ -87,8 +88,6 @@ enum err spool_message_begin(struct spool_writer *w, void *cookie, struct spool_
     list_init(&m->yard_link);
     list_init(&m->finish_link);
     list_init(&m->outbox);
-    m->writer = w;
-    m->large_fd = -1;
     w->open++;
     *message_r = m;
     return ERR_OK;

@@ -44,8 +44,16 @@ static inline bool ring_sequence_fits(uint64_t sequence, uint32_t index, uint32_
     return sequence > 0 && sequence < RING_SEQUENCE_MAX && (sequence - 1) % block_count == index;
 }
 
-/* Writes e as a record into out; its length. Texts above RECORD_TEXT_MAX are cut, what does not fit into RECORD_MAX is left out. */
-size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const struct trace_record *r);
+/* An event to be written. */
+struct record_made {
+    int64_t time_us;
+    uint32_t pid;
+    const struct trace_event *event;
+    slice message;
+};
+
+/* Writes r as a record into out; its length. Texts above RECORD_TEXT_MAX are cut, what does not fit into RECORD_MAX is left out. */
+size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const struct record_made *r);
 /* Finds the first whole record at or behind *at_r (a multiple of 8) in a block's bytes and decodes it; *at_r becomes where it ends. What is damaged is passed over. False: there is none. Texts of *r point into block;
  * its process is not set. */
 bool record_next(slice block, uint64_t sequence, size_t *at_r, struct trace_record *r);

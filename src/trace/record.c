@@ -44,12 +44,12 @@ static uint32_t record_crc(uint64_t sequence, const unsigned char *record, size_
     return hash_crc32c(hash_crc32c(0, slice_of(number, sizeof number)), slice_of(record + 8, length - 8));
 }
 
-size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const struct trace_record *r)
+size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const struct record_made *r)
 {
     struct writing w = {.out = out, .len = RECORD_HEAD};
     unsigned char count = 0;
-    for (size_t i = 0; i < r->event.count; i++)
-        count += put_field(&w, &r->event.fields[i]);
+    for (size_t i = 0; i < r->event->count; i++)
+        count += put_field(&w, &r->event->fields[i]);
     slice message = slice_sub(r->message, 0, RECORD_TEXT_MAX);
     message = slice_sub(message, 0, RECORD_MAX - w.len);
     if (message.len > 0)
@@ -60,8 +60,8 @@ size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const str
     put_u32(out, (uint32_t)w.len);
     put_u64(out + 8, (uint64_t)r->time_us);
     put_u32(out + 16, r->pid);
-    out[20] = (unsigned char)r->event.kind;
-    out[21] = (unsigned char)r->event.level;
+    out[20] = (unsigned char)r->event->kind;
+    out[21] = (unsigned char)r->event->level;
     out[22] = count;
     out[23] = 0;
     put_u16(out + 24, (uint16_t)message.len);

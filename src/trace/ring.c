@@ -214,7 +214,7 @@ static void begin_block(struct trace_ring *r)
     atomic_store_explicit(head, r->sequence, memory_order_release);
 }
 
-static void write_record(struct trace_ring *r, const struct trace_record *record)
+static void write_record(struct trace_ring *r, const struct record_made *record)
 {
     unsigned char memory[RECORD_MAX];
     if (r->sequence == 0)
@@ -236,7 +236,7 @@ void ring_take(const struct trace_event *e, slice message)
     atomic_fetch_add_explicit(&r->header->counters[e->kind], 1, memory_order_relaxed);
     if (e->kind == TRACE_NOTE && e->level == LOG_DEBUG)
         return;
-    struct trace_record record = {.time_us = os_wall_us(), .pid = current.pid, .event = *e};
+    struct record_made record = {.time_us = os_wall_us(), .pid = current.pid, .event = e};
     if (e->kind == TRACE_NOTE)
         record.message = message;
     pthread_mutex_lock(&current.lock);

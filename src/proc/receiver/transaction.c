@@ -25,12 +25,12 @@ static void count_memory(struct receiver *r, struct transaction *t)
 
 static enum status begin(struct session *s, const struct smtp_server_event *e)
 {
-    struct transaction *t = calloc(1, sizeof(*t));
+    struct transaction *t = malloc(sizeof(*t));
     if (!t)
         return STATUS_LOCAL_ERROR;
+    *t = (struct transaction){.path = e->path};
     arena_init(&t->arena, ARENA_MAX);
     s->transaction = t;
-    t->path = e->path;
     enum status status = admission_sender_path(s->r->conf, &t->arena, &t->path, &t->reverse_path);
     if (status != STATUS_OK)
         return status;
