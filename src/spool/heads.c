@@ -4,7 +4,8 @@
 
 #define HEAD_GUESS 1024u
 #define WINDOW 65536u
-#define NEIGHBOURS 8u               /* a window is read where it may hold so many records or more */
+#define NEIGHBOURS 8u /* a window is read where it may hold so many records or more */
+#define ARENA_KEPT 65536u
 #define ARENA_MAX ((size_t)1 << 30) /* a bound on nothing but ourselves: a head's bytes bound what it decodes to */
 
 struct spool_heads {
@@ -87,7 +88,8 @@ enum err spool_heads_read(struct spool_heads *h, const struct spool_place *place
         e = spool_record_read_head(bytes, &record);
     if (e != ERR_OK)
         return e;
-    arena_reset(&h->arena);
+    if (h->arena.used > ARENA_KEPT)
+        arena_reset(&h->arena);
     e = spool_head_decode(record.head, &h->arena, &h->head);
     if (e == ERR_OK && (h->head.id != place->id || h->head.copy != place->copy))
         e = ERR_CORRUPT;
