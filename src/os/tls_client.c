@@ -7,21 +7,33 @@ struct tls_client {
     SSL_CTX *ctx;
 };
 
-/* The system's certificate authorities: reading them takes long, and a megabyte, so all contexts of the process have the same ones. */
-static X509_STORE *authorities;
+/* The system's certificate authorities: reading them takes long, and a megabyte, so all clients that are open have the same ones. */
+static struct {
+    X509_STORE *store;
+    size_t users;
+} authorities;
 
 static bool authorities_use(SSL_CTX *ctx)
 {
-    if (!authorities) {
+    if (!authorities.store) {
         X509_STORE *store = X509_STORE_new();
         if (!store || X509_STORE_set_default_paths(store) != 1) {
             X509_STORE_free(store);
             return false;
         }
-        authorities = store;
+        authorities.store = store;
     }
-    SSL_CTX_set1_cert_store(ctx, authorities);
+    authorities.users++;
+    SSL_CTX_set1_cert_store(ctx, authorities.store);
     return true;
+}
+
+static void authorities_leave(void)
+{
+    if (--authorities.users > 0)
+        return;
+    X509_STORE_free(authorities.store);
+    authorities.store = NULL;
 }
 
 enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why)
@@ -38,7 +50,8 @@ enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why)
     SSL_CTX_set_verify(t->ctx, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     if (!authorities_use(t->ctx)) {
         buf_printf(why, "the system's certificate authorities cannot be loaded: %s", tls_reason());
-        tls_client_close(&t);
+        SSL_CTX_free(t->ctx);
+        free(t);
         return ERR_TLS;
     }
     *t_r = t;
@@ -50,6 +63,7 @@ void tls_client_close(struct tls_client **t)
     if (!*t)
         return;
     SSL_CTX_free((*t)->ctx);
+    authorities_leave();
     free(*t);
     *t = NULL;
 }
