@@ -15,7 +15,7 @@ import xml.etree.ElementTree
 AGAIN_MOST = 3  # more are no accident
 CMOCKA = re.compile(r"^\[\s+(PASSED|FAILED|SKIPPED)\s+\] (\d+) test\(s\)", re.M)
 CASE = re.compile(r"^\[\s+FAILED\s+\] (?!\d+ test)(\S+)", re.M)
-REASON = re.compile(r"\[\s+RUN\s+\] (\S+)\n(?:(?!\[\s+RUN).*\n)*?\[\s+ERROR\s+\] --- (.*)\n\[\s+LINE\s+\] --- (\S+):")
+REASON = re.compile(r"\[\s+ERROR\s+\] --- (.*)\n\[\s+LINE\s+\] --- (\S+):.*\n\[\s+FAILED\s+\] (\S+)")
 
 
 def count_program(record):
@@ -25,7 +25,7 @@ def count_program(record):
     for word, number in CMOCKA.findall(output):
         said[word] += int(number)
     passed, failed, skipped = said["PASSED"], said["FAILED"], said["SKIPPED"]
-    why = {case: ": %s (%s)" % (what[:160], where) for case, what, where in REASON.findall(output)}
+    why = {case: ": %s (%s)" % (what[:160], where) for what, where, case in REASON.findall(output)}
     cases = sorted(set(CASE.findall(output))) if failed else []
     names = ["%s: %s%s" % (record["name"], case, why.get(case, "")) for case in cases]
     if record["result"] == "SKIP":

@@ -6,6 +6,10 @@
 #define CELLS_MAX (8u * 1024 * 1024)
 #define NARROWEST 8u
 
+struct cell {
+    uint32_t len, width; /* in bytes; in characters */
+};
+
 /* Characters, not bytes: cells are well-formed UTF-8. */
 static size_t width_of(slice s)
 {
@@ -25,21 +29,36 @@ void columns_init(struct columns *c, const struct column *columns, size_t count,
         c->wide[i] = title > columns[i].least ? title : columns[i].least;
     }
     buf_init(&c->cells, CELLS_MAX);
+    buf_init(&c->sizes, CELLS_MAX);
 }
 
 void columns_deinit(struct columns *c)
 {
     buf_deinit(&c->cells);
+    buf_deinit(&c->sizes);
+}
+
+static void cell_end(struct columns *c, size_t len, size_t width)
+{
+    const struct cell cell = {(uint32_t)len, (uint32_t)width};
+    size_t column = c->cell_count++ % c->count;
+    buf_append(&c->sizes, slice_of(&cell, sizeof cell));
+    if (width > c->wide[column])
+        c->wide[column] = width;
 }
 
 void columns_add(struct columns *c, slice cell)
 {
-    size_t from = c->cells.len, column = c->cell_count++ % c->count;
+    size_t from = c->cells.len;
     buf_append_escaped(&c->cells, cell);
-    size_t width = width_of(slice_skip(buf_slice(&c->cells), from));
-    buf_append_char(&c->cells, 0);
-    if (width > c->wide[column])
-        c->wide[column] = width;
+    slice escaped = slice_skip(buf_slice(&c->cells), from);
+    cell_end(c, escaped.len, width_of(escaped));
+}
+
+void columns_add_plain(struct columns *c, slice cell)
+{
+    buf_append(&c->cells, cell);
+    cell_end(c, cell.len, cell.len);
 }
 
 bool columns_full(const struct columns *c)
@@ -66,14 +85,6 @@ static void fit(struct columns *c)
     }
 }
 
-static void append_spaces(buf *out, size_t n)
-{
-    const slice spaces = SLICE("                                ");
-    for (; n > spaces.len; n -= spaces.len)
-        buf_append(out, spaces);
-    buf_append(out, slice_sub(spaces, 0, n));
-}
-
 static slice first_characters(slice s, size_t n)
 {
     size_t at = 0;
@@ -84,29 +95,31 @@ static slice first_characters(slice s, size_t n)
     return slice_sub(s, 0, at);
 }
 
-static void append_cell(const struct columns *c, size_t column, slice cell, buf *out)
+static void append_cell(const struct columns *c, size_t column, slice cell, size_t width, buf *out)
 {
-    size_t room = c->shown[column], width = width_of(cell);
+    size_t room = c->shown[column], left = width < room ? room - width : 0;
     bool last = column + 1 == c->count;
     if (width > room) {
         buf_append(out, first_characters(cell, room - 3));
         buf_append(out, SLICE("..."));
-        width = room;
-    } else {
-        append_spaces(out, c->columns[column].right ? room - width : 0);
-        buf_append(out, cell);
+        cell = SLICE_NONE;
     }
-    if (!last)
-        append_spaces(out, GAP + (c->columns[column].right ? 0 : room - width));
-    else
-        buf_append_char(out, '\n');
+    size_t before = c->columns[column].right ? left : 0, behind = last ? 1 : GAP + left - before;
+    char *to = buf_reserve(out, before + cell.len + behind);
+    if (!to)
+        return;
+    memset(to, ' ', before);
+    if (cell.len > 0)
+        memcpy(to + before, cell.ptr, cell.len);
+    memset(to + before + cell.len, last ? '\n' : ' ', behind);
+    buf_grown(out, before + cell.len + behind);
 }
 
 static void append_titles(struct columns *c, buf *out)
 {
     buf_append(out, c->color ? SLICE("\x1b[1m") : SLICE_NONE);
     for (size_t i = 0; i < c->count; i++)
-        append_cell(c, i, slice_str(c->columns[i].title), out);
+        append_cell(c, i, slice_str(c->columns[i].title), strlen(c->columns[i].title), out);
     if (c->color) {
         out->len -= buf_ok(out);
         buf_append(out, SLICE("\x1b[0m\n"));
@@ -115,13 +128,20 @@ static void append_titles(struct columns *c, buf *out)
 
 void columns_print(struct columns *c, buf *out)
 {
-    slice cell, rest = buf_slice(&c->cells);
+    slice rest = buf_slice(&c->cells);
+    size_t count = c->sizes.len / sizeof(struct cell);
     fit(c);
     if (!c->titled)
         append_titles(c, out);
     c->titled = true;
-    for (size_t i = 0; i < c->cell_count && slice_cut(rest, 0, &cell, &rest); i++)
-        append_cell(c, i % c->count, cell, out);
+    for (size_t i = 0, column = 0; buf_ok(&c->cells) && i < count; i++) {
+        struct cell cell;
+        memcpy(&cell, c->sizes.ptr + i * sizeof cell, sizeof cell);
+        append_cell(c, column, slice_sub(rest, 0, cell.len), cell.width, out);
+        rest = slice_skip(rest, cell.len);
+        column = column + 1 < c->count ? column + 1 : 0;
+    }
     buf_clear(&c->cells);
+    buf_clear(&c->sizes);
     c->cell_count = 0;
 }

@@ -24,7 +24,8 @@ struct columns {
     bool titled; /* the first batch is printed */
     size_t wide[COLUMNS_MAX];
     size_t shown[COLUMNS_MAX];
-    buf cells; /* escaped, each ending in NUL */
+    buf cells; /* escaped, one after the other */
+    buf sizes; /* of each */
     size_t cell_count;
 };
 
@@ -33,6 +34,8 @@ void columns_init(struct columns *c, const struct column *columns, size_t count,
 void columns_deinit(struct columns *c);
 /* The next cell, row by row. */
 void columns_add(struct columns *c, slice cell);
+/* The same for words of ours that need no escape: ASCII without controls and backslashes. */
+void columns_add_plain(struct columns *c, slice cell);
 /* True when it is time to print a batch: call it after whole rows. */
 bool columns_full(const struct columns *c);
 /* Appends the titles (once) and the rows that have gathered, and forgets these. */

@@ -43,7 +43,7 @@ static void add_age(struct columns *c, int64_t from_s, int64_t now_s)
     buf b;
     buf_init_fixed(&b, memory, sizeof memory);
     units_print_age(&b, age_of(from_s, now_s));
-    columns_add(c, buf_slice(&b));
+    columns_add_plain(c, buf_slice(&b));
 }
 
 static void add_number(struct columns *c, uint64_t number)
@@ -52,7 +52,7 @@ static void add_number(struct columns *c, uint64_t number)
     buf b;
     buf_init_fixed(&b, memory, sizeof memory);
     buf_append_u64(&b, number);
-    columns_add(c, buf_slice(&b));
+    columns_add_plain(c, buf_slice(&b));
 }
 
 static void add_next(struct columns *c, int64_t next_s, uint8_t state, int64_t now_s)
@@ -61,7 +61,7 @@ static void add_next(struct columns *c, int64_t next_s, uint8_t state, int64_t n
     buf b;
     buf_init_fixed(&b, memory, sizeof memory);
     append_next(&b, next_s, state, now_s);
-    columns_add(c, buf_slice(&b));
+    columns_add_plain(c, buf_slice(&b));
 }
 
 void queue_print_destination_row(struct columns *c, const struct ipc_queue_destination *d, int64_t now_s)
@@ -94,12 +94,15 @@ static void add_to(struct columns *c, slice to)
     buf b;
     slice first, other, rest = queue_print_next_address(to, &first);
     uint64_t more = 0;
+    if (rest.len == 0) {
+        columns_add(c, slice_sub(first, 0, TO_MAX));
+        return;
+    }
     for (; rest.len > 0; more++)
         rest = queue_print_next_address(rest, &other);
     buf_init_fixed(&b, memory, sizeof memory);
     buf_append(&b, first);
-    if (more > 0)
-        buf_printf(&b, " +%llu", (unsigned long long)more);
+    buf_printf(&b, " +%llu", (unsigned long long)more);
     columns_add(c, buf_slice(&b));
 }
 
@@ -109,11 +112,11 @@ void queue_print_item_row(struct columns *c, const struct ipc_queue_item *item, 
     buf b;
     buf_init_fixed(&b, memory, sizeof memory);
     queue_id_print(&b, item->id);
-    columns_add(c, buf_slice(&b));
+    columns_add_plain(c, buf_slice(&b));
     add_age(c, item->arrival_s, now_s);
     buf_clear(&b);
     units_print_size(&b, item->size);
-    columns_add(c, buf_slice(&b));
+    columns_add_plain(c, buf_slice(&b));
     columns_add(c, item->from.len > 0 ? item->from : SLICE("<>"));
     add_to(c, item->to);
     add_number(c, item->tries);

@@ -58,14 +58,6 @@ static enum err bind_ip(int fd, const struct sockaddr_storage *at, socklen_t len
     return bind(fd, (const struct sockaddr *)at, len) == 0 ? ERR_OK : os_err(errno);
 }
 
-/* Accepted sockets inherit this, too: the first command is not acknowledged at once, in a packet of its own, but as all others are, with its reply (or after
- * 40 ms). listen() would undo it. */
-static void acknowledge_with_reply(int fd)
-{
-    int off = 0;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
-}
-
 enum err socket_listen(const struct socket_address *a, int backlog, unsigned mode, int *fd_r)
 {
     struct sockaddr_storage at;
@@ -76,8 +68,6 @@ enum err socket_listen(const struct socket_address *a, int backlog, unsigned mod
     enum err e = at.ss_family == AF_UNIX ? bind_unix(fd, &at, len, mode) : bind_ip(fd, &at, len);
     if (e == ERR_OK && listen(fd, backlog) != 0)
         e = os_err(errno);
-    if (e == ERR_OK && a->ip_len > 0)
-        acknowledge_with_reply(fd);
     if (e != ERR_OK)
         close(fd);
     else

@@ -2,8 +2,6 @@
 #include "os/os.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
@@ -75,34 +73,6 @@ static void addresses_are_read_and_printed(void **state)
     a = in_folder("s");
     socket_address_print(&b, &a);
     assert_true(slice_starts(buf_slice(&b), SLICE("unix:/tmp/")));
-}
-
-static int option_of(int fd, int option)
-{
-    int value = -1;
-    socklen_t len = sizeof(value);
-    assert_int_equal(getsockopt(fd, IPPROTO_TCP, option, &value, &len), 0);
-    return value;
-}
-
-/* Nothing has to be said to the kernel for each connection: replies go out at once, and a command is acknowledged with its reply. */
-static void accepted_sockets_inherit_how_they_send(void **state)
-{
-    (void)state;
-    struct socket_address a;
-    int listening, client, fd;
-    assert_int_equal(socket_address_parse(SLICE("127.0.0.1"), 0, &a), ERR_OK);
-    assert_int_equal(socket_listen(&a, 4, 0, &listening), ERR_OK);
-    assert_int_equal(socket_local_address(listening, &a), ERR_OK);
-    assert_int_equal(socket_connect_wait(&a, 5000, &client), ERR_OK);
-    assert_int_equal(socket_wait(listening, false, 5000), ERR_OK);
-    fd = accept(listening, NULL, NULL);
-    assert_true(fd >= 0);
-    assert_int_equal(option_of(fd, TCP_NODELAY), 1);
-    assert_int_equal(option_of(fd, TCP_QUICKACK), 0);
-    close(fd);
-    close(client);
-    close(listening);
 }
 
 static void a_listener_is_found_at_its_port(void **state)
@@ -337,7 +307,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_and_printed),
         cmocka_unit_test(a_listener_is_found_at_its_port),
-        cmocka_unit_test(accepted_sockets_inherit_how_they_send),
         cmocka_unit_test(a_stale_unix_socket_is_replaced_a_live_one_is_not),
         cmocka_unit_test(a_file_in_a_sockets_place_stays),
         cmocka_unit_test(descriptors_are_passed),

@@ -117,7 +117,10 @@ static void append_host(buf *b, const struct next_hop *hop)
         buf_printf(b, "%.*s@", SLICE_ARG(o->login));
     else if (o && o->host.len > 0 && o->login.len > 0)
         buf_printf(b, "%08x@", hash_crc32c(0, o->login));
-    buf_printf(b, bracketed ? "%.*s:%u" : "[%.*s]:%u", SLICE_ARG(hop->host), hop->port);
+    buf_append(b, bracketed ? SLICE_NONE : SLICE("["));
+    buf_append(b, hop->host);
+    buf_append(b, bracketed ? SLICE(":") : SLICE("]:"));
+    buf_append_u64(b, hop->port);
     if (o)
         append_session(b, o);
 }

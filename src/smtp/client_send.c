@@ -9,7 +9,7 @@ enum { ADDRESS_MAX = 512 };
 /* What is between brackets; anything that could end the line is no address. */
 static bool address_sendable(slice address)
 {
-    for (size_t i = 0; i < address.len;) {
+    for (size_t i = slice_printable_len(address); i < address.len;) {
         unsigned char c = (unsigned char)address.ptr[i];
         size_t len = c < 0x80 ? 1 : slice_utf8_len(slice_skip(address, i));
         if (len == 0 || c < 0x20 || c == 0x7f)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/reply_reader.h"
 
-enum { TEXT_MAX = 16 << 10, LINES_MAX = 128, SWALLOW_MAX = 1 << 20 };
+enum { TEXT_MAX = 16 << 10, TEXT_KEPT = 256, LINES_MAX = 128, SWALLOW_MAX = 1 << 20 };
 
 void smtp_reply_reader_init(struct smtp_reply_reader *r)
 {
@@ -22,7 +22,9 @@ static void line_begin(struct smtp_reply_reader *r)
 
 static void reply_begin(struct smtp_reply_reader *r)
 {
-    buf_release(&r->text);
+    buf_clear(&r->text);
+    if (r->text.cap > TEXT_KEPT)
+        buf_release(&r->text);
     line_begin(r);
     r->whole = false;
     r->code = 0;
@@ -83,7 +85,7 @@ static bool line_code(struct smtp_reply_reader *r, bool *last_r)
 
 static void clean(buf *text)
 {
-    for (size_t i = 0; i < text->len;) {
+    for (size_t i = slice_printable_len(buf_slice(text)); i < text->len;) {
         unsigned char c = (unsigned char)text->ptr[i];
         size_t len = c < 0x80 ? 1 : slice_utf8_len(slice_skip(buf_slice(text), i));
         bool control = (c < 0x20 && c != '\n') || c == 0x7f;

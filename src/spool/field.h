@@ -19,12 +19,45 @@ void field_put_u64(buf *b, uint64_t v);
 /* With a length of 16 bits before it; a longer string makes the buffer fail. */
 void field_put_string(buf *b, slice s);
 
-uint8_t field_u8(struct field_reader *r);
-uint16_t field_u16(struct field_reader *r);
-uint32_t field_u32(struct field_reader *r);
-uint64_t field_u64(struct field_reader *r);
-slice field_string(struct field_reader *r);
 /* The next len bytes. */
-slice field_bytes(struct field_reader *r, size_t len);
+static inline slice field_bytes(struct field_reader *r, size_t len)
+{
+    if (r->failed || len > r->left.len) {
+        r->failed = true;
+        return SLICE_NONE;
+    }
+    slice s = slice_of(r->left.ptr, len);
+    r->left = slice_skip(r->left, len);
+    return s;
+}
+
+static inline uint8_t field_u8(struct field_reader *r)
+{
+    slice s = field_bytes(r, 1);
+    return s.len ? (uint8_t)s.ptr[0] : 0;
+}
+
+static inline uint16_t field_u16(struct field_reader *r)
+{
+    slice s = field_bytes(r, 2);
+    return s.len ? get_u16(s.ptr) : 0;
+}
+
+static inline uint32_t field_u32(struct field_reader *r)
+{
+    slice s = field_bytes(r, 4);
+    return s.len ? get_u32(s.ptr) : 0;
+}
+
+static inline uint64_t field_u64(struct field_reader *r)
+{
+    slice s = field_bytes(r, 8);
+    return s.len ? get_u64(s.ptr) : 0;
+}
+
+static inline slice field_string(struct field_reader *r)
+{
+    return field_bytes(r, field_u16(r));
+}
 
 #endif

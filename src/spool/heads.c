@@ -4,7 +4,8 @@
 
 #define HEAD_GUESS 1024u
 #define WINDOW 65536u
-#define NEIGHBOURS 8u               /* a window is read where it may hold so many records or more */
+#define NEIGHBOURS 8u /* a window is read where it may hold so many records or more */
+#define ARENA_KEPT 65536u
 #define ARENA_MAX ((size_t)1 << 30) /* a bound on nothing but ourselves: a head's bytes bound what it decodes to */
 
 struct spool_heads {
@@ -69,6 +70,17 @@ static enum err bytes_at(struct spool_heads *h, const struct spool_place *place,
     return ERR_OK;
 }
 
+/* The memory of many heads is given back at once. */
+static enum err decode(struct spool_heads *h, const struct spool_place *place, slice head)
+{
+    if (h->arena.used > ARENA_KEPT)
+        arena_reset(&h->arena);
+    enum err e = spool_head_decode(head, &h->arena, &h->head);
+    if (e == ERR_OK && (h->head.id != place->id || h->head.copy != place->copy))
+        e = ERR_CORRUPT;
+    return e;
+}
+
 enum err spool_heads_read(struct spool_heads *h, const struct spool_place *place, const struct spool_head **head_r)
 {
     if (place->length < SPOOL_FRAME_SIZE || place->length > SPOOL_RECORD_MAX)
@@ -85,12 +97,8 @@ enum err spool_heads_read(struct spool_heads *h, const struct spool_place *place
         e = bytes_at(h, place, SPOOL_FRAME_SIZE + record.head.len, &bytes);
     if (e == ERR_OK)
         e = spool_record_read_head(bytes, &record);
-    if (e != ERR_OK)
-        return e;
-    arena_reset(&h->arena);
-    e = spool_head_decode(record.head, &h->arena, &h->head);
-    if (e == ERR_OK && (h->head.id != place->id || h->head.copy != place->copy))
-        e = ERR_CORRUPT;
+    if (e == ERR_OK)
+        e = decode(h, place, record.head);
     if (e == ERR_OK)
         *head_r = &h->head;
     return e;

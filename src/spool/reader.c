@@ -187,10 +187,10 @@ static enum err open_entry(struct spool_reader *r, const struct spool_place *pla
     enum err e = spool_reader_segment(r, place->segment, &fd);
     if (e != ERR_OK)
         return e;
-    struct spool_entry *entry = calloc(1, sizeof(*entry));
+    struct spool_entry *entry = malloc(sizeof(*entry));
     if (!entry)
         return ERR_NOMEM;
-    entry->large_fd = -1;
+    *entry = (struct spool_entry){.large_fd = -1};
     if (head_only) {
         e = read_head(fd, place, entry);
     } else {

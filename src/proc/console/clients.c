@@ -76,8 +76,12 @@ void console_accepted(void *ctx, int fd, const struct socket_address *peer)
 
 void console_client_send(struct console_client *c, const struct ipc_message *m)
 {
-    if (!c->over)
-        ipc_channel_send(c->channel, m);
+    if (c->over)
+        return;
+    /* What it may take long to read begins here; what came before was its wait for us. */
+    if (ipc_channel_pending(c->channel) == 0)
+        c->moved_ms = loop_now_ms(c->console->child.loop);
+    ipc_channel_send(c->channel, m);
 }
 
 static void client_flush(struct console_client *c)

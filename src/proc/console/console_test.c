@@ -377,6 +377,23 @@ static void draining_ends_after_the_last_answer(void **state)
     ipc_channel_close(&c);
 }
 
+/* The answer, and the end of the process, come together after a wait in which nothing moved: that was not the client's doing. */
+static void a_late_answer_reaches_its_client(void **state)
+{
+    (void)state;
+    struct seen m, a;
+    struct ipc_channel *c = client();
+    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3, 0}});
+    expect(master, &m, 1);
+    usleep(10200000); /* longer than a client may read nothing */
+    struct ipc_message done = {.type = IPC_reload_done, .fd = -1, .u.reload_done = {m.token, 1, SLICE("")}};
+    ipc_channel_send(master, &done);
+    send_now(master, (struct ipc_message){.type = IPC_drain, .fd = -1, .u.drain = {60000}});
+    expect(c, &a, 1);
+    assert_int_equal(a.ok, 1);
+    ipc_channel_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +406,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_sixty_fifth_client_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(a_slow_client_slows_the_queue, begin, end),
         cmocka_unit_test_setup_teardown(draining_ends_after_the_last_answer, begin, end),
+        cmocka_unit_test_setup_teardown(a_late_answer_reaches_its_client, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,9 +3,12 @@
  * lead us elsewhere. */
 #include "proc/deliver/work.h"
 
-#define BATCH_MAX 20u
+#include <assert.h>
+
+#define BATCH_MAX 100u
+#define BATCH_BYTES (16u * 1024 * 1024)
 #define SYNCFS_FROM 4u
-#define DIRS_MAX 32u /* more than a batch can need */
+#define DIRS_MAX 32u
 #define NAME_MAX_LEN 255u
 #define PATH_MAX_LEN 1024u
 
@@ -16,8 +19,9 @@ struct maildir {
     int tmp_fd, new_fd;
     uint64_t inode, device; /* of new/ */
     uint64_t used;
+    size_t mails; /* of this batch */
     bool touched; /* by this batch: new/ must be synced */
-    bool failed;  /* a sync did: what these descriptors say of later ones is not believed */
+    enum err err; /* of its sync: what these descriptors say of later ones is not believed */
 };
 
 struct entry {
@@ -34,6 +38,8 @@ struct maildir_batch {
     struct maildir dirs[DIRS_MAX];
     struct entry entries[BATCH_MAX];
     size_t count;
+    size_t dirs_used; /* by this batch */
+    uint64_t bytes;
     uint64_t sequence, clock;
     uint32_t pid;
 };
@@ -51,6 +57,11 @@ struct maildir_batch *maildir_batch_open(void)
 size_t maildir_batch_count(const struct maildir_batch *m)
 {
     return m->count;
+}
+
+bool maildir_batch_full(const struct maildir_batch *m)
+{
+    return m->count == BATCH_MAX || m->dirs_used == DIRS_MAX || m->bytes >= BATCH_BYTES;
 }
 
 static void dir_close(struct maildir *d)
@@ -143,15 +154,6 @@ static enum err dir_open(struct maildir *d, slice path)
     return ERR_OK;
 }
 
-static bool in_batch(const struct maildir_batch *m, const struct maildir *d)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        if (m->entries[i].dir == d)
-            return true;
-    }
-    return false;
-}
-
 /* A kept mailbox may have been removed or renamed meanwhile: its path must still lead to the folder that we have open. */
 static bool still_there(const struct maildir *d)
 {
@@ -171,7 +173,7 @@ static enum err dir_get(struct maildir_batch *m, slice path, struct maildir **d_
     for (size_t i = 0; i < DIRS_MAX; i++) {
         struct maildir *d = &m->dirs[i];
         if (d->path.len > 0 && slice_equal(d->path, path)) {
-            if (!in_batch(m, d) && !still_there(d)) {
+            if (d->mails == 0 && !still_there(d)) {
                 dir_close(d);
             } else {
                 d->used = ++m->clock;
@@ -179,11 +181,10 @@ static enum err dir_get(struct maildir_batch *m, slice path, struct maildir **d_
                 return ERR_OK;
             }
         }
-        if (!in_batch(m, d) && (!oldest || d->used < oldest->used))
+        if (d->mails == 0 && (!oldest || d->used < oldest->used))
             oldest = d;
     }
-    if (!oldest)
-        return ERR_AGAIN;
+    assert(oldest);
     dir_close(oldest);
     enum err e = dir_open(oldest, path);
     if (e != ERR_OK)
@@ -232,6 +233,7 @@ static void entry_drop(struct entry *e)
 
 bool maildir_batch_add(struct maildir_batch *m, const struct item *i, struct work_body *body, struct verdict *v_r)
 {
+    assert(!maildir_batch_full(m));
     struct entry *e = &m->entries[m->count];
     *e = (struct entry){.number = i->number, .fd = -1};
     enum err err = dir_get(m, i->path, &e->dir);
@@ -248,6 +250,9 @@ bool maildir_batch_add(struct maildir_batch *m, const struct item *i, struct wor
         return false;
     }
     m->count++;
+    m->bytes += e->size;
+    if (e->dir->mails++ == 0)
+        m->dirs_used++;
     return true;
 }
 
@@ -287,18 +292,34 @@ static void move(struct entry *e)
         e->dir->touched = true;
 }
 
+/* A descriptor of this batch, for syncfs: one of an older folder would report once more what an earlier batch was told. */
+static int fresh_fd(const struct maildir_batch *m)
+{
+    size_t i = 0;
+    while (m->entries[i].fd < 0)
+        i++;
+    return m->entries[i].fd;
+}
+
 static void sync_folders(struct maildir_batch *m)
 {
+    struct maildir *touched[DIRS_MAX];
+    size_t count = 0;
     for (size_t d = 0; d < DIRS_MAX; d++) {
-        if (!m->dirs[d].touched)
-            continue;
+        if (m->dirs[d].touched)
+            touched[count++] = &m->dirs[d];
         m->dirs[d].touched = false;
-        enum err e = os_fsync(m->dirs[d].new_fd);
-        m->dirs[d].failed = e != ERR_OK;
-        for (size_t i = 0; e != ERR_OK && i < m->count; i++) {
-            if (m->entries[i].dir == &m->dirs[d] && m->entries[i].err == ERR_OK)
-                m->entries[i].err = e;
-        }
+    }
+    bool at_once = count >= SYNCFS_FROM && same_device(m);
+    enum err e = at_once ? os_syncfs(fresh_fd(m)) : ERR_OK;
+    for (size_t d = 0; d < count; d++) {
+        if (!at_once)
+            e = os_fsync(touched[d]->new_fd);
+        touched[d]->err = e;
+    }
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->entries[i].err == ERR_OK)
+            m->entries[i].err = m->entries[i].dir->err;
     }
 }
 
@@ -312,19 +333,21 @@ void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t
             move(e);
         if (e->err != ERR_OK)
             entry_drop(e);
-        os_close(&e->fd);
     }
     sync_folders(m);
     for (size_t i = 0; i < m->count; i++) {
-        const struct entry *e = &m->entries[i];
+        struct entry *e = &m->entries[i];
+        os_close(&e->fd);
         struct verdict v = e->err == ERR_OK ? status_verdict_text(STATUS_DELIVERED, SLICE("delivered to maildir"))
                                             : work_verdict(e->err, e->dir->path);
         done(ctx, e->number, &v);
     }
-    m->count = 0;
+    m->count = m->dirs_used = 0;
+    m->bytes = 0;
     for (size_t d = 0; d < DIRS_MAX; d++) {
-        if (m->dirs[d].failed)
+        if (m->dirs[d].err != ERR_OK)
             dir_close(&m->dirs[d]);
-        m->dirs[d].failed = false;
+        m->dirs[d].err = ERR_OK;
+        m->dirs[d].mails = 0;
     }
 }

@@ -3,15 +3,16 @@
 
 /* The parent closes what is idle; this is only for a parent that hangs. */
 #define IDLE_MS (3600 * 1000)
-#define BATCH_MAX 20u
 #define STALL_MS 60000
 #define GATHER_MS 2
+#define GATHER_ALL_MS 10
 
 struct work {
     int socket;
     buf in; /* a head frame, perhaps not complete */
     struct maildir_batch *batch;
     size_t last_batch; /* how many were in it */
+    int64_t begun_ms;  /* the batch */
     buf answers;
     struct work_body body;
 };
@@ -133,6 +134,8 @@ static bool item_run(struct work *w, const struct item *i)
     bool pending = false;
     switch ((enum item_kind)i->kind) {
     case ITEM_MAILDIR:
+        if (maildir_batch_count(w->batch) == 0)
+            w->begun_ms = os_now_ms();
         pending = maildir_batch_add(w->batch, i, &w->body, &v);
         break;
     case ITEM_MBOX:
@@ -155,18 +158,18 @@ static bool item_run(struct work *w, const struct item *i)
 static bool batch_end(struct work *w, bool now)
 {
     size_t count = maildir_batch_count(w->batch);
-    if (count > 0 && (now || count >= BATCH_MAX)) {
+    if (count > 0 && (now || maildir_batch_full(w->batch))) {
         w->last_batch = count;
         maildir_batch_end(w->batch, answer, w);
     }
     return w->answers.len == 0 || answers_flush(w);
 }
 
-/* When mail comes fast enough for batches, a moment's wait makes them fuller: a sync costs the same for one as for twenty. */
+/* When mail comes fast enough for batches, a moment's wait makes them fuller: a sync costs nearly the same for one as for a hundred. */
 static bool worth_waiting(const struct work *w)
 {
-    size_t count = maildir_batch_count(w->batch);
-    return count > 0 && count < BATCH_MAX && w->last_batch > 1 && socket_wait(w->socket, false, GATHER_MS) == ERR_OK;
+    return maildir_batch_count(w->batch) > 0 && w->last_batch > 1 && os_now_ms() - w->begun_ms < GATHER_ALL_MS &&
+           socket_wait(w->socket, false, GATHER_MS) == ERR_OK;
 }
 
 /* What has come; when nothing has, the batch ends before the wait. */

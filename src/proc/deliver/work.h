@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The worker's side: runs as the recipient's user, blocks as it likes, and reports an item only when it is on stable storage. Mails for Maildirs are gathered to batches of at most 20:
- * all written, all synced, all renamed, each folder synced once. */
+/* The worker's side: runs as the recipient's user, blocks as it likes, and reports an item only when it is on stable storage. Mails for Maildirs are gathered to batches:
+ * all written, all synced, all renamed, all folders synced. */
 #ifndef PROC_DELIVER_WORK_H
 #define PROC_DELIVER_WORK_H
 
@@ -34,6 +34,8 @@ struct maildir_batch *maildir_batch_open(void);
 /* Writes the item below tmp/; its verdict comes from maildir_batch_end, or at once (false) when it cannot be written. */
 bool maildir_batch_add(struct maildir_batch *m, const struct item *i, struct work_body *body, struct verdict *v_r);
 size_t maildir_batch_count(const struct maildir_batch *m);
+/* It must be ended before another item is added: there are 100, or they are for 32 mailboxes, or have 16 MiB together. */
+bool maildir_batch_full(const struct maildir_batch *m);
 /* Makes all of them durable and moves them to new/. Calls once for each. */
 void maildir_batch_end(struct maildir_batch *m, void (*done)(void *ctx, uint64_t number, const struct verdict *v),
                        void *ctx);

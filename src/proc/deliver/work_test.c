@@ -188,12 +188,12 @@ static void items_and_answers_come_back_as_they_went(void **state)
 /* --- Maildir --- */
 
 static struct maildir_batch *batch;
-static unsigned codes[64], code_count;
+static unsigned codes[128], code_count;
 
 static void on_done(void *ctx, uint64_t number, const struct verdict *v)
 {
     (void)ctx;
-    assert_true(number < 64);
+    assert_true(number < 128);
     codes[number] = v->code;
     code_count++;
 }
@@ -245,22 +245,37 @@ static void a_maildir_is_made_and_its_files_say_their_size(void **state)
     assert_int_equal(st.st_mode & 0777, 0700);
 }
 
-static void a_batch_may_be_for_as_many_mailboxes_as_mails(void **state)
+static void a_batch_is_full_of_mails_or_mailboxes_or_bytes(void **state)
 {
     (void)state;
     struct verdict v;
     char name[32];
+    buf big;
+    unsigned n = 0, boxes = 0;
+    buf_init(&big, 8 << 20);
+    memset(buf_reserve(&big, 6 << 20), 'x', 6 << 20);
+    buf_grown(&big, 6 << 20);
+    for (; !maildir_batch_full(batch); n++)
+        assert_true(maildir_add(n, path_of("big"), buf_slice(&big), &v));
+    assert_int_equal(n, 3);
+    buf_deinit(&big);
+    maildir_batch_end(batch, on_done, NULL);
+    for (n = 0; !maildir_batch_full(batch); n++)
+        assert_true(maildir_add(n, path_of("one"), SLICE("x\r\n"), &v));
+    assert_int_equal(n, 100);
+    maildir_batch_end(batch, on_done, NULL);
+    assert_int_equal(files_in(path_of("one/new"), NULL), 100);
     for (int round = 0; round < 3; round++) {
-        for (uint64_t n = 0; n < 20; n++) {
-            (void)snprintf(name, sizeof(name), "box%d", (int)n + round * 20);
+        for (n = 0; !maildir_batch_full(batch); n++) {
+            (void)snprintf(name, sizeof(name), "box%u", boxes++);
             assert_true(maildir_add(n, path_of(name), SLICE("x\r\n"), &v));
         }
-        assert_int_equal(maildir_batch_count(batch), 20);
+        assert_int_equal(maildir_batch_count(batch), 32);
         maildir_batch_end(batch, on_done, NULL);
     }
-    assert_int_equal(code_count, 60);
-    for (int n = 0; n < 60; n++) {
-        (void)snprintf(name, sizeof(name), "box%d/new", n);
+    assert_int_equal(code_count, 3 + 100 + boxes);
+    for (unsigned i = 0; i < boxes; i++) {
+        (void)snprintf(name, sizeof(name), "box%u/new", i);
         assert_int_equal(files_in(path_of(name), NULL), 1);
     }
 }
@@ -339,6 +354,27 @@ static void no_failure_of_a_call_loses_or_doubles(void **state)
             (void)snprintf(name, sizeof(name), "box%d-%d/tmp", (int)c, (int)nth);
             assert_int_equal(files_in(path_of(name), NULL), 0);
         }
+    }
+}
+
+/* Folders of several mailboxes are synced by one call; when it fails, none of their mails is told as delivered, and the next batch is. */
+static void many_folders_that_cannot_be_synced_are_no_delivery(void **state)
+{
+    (void)state;
+    struct verdict v;
+    static const enum err faults[] = {ERR_OK, ERR_IO, ERR_NOSPACE, ERR_OK};
+    static const unsigned wanted[] = {250, 451, 452, 250};
+    for (unsigned round = 0; round < 4; round++) {
+        for (uint64_t n = 0; n < 12; n++) {
+            char name[32];
+            (void)snprintf(name, sizeof(name), "box%d", (int)n % 6);
+            assert_true(maildir_add(n, path_of(name), SLICE("x\r\n"), &v));
+        }
+        os_file_fault(faults[round] == ERR_OK ? 0 : 2, 1u << OS_CALL_SYNC, faults[round]);
+        maildir_batch_end(batch, on_done, NULL);
+        os_file_fault(0, 0, ERR_OK);
+        for (unsigned n = 0; n < 12; n++)
+            assert_int_equal(codes[n], wanted[round]);
     }
 }
 
@@ -591,10 +627,11 @@ int main(void)
         TEST(a_body_that_breaks_off_is_known),
         TEST(items_and_answers_come_back_as_they_went),
         MAILDIR_TEST(a_maildir_is_made_and_its_files_say_their_size),
-        MAILDIR_TEST(a_batch_may_be_for_as_many_mailboxes_as_mails),
+        MAILDIR_TEST(a_batch_is_full_of_mails_or_mailboxes_or_bytes),
         MAILDIR_TEST(threat_links_are_refused),
         MAILDIR_TEST(a_full_disk_defers_and_leaves_nothing),
         MAILDIR_TEST(no_failure_of_a_call_loses_or_doubles),
+        MAILDIR_TEST(many_folders_that_cannot_be_synced_are_no_delivery),
         MAILDIR_TEST(a_mailbox_that_was_removed_is_made_again),
         TEST(from_lines_are_quoted_wherever_they_are_cut),
         TEST(mails_follow_each_other_in_an_mbox),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Batches: what a loop turn must make durable, as one record group. A batch is kept until the spool says that it is on disk; when that fails it is submitted again, so a full disk only
+/* Batches: what one loop turn, or a few of them in a busy time, must make durable, as one record group. A batch is kept until the spool says that it is on disk; when that fails it is submitted again, so a full disk only
  * delays outcomes (mail may be delivered twice if we are stopped meanwhile, and is never lost). */
 #include "proc/queue/state.h"
 
@@ -7,6 +7,7 @@
 /* A group must fit into the smallest segment, half a megabyte, together with the largest unit: a report and the outcomes that caused it. */
 #define BATCH_BYTES (128u * 1024)
 #define BEHIND_BYTES (16u * 1024 * 1024)
+#define GATHER_MS 5
 #define RETRY_MS 1000
 #define COMPLAIN_S 60
 
@@ -185,6 +186,7 @@ static void batch_close(struct queue *q)
 {
     struct batch *b = q->batch;
     q->batch = NULL;
+    q->batch_closed_ms = loop_now_ms(q->child.loop);
     list_push(&q->batches, &b->link);
     enum err e = q->batches_waiting ? ERR_AGAIN : submit(q, b);
     if (e != ERR_OK)
@@ -197,10 +199,26 @@ void queue_batch_unit(struct queue *q)
         batch_close(q);
 }
 
+/* A sync costs as much for one outcome as for a hundred, and nobody waits for one: what comes soon after a batch waits for more. A stop meanwhile costs what a stop before the result had
+ * come would have cost: the mail is sent again. */
+static bool gathers(const struct queue *q)
+{
+    int64_t since_ms = loop_now_ms(q->child.loop) - q->batch_closed_ms;
+    if (since_ms >= GATHER_MS)
+        return false;
+    loop_timer_start(q->gathered, GATHER_MS - since_ms);
+    return true;
+}
+
 void queue_batch_submit(struct queue *q)
 {
-    if (q->batch && !q->batches_waiting)
+    if (q->batch && !q->batches_waiting && !gathers(q))
         batch_close(q);
+}
+
+void queue_batch_gathered(void *ctx)
+{
+    queue_batch_submit(ctx);
 }
 
 void queue_batch_retry(void *ctx)

@@ -59,9 +59,11 @@ static void see(const struct queue *q, const struct listing *l, uint32_t message
     }
 }
 
-/* Recipients that are still open, joined by commas. */
-static void open_recipients(const struct queue *q, const struct seen *s, buf *to)
+/* Recipients that are still open, joined by commas; in `to` unless it is one. */
+static slice open_recipients(const struct queue *q, const struct seen *s, buf *to)
 {
+    slice first = SLICE_NONE;
+    uint32_t found = 0;
     for (uint32_t part = s->message->first_part; part; part = sched_part(q->sched, part)->next_in_message) {
         const uint32_t *list;
         uint32_t count =
@@ -69,26 +71,31 @@ static void open_recipients(const struct queue *q, const struct seen *s, buf *to
         for (uint32_t i = 0; i < count; i++) {
             const struct envelope *e;
             const struct recipient *r = spool_head_recipient(s->head, list[i], &e);
-            if (!r)
+            if (!r || r->address.len == 0)
                 continue;
-            if (to->len > 0)
-                buf_append_char(to, ',');
+            if (found++ == 0) {
+                first = r->address;
+                continue;
+            }
+            if (to->len == 0)
+                buf_append(to, first);
+            buf_append_char(to, ',');
             buf_append(to, r->address);
         }
     }
+    return found > 1 ? buf_slice(to) : first;
 }
 
 static void item_send(struct queue *q, const struct listing *l, const struct seen *s)
 {
     buf to;
     buf_init(&to, 1u * 1024 * 1024);
-    open_recipients(q, s, &to);
     struct ipc_message m = {.type = IPC_queue_item, .fd = -1};
     struct ipc_queue_item *item = &m.u.queue_item;
     item->token = l->token;
     item->id = s->message->id;
     item->from = s->head->envelope_count ? s->head->envelopes[0].reverse_path : SLICE_NONE;
-    item->to = buf_slice(&to);
+    item->to = open_recipients(q, s, &to);
     item->size = s->head->facts.size;
     item->arrival_s = s->message->arrival_s;
     item->tries = s->tries;

@@ -278,6 +278,8 @@ static enum err timers_open(struct queue *q)
     if (e == ERR_OK)
         e = loop_timer_open(q->child.loop, queue_batch_retry, q, &q->retry_batches);
     if (e == ERR_OK)
+        e = loop_timer_open(q->child.loop, queue_batch_gathered, q, &q->gathered);
+    if (e == ERR_OK)
         e = queue_checkpoint_open(q);
     if (e == ERR_OK)
         e = loop_at_turn_end(q->child.loop, turn_end, q);

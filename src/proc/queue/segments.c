@@ -12,9 +12,15 @@ static slice key_of(const uint64_t *number)
     return slice_of(number, sizeof *number);
 }
 
+/* Most of them are asked for again and again: where new mail is. */
 struct segment *queue_segment_find(struct queue *q, uint64_t number)
 {
-    return table_get(&q->segments, key_of(&number));
+    if (q->segment_found && q->segment_found->number == number)
+        return q->segment_found;
+    struct segment *s = table_get(&q->segments, key_of(&number));
+    if (s)
+        q->segment_found = s;
+    return s;
 }
 
 struct segment *queue_segment_get(struct queue *q, uint64_t number)
@@ -36,6 +42,8 @@ struct segment *queue_segment_get(struct queue *q, uint64_t number)
 static void forget(struct queue *q, struct segment *s)
 {
     (void)table_remove(&q->segments, key_of(&s->number));
+    if (q->segment_found == s)
+        q->segment_found = NULL;
     free(s);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What the files of the process queue share. One struct queue a process; everything runs on its loop's thread. The life of a message here: intake (or recovery) makes
  * parts; dispatch leases a part as a job; results gather in the job; when the job is done they become outcomes of the batch; the batch is one
- * record group a loop turn; only when that is on disk is a part finished, and with its last part the message, and with its last message a segment. */
+ * record group; only when that is on disk is a part finished, and with its last part the message, and with its last message a segment. */
 #ifndef PROC_QUEUE_STATE_H
 #define PROC_QUEUE_STATE_H
 
@@ -80,7 +80,7 @@ struct move {
     slice body;
 };
 
-/* What one loop turn has to make durable. Kept whole until it is, so that a full or failing disk only delays it. */
+/* What has to become durable together. Kept whole until it is, so that a full or failing disk only delays it. */
 struct batch {
     struct list link; /* in queue.batches once it is full or submitted */
     struct arena arena;
@@ -112,7 +112,8 @@ struct queue {
     struct spool_writer *writer;
     struct loop_watch *writer_watch;
     struct spool_reader *reader;
-    struct table segments; /* key: the segment's number, 8 bytes */
+    struct table segments;         /* key: the segment's number, 8 bytes */
+    struct segment *segment_found; /* the last one, or NULL */
     struct hash_key key;
     struct table job_by_number; /* key: 8 bytes */
     struct list jobs, jobs_free;
@@ -120,9 +121,10 @@ struct queue {
     size_t dead_count;
     int64_t drain_until_ms; /* draining: jobs, and a disk that takes no records, are waited for until then */
     uint64_t job_counter;
-    struct batch *batch; /* this turn's, NULL when empty */
-    struct list batches; /* full or submitted, oldest first */
-    struct loop_timer *tick, *retry_batches, *checkpoint_timer;
+    struct batch *batch;     /* that gathers, NULL when empty */
+    int64_t batch_closed_ms; /* when the one before it was full or submitted */
+    struct list batches;     /* full or submitted, oldest first */
+    struct loop_timer *tick, *retry_batches, *gathered, *checkpoint_timer;
     struct arena turn;                /* reset at turn end */
     uint64_t number_next, number_end; /* queue ids for reports */
     bool numbers_asked;
@@ -288,7 +290,9 @@ void queue_batch_outcome(struct queue *q, const struct spool_outcome *o);
 void queue_batch_finish(struct queue *q, uint32_t part);
 must_check enum err queue_batch_report(struct queue *q, const struct spool_head *head, slice body);
 must_check enum err queue_batch_move(struct queue *q, const struct spool_head *head, slice body);
+/* At the end of a loop turn: at once, or within a few milliseconds. */
 void queue_batch_submit(struct queue *q);
+void queue_batch_gathered(void *ctx);
 void queue_batch_retry(void *ctx);
 void queue_batch_committed(struct queue *q, const struct spool_done *done);
 bool queue_batch_idle(const struct queue *q);

@@ -68,15 +68,10 @@ static bool idle_used(struct sender *s, struct destination *d)
 {
     if (d->idle == 0 || d->job_count == 0)
         return false;
-    LIST_FOREACH(l, &d->sessions) {
-        struct session *x = LIST_ENTRY(l, struct session, link);
-        if (!x->idle)
-            continue;
-        sender_session_next(s, x);
-        sender_session_drive(s, x);
-        return true;
-    }
-    return false;
+    struct session *x = LIST_ENTRY(d->sessions.next, struct session, link);
+    sender_session_next(s, x);
+    sender_session_drive(s, x);
+    return true;
 }
 
 /* The first job's: a session there can take all others too that have failed at fewer targets. */

@@ -3,6 +3,7 @@
 
 /* Two thousand bytes of verdict for each of ten thousand recipients. */
 #define JOB_ARENA_MAX (24u * 1024 * 1024)
+#define READ_AHEAD_MAX 65536u
 
 /* Jobs that were done: their memory serves the next ones. */
 static struct {
@@ -54,22 +55,37 @@ static enum err fill(struct job *j, const struct ipc_job *m)
     return ERR_OK;
 }
 
+/* Most likely a session is idle for it, and will need all of it. */
+static enum err arrived_open(struct sender *s, const struct job *j)
+{
+    if (s->idle > 0 && j->place.length <= READ_AHEAD_MAX &&
+        spool_entry_open(s->reader, &j->place, &s->arrived_entry) == ERR_OK) {
+        s->arrived = j;
+        return ERR_OK;
+    }
+    return spool_entry_open_head(s->reader, &j->place, &s->arrived_entry);
+}
+
+static void arrived_close(struct sender *s)
+{
+    s->arrived = NULL;
+    spool_entry_close(&s->arrived_entry);
+}
+
 /* The hop of its first recipient is that of all: the queue groups them by it. */
 static enum err find_destination(struct sender *s, struct job *j, uint32_t connections, struct destination **d_r)
 {
-    struct spool_entry *entry;
-    enum err e = spool_entry_open_head(s->reader, &j->place, &entry);
+    enum err e = arrived_open(s, j);
     if (e != ERR_OK)
         return e;
-    j->arrival_us += spool_entry_head(entry)->arrival_us;
+    const struct spool_head *head = spool_entry_head(s->arrived_entry);
+    j->arrival_us += head->arrival_us;
     const struct envelope *envelope;
-    const struct recipient *r =
-        j->recipient_count ? spool_head_recipient(spool_entry_head(entry), j->recipients[0], &envelope) : NULL;
+    const struct recipient *r = j->recipient_count ? spool_head_recipient(head, j->recipients[0], &envelope) : NULL;
     if (r) {
         struct next_hop hop = route_next(s->routes, r);
         *d_r = hop.kind == NEXT_SMTP || hop.kind == NEXT_LMTP ? sender_destination_get(s, &hop, connections) : NULL;
     }
-    spool_entry_close(&entry);
     return r && *d_r ? ERR_OK : ERR_NOTFOUND;
 }
 
@@ -101,10 +117,11 @@ void sender_job_take(struct sender *s, const struct ipc_job *m)
         for (uint32_t i = 0; i < j->recipient_count; i++)
             sender_job_result_set(j, i, &v, false);
         sender_job_report(s, j, NULL);
-        return;
+    } else {
+        sender_job_wait(d, j);
+        sender_destination_pump(s, d);
     }
-    sender_job_wait(d, j);
-    sender_destination_pump(s, d);
+    arrived_close(s);
 }
 
 void sender_job_result_set(struct job *j, uint32_t index, const struct verdict *v, bool remote)

@@ -14,11 +14,20 @@ static void set_ready(struct session *x)
     x->ready = true;
 }
 
+/* Those that are idle come first in their destination's list. */
 static void set_idle(struct session *x, bool idle)
 {
-    if (x->idle != idle)
-        x->destination->idle += idle ? 1 : UINT32_MAX;
+    struct destination *d = x->destination;
+    if (x->idle == idle)
+        return;
     x->idle = idle;
+    d->idle += idle ? 1 : UINT32_MAX;
+    sender_get()->idle += idle ? 1 : UINT32_MAX;
+    list_remove(&x->link);
+    if (idle)
+        list_push_front(&d->sessions, &x->link);
+    else
+        list_push(&d->sessions, &x->link);
 }
 
 void sender_session_close(struct sender *s, struct session *x)

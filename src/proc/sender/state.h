@@ -48,7 +48,7 @@ struct destination {
     const struct credentials *credentials; /* of the override, or NULL: none are needed */
     struct list jobs;                      /* that wait */
     uint32_t job_count;
-    struct list sessions;
+    struct list sessions;                  /* idle ones first */
     uint32_t session_count, opening, idle; /* opening: not ready for mail yet */
     uint32_t connections;                  /* most at once */
     struct arena target_arena;
@@ -130,8 +130,10 @@ struct sender {
     int64_t drain_until_ms;
     int64_t timeout_percent; /* of all timeouts; 0: 100. Set before sender_main by tests only */
     struct table destination_by_key;
-    uint32_t session_count;
-    uint64_t converting; /* bytes of content that are whole in memory */
+    uint32_t session_count, idle;
+    const struct job *arrived;         /* the job that has just come, while it looks for a session */
+    struct spool_entry *arrived_entry; /* of it, when it was read whole: whoever sends it at once takes it */
+    uint64_t converting;               /* bytes of content that are whole in memory */
     uint64_t token;
     struct loop_timer *sweep, *convert_turn;
     struct mx_self self;

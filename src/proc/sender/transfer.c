@@ -18,6 +18,12 @@ static void fail_open(struct sender *s, struct job *j, enum status status)
 
 static enum err entry_open(struct sender *s, struct session *x, const struct job *j)
 {
+    if (s->arrived == j) {
+        x->entry = s->arrived_entry;
+        s->arrived = NULL;
+        s->arrived_entry = NULL;
+        return ERR_OK;
+    }
     enum err e = spool_entry_open(s->reader, &j->place, &x->entry);
     if (e == ERR_OK)
         return ERR_OK;
