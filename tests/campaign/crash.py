@@ -32,6 +32,8 @@ ROUNDS = 10500
 POINTS_LEAST = 1800   # of a record: with fewer, there would be no recycled segment in it
 RECORD_SIZE = 3 << 30  # a sparse file
 SESSIONS = 6
+MORE_POINTS = 900     # of more load, when no segment was recycled
+MORE_TIMES = 5
 MOST_SECONDS = 600    # that the load may take
 LIMIT = 120.0
 REPLAY_LIMIT = 1100.0  # seconds, after which the replay ends with what it has tried
@@ -156,8 +158,12 @@ class Load:
         self.server, self.lock = server, threading.Lock()
         self.rng = rng
         self.sent, self.ids, self.recipients = {}, {}, {}
-        self.stopped = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(random.Random(rng.random()),), daemon=True)
+        self.stopped, self.threads = threading.Event(), []
+        self.start()
+
+    def start(self):
+        self.stopped.clear()
+        self.threads = [threading.Thread(target=self._run, args=(random.Random(self.rng.random()),), daemon=True)
                         for _ in range(SESSIONS)]
         for thread in self.threads:
             thread.start()
@@ -277,6 +283,7 @@ class Campaign:
             self._disturb(record, server, max(self.options.rounds * 21 // 20, POINTS_LEAST))
             load.stop()
             self._drain(server)
+            self._recycle(record, server, load)
             server.stop()
         finally:
             if load:
@@ -304,6 +311,27 @@ class Campaign:
                 step += 1
                 next_act += max(goal / 8, 1200) if step < len(acts) else 3000
             time.sleep(0.02)
+
+    def _has_recycled(self):
+        """Whether a segment is there that was recycled: its epoch is above 1 (QUEUE.md)."""
+        for path in (self.root / "queue/seg").glob("*"):
+            with contextlib.suppress(OSError, struct.error), path.open("rb") as file:
+                magic, epoch = struct.unpack("<8s28xI", file.read(40))
+                if magic == b"THURNSEG" and epoch > 1:
+                    return True
+        return False
+
+    def _recycle(self, record, server, load):
+        """A short load may end before a segment of a process that lives is free again: then there is some more."""
+        for _ in range(MORE_TIMES):
+            if self._has_recycled():
+                return
+            goal, end = record.points() + MORE_POINTS, time.monotonic() + LIMIT
+            load.start()
+            while record.points() < goal and time.monotonic() < end:
+                time.sleep(0.02)
+            load.stop()
+            self._drain(server)
 
     def _reload(self, _record, server):
         server.change({"queue": {"warn_after": f"{self.rng.randrange(2, 9)}h"}})
