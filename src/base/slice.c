@@ -8,12 +8,10 @@ slice slice_str(const char *s)
     return s ? (slice){s, strlen(s)} : SLICE_NONE;
 }
 
-bool slice_equal_nocase(slice a, slice b)
+bool slice_same_nocase(const char *a, const char *b, size_t len)
 {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++) {
-        if (a.ptr[i] != b.ptr[i] && ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
+    for (size_t i = 0; i < len; i++) {
+        if (a[i] != b[i] && ascii_lower(a[i]) != ascii_lower(b[i]))
             return false;
     }
     return true;

@@ -34,8 +34,13 @@ static inline bool slice_equal(slice a, slice b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
+/* Only for slice_equal_nocase: of len bytes each. */
+bool slice_same_nocase(const char *a, const char *b, size_t len);
 /* Compares without regard to the case of A-Z only (never a locale's letters). */
-bool slice_equal_nocase(slice a, slice b);
+static inline bool slice_equal_nocase(slice a, slice b)
+{
+    return a.len == b.len && slice_same_nocase(a.ptr, b.ptr, a.len);
+}
 /* Compares in time that depends on the lengths only, for secrets. */
 bool slice_equal_secret(slice a, slice b);
 bool slice_starts(slice s, slice prefix);

@@ -92,18 +92,18 @@ static struct address_rows address_rows(const struct region *r, slice ip)
     return rows;
 }
 
-static uint32_t address_sessions(const struct region *r, enum scope scope, const struct rows *rows)
+/* Both its rows count that many: one alone may be another's. */
+static bool has_sessions(const struct region *r, enum scope scope, const struct rows *rows, uint64_t many)
 {
-    uint32_t least = UINT32_MAX;
     for (size_t side = 0; side < 2; side++) {
         uint32_t sum = 0;
         for (size_t column = 0; column < LIMITS_COLUMNS; column++)
             sum +=
                 atomic_load_explicit(&r->address_sessions[scope][side][rows->at[side]][column], memory_order_relaxed);
-        if (sum < least)
-            least = sum;
+        if (sum < many)
+            return false;
     }
-    return least;
+    return true;
 }
 
 /* Adds to a word of (window number, count); the count after it. The window is kept in 12 bits, the count stops at 2^20 - 1. */
@@ -152,7 +152,7 @@ static enum limits_answer address_admits(struct region *r, const struct limits_c
         uint64_t factor = factor_of(scope);
         if (c->connections_per_minute && rate_add(r, scope, rows, now_s) > factor * c->connections_per_minute)
             return rate[scope];
-        if (c->sessions_per_address && address_sessions(r, scope, rows) >= factor * c->sessions_per_address)
+        if (c->sessions_per_address && has_sessions(r, scope, rows, factor * c->sessions_per_address))
             return busy[scope];
     }
     return LIMITS_OK;

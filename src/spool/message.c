@@ -8,14 +8,22 @@
 #define CHUNK_FULL (64u << 10)
 #define QUEUED_HIGH (1u << 20)
 #define IDLE_CHUNKS 64
+#define FIRST_CHUNKS 64
 #define HEAD_GUESS 512
 
-/* Full chunks go round: the allocator would give their pages back to the kernel and fault them in anew for each large body. */
+/* Chunks go round. The allocator would give the pages of full ones back to the kernel and fault them in anew for each large body; the first ones are more than
+ * it keeps at hand. */
 void spool_chunk_free(struct spool_writer *w, struct spool_chunk *c)
 {
     atomic_fetch_sub(&w->memory_used, c->cap);
     bool kept = false;
-    if (c->cap == CHUNK_FULL) {
+    if (c->cap == CHUNK_FIRST) {
+        kept = w->first_count < FIRST_CHUNKS;
+        if (kept) {
+            list_push_front(&w->first_chunks, &c->link);
+            w->first_count++;
+        }
+    } else if (c->cap == CHUNK_FULL) {
         pthread_mutex_lock(&w->lock);
         kept = w->idle_count < IDLE_CHUNKS;
         if (kept) {
@@ -26,6 +34,13 @@ void spool_chunk_free(struct spool_writer *w, struct spool_chunk *c)
     }
     if (!kept)
         free(c);
+}
+
+static struct spool_chunk *chunk_first(struct spool_writer *w)
+{
+    struct list *l = list_pop(&w->first_chunks);
+    w->first_count -= l != NULL;
+    return l ? LIST_ENTRY(l, struct spool_chunk, link) : NULL;
 }
 
 static struct spool_chunk *chunk_idle(struct spool_writer *w)
@@ -58,7 +73,7 @@ static struct spool_chunk *chunk_new(struct spool_writer *w, uint32_t cap)
 {
     if (atomic_load(&w->memory_used) + cap > w->o.memory_max)
         return NULL;
-    struct spool_chunk *c = cap == CHUNK_FULL ? chunk_idle(w) : NULL;
+    struct spool_chunk *c = cap == CHUNK_FULL ? chunk_idle(w) : chunk_first(w);
     if (!c)
         c = malloc(sizeof(*c) + cap);
     if (!c)

@@ -32,8 +32,8 @@ static uint32_t choose_inline_max(const struct spool_writer_options *o, uint32_t
 
 static void init_lists(struct spool_writer *w)
 {
-    struct list *const lists[] = {&w->submitted, &w->reaped,    &w->pending,       &w->done,       &w->segments,
-                                  &w->spares,    &w->recycling, &w->yard_messages, &w->idle_chunks};
+    struct list *const lists[] = {&w->submitted, &w->reaped,    &w->pending,       &w->done,        &w->segments,
+                                  &w->spares,    &w->recycling, &w->yard_messages, &w->idle_chunks, &w->first_chunks};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     list_init(&w->numbers_node.link);
@@ -158,7 +158,7 @@ void spool_writer_close(struct spool_writer **writer)
     free_segments(w, &w->segments, false);
     free_segments(w, &w->recycling, false);
     struct list *l;
-    while ((l = list_pop(&w->idle_chunks)))
+    while ((l = list_pop(&w->idle_chunks)) || (l = list_pop(&w->first_chunks)))
         free(LIST_ENTRY(l, struct spool_chunk, link));
     os_close(&w->wake_fd);
     pthread_cond_destroy(&w->journal_wake);

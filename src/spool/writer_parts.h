@@ -118,6 +118,8 @@ struct spool_writer {
     int64_t space_asked_ms;
     uint64_t space_free;
     bool space_known, numbers_reaped;
+    struct list first_chunks; /* of CHUNK_FIRST, to be used again: all of them begin and end in this thread */
+    size_t first_count;
 
     atomic_size_t memory_used;
 
