@@ -38,10 +38,15 @@ void columns_deinit(struct columns *c)
     buf_deinit(&c->sizes);
 }
 
+static size_t cell_count(const struct columns *c)
+{
+    return c->sizes.len / sizeof(struct cell);
+}
+
 static void cell_end(struct columns *c, size_t len, size_t width)
 {
     const struct cell cell = {(uint32_t)len, (uint32_t)width};
-    size_t column = c->cell_count++ % c->count;
+    size_t column = cell_count(c) % c->count;
     buf_append(&c->sizes, slice_of(&cell, sizeof cell));
     if (width > c->wide[column])
         c->wide[column] = width;
@@ -59,6 +64,11 @@ void columns_add_plain(struct columns *c, slice cell)
 {
     buf_append(&c->cells, cell);
     cell_end(c, cell.len, cell.len);
+}
+
+bool columns_empty(const struct columns *c)
+{
+    return c->cells.len == 0 && c->sizes.len == 0;
 }
 
 bool columns_full(const struct columns *c)
@@ -129,19 +139,19 @@ static void append_titles(struct columns *c, buf *out)
 void columns_print(struct columns *c, buf *out)
 {
     slice rest = buf_slice(&c->cells);
-    size_t count = c->sizes.len / sizeof(struct cell);
+    size_t count = cell_count(c);
     fit(c);
     if (!c->titled)
         append_titles(c, out);
     c->titled = true;
-    for (size_t i = 0, column = 0; buf_ok(&c->cells) && i < count; i++) {
+    for (size_t i = 0, column = 0; i < count; i++) {
         struct cell cell;
         memcpy(&cell, c->sizes.ptr + i * sizeof cell, sizeof cell);
         append_cell(c, column, slice_sub(rest, 0, cell.len), cell.width, out);
         rest = slice_skip(rest, cell.len);
         column = column + 1 < c->count ? column + 1 : 0;
     }
+    out->failed |= !buf_ok(&c->cells) || !buf_ok(&c->sizes);
     buf_clear(&c->cells);
     buf_clear(&c->sizes);
-    c->cell_count = 0;
 }

@@ -26,7 +26,6 @@ struct columns {
     size_t shown[COLUMNS_MAX];
     buf cells; /* escaped, one after the other */
     buf sizes; /* of each */
-    size_t cell_count;
 };
 
 /* columns must outlive c. */
@@ -36,9 +35,11 @@ void columns_deinit(struct columns *c);
 void columns_add(struct columns *c, slice cell);
 /* The same for words of ours that need no escape: ASCII without controls and backslashes. */
 void columns_add_plain(struct columns *c, slice cell);
+/* True when no cell has gathered since the last batch. */
+bool columns_empty(const struct columns *c);
 /* True when it is time to print a batch: call it after whole rows. */
 bool columns_full(const struct columns *c);
-/* Appends the titles (once) and the rows that have gathered, and forgets these. */
+/* Appends the titles (once) and the rows that have gathered, and forgets these. Makes out fail when not all of them could be kept. */
 void columns_print(struct columns *c, buf *out);
 
 #endif

@@ -78,9 +78,31 @@ static void titles_are_bold(void **state)
     columns_deinit(&c);
 }
 
+/* A line that is missing is an error, not a shorter table. */
+static void what_could_not_be_kept_is_told(void **state)
+{
+    static char text[1 << 20];
+    struct columns c;
+    buf out;
+    (void)state;
+    memset(text, 'x', sizeof text);
+    buf_init(&out, 64 << 20);
+    columns_init(&c, two, 3, 80);
+    assert_true(columns_empty(&c));
+    for (int i = 0; i < 30; i++)
+        columns_add(&c, slice_of(text, sizeof text)); /* more than a table keeps */
+    assert_false(columns_empty(&c));
+    columns_print(&c, &out);
+    assert_false(buf_ok(&out));
+    assert_true(columns_empty(&c));
+    columns_deinit(&c);
+    buf_deinit(&out);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(columns_are_aligned), cmocka_unit_test(wide_lines_are_cut),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_could_not_be_kept_is_told),
+                                       cmocka_unit_test(columns_are_aligned), cmocka_unit_test(wide_lines_are_cut),
                                        cmocka_unit_test(cells_are_escaped), cmocka_unit_test(titles_are_bold)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,8 +118,13 @@ enum err command_await(int fd, int64_t limit_ms, bool *told)
 int command_print(const buf *b)
 {
     size_t written = fwrite(b->ptr, 1, b->len, stdout);
-    if (written == b->len && fflush(stdout) == 0 && buf_ok(b))
+    bool done = written == b->len && fflush(stdout) == 0;
+    if (done && buf_ok(b))
         return 0;
+    if (done) {
+        command_say("out of memory: not all of it could be printed");
+        return EX_IOERR;
+    }
     /* A reader that has seen enough (`| head`) needs no words. */
     if (errno != EPIPE)
         command_say("cannot write to standard output");

@@ -54,7 +54,7 @@ static int usage(FILE *to)
 
 static void write_out(struct queue_command *q)
 {
-    if (q->out.len > 0 && q->status == 0)
+    if ((q->out.len > 0 || !buf_ok(&q->out)) && q->status == 0)
         q->status = command_print(&q->out);
     buf_clear(&q->out);
 }
@@ -122,7 +122,7 @@ static int print_table(struct queue_command *q, const struct queue_request *requ
     columns_init(&q->table, columns, count, terminal_width());
     q->table.color = command_colored(&q->command, STDOUT_FILENO);
     int status = queue_line_ask(&q->line, request, &matched);
-    if (!q->json && q->table.cell_count > 0)
+    if (!q->json && !columns_empty(&q->table))
         columns_print(&q->table, &q->out);
     if (!q->json && status == 0 && matched == 0)
         command_say(request->filter == QUEUE_FILTER_ALL && !is_narrowed(q) ? "the queue is empty"

@@ -117,7 +117,7 @@ static void processes(buf *out, const struct top_state *s, int64_t now_us, size_
         units_print_age(&cell, (now_us - p->totals.started_us) / 1000000);
         add_printed(&c, &cell);
     }
-    if (c.cell_count > 0) {
+    if (!columns_empty(&c)) {
         buf_append_char(out, '\n');
         columns_print(&c, out);
     }

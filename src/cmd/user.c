@@ -11,6 +11,7 @@
 #define PASSWORD_MAX_BYTES 1024
 #define ARENA_MAX (64u * 1024)
 #define OUT_MAX (64u << 20)
+#define OUT_BATCH 65536u
 #define ADDRESS_MAX 320
 
 struct user_request {
@@ -163,21 +164,28 @@ static int list(struct user_request *r)
     buf_init_fixed(&last, last_memory, sizeof last_memory);
     buf_init(&out, OUT_MAX);
     columns_init(&table, titles, 3, terminal_width());
-    enum err e;
-    while ((e = store_account_next(r->store, buf_slice(&last), &a)) == ERR_OK) {
+    enum err e = ERR_NOTFOUND;
+    while (status == 0 && (e = store_account_next(r->store, buf_slice(&last), &a)) == ERR_OK) {
         buf_clear(&last);
         buf_append(&last, a.address);
         if (r->json)
             append_json(&out, &a);
         else
             append_row(&table, &a);
+        if (columns_full(&table))
+            columns_print(&table, &out);
+        if (out.len > OUT_BATCH) {
+            status = command_print(&out);
+            buf_clear(&out);
+        }
     }
-    if (!r->json && last.len > 0)
+    if (!columns_empty(&table))
         columns_print(&table, &out);
-    status = command_print(&out);
+    if (status == 0)
+        status = command_print(&out);
     columns_deinit(&table);
     buf_deinit(&out);
-    return e == ERR_NOTFOUND ? status : say_failed(r, e);
+    return status != 0 || e == ERR_NOTFOUND ? status : say_failed(r, e);
 }
 
 struct verb {

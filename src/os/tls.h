@@ -61,7 +61,7 @@ void tls_keys_close(struct tls_keys **k);
  * question; ERR_TLS. */
 must_check enum err tls_keys_sign(const struct tls_keys *k, const struct tls_question *q, buf *signature);
 
-/* System trust store. verify: a handshake with a bad chain or name fails; otherwise it is only noted. */
+/* System trust store, which all that are open in the process share: for one thread only. verify: a handshake with a bad chain or name fails; otherwise it is only noted. */
 must_check enum err tls_client_open(bool verify, struct tls_client **t_r, buf *why);
 void tls_client_close(struct tls_client **t);
 /* The certificate that we show when a server asks for one. Errors as tls_server_open. */

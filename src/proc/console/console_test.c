@@ -273,17 +273,25 @@ static void a_vanished_client_is_told_to_the_queue(void **state)
     assert_int_equal(q.token, token);
 }
 
+/* The token under which the master hears of it. */
+static uint64_t ask_reload(struct ipc_channel *c)
+{
+    struct seen m;
+    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3, 0}});
+    expect(master, &m, 1);
+    assert_int_equal(m.last, IPC_reload);
+    return m.token;
+}
+
 static void reload_and_stop_go_to_the_master(void **state)
 {
     (void)state;
     struct seen m, a;
     struct ipc_channel *c = client();
-    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3, 0}});
-    expect(master, &m, 1);
-    assert_int_equal(m.last, IPC_reload);
+    uint64_t token = ask_reload(c);
     send_now(master, (struct ipc_message){.type = IPC_reload_done,
                                           .fd = -1,
-                                          .u.reload_done = {m.token, 0, SLICE("thurn.toml:1:1: error\n")}});
+                                          .u.reload_done = {token, 0, SLICE("thurn.toml:1:1: error\n")}});
     expect(c, &a, 1);
     assert_int_equal(a.last, IPC_reload_done);
     assert_int_equal(a.token, 3);
@@ -362,12 +370,11 @@ static void a_slow_client_slows_the_queue(void **state)
 static void draining_ends_after_the_last_answer(void **state)
 {
     (void)state;
-    struct seen m, a;
+    struct seen a;
     struct ipc_channel *c = client();
-    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3, 0}});
-    expect(master, &m, 1);
+    uint64_t token = ask_reload(c);
     send_now(master, (struct ipc_message){.type = IPC_drain, .fd = -1, .u.drain = {60000}});
-    send_now(master, (struct ipc_message){.type = IPC_reload_done, .fd = -1, .u.reload_done = {m.token, 1, SLICE("")}});
+    send_now(master, (struct ipc_message){.type = IPC_reload_done, .fd = -1, .u.reload_done = {token, 1, SLICE("")}});
     expect(c, &a, 1);
     assert_int_equal(a.ok, 1);
     expect_end(master);
@@ -381,12 +388,11 @@ static void draining_ends_after_the_last_answer(void **state)
 static void a_late_answer_reaches_its_client(void **state)
 {
     (void)state;
-    struct seen m, a;
+    struct seen a;
     struct ipc_channel *c = client();
-    send_now(c, (struct ipc_message){.type = IPC_reload, .fd = -1, .u.reload = {3, 0}});
-    expect(master, &m, 1);
+    uint64_t token = ask_reload(c);
     usleep(10200000); /* longer than a client may read nothing */
-    struct ipc_message done = {.type = IPC_reload_done, .fd = -1, .u.reload_done = {m.token, 1, SLICE("")}};
+    struct ipc_message done = {.type = IPC_reload_done, .fd = -1, .u.reload_done = {token, 1, SLICE("")}};
     ipc_channel_send(master, &done);
     send_now(master, (struct ipc_message){.type = IPC_drain, .fd = -1, .u.drain = {60000}});
     expect(c, &a, 1);
