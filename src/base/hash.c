@@ -47,12 +47,15 @@ static inline uint64_t lower_word(uint64_t word)
     return word | upper >> 2;
 }
 
-/* The last 0 to 7 bytes. */
-static inline uint64_t tail_word(const char *p, size_t len)
+/* The last 1 to 7 bytes: where they have seven before them, out of one word. */
+static inline uint64_t tail_word(slice in, size_t len)
 {
+    const char *end = in.ptr + in.len;
     uint64_t word = 0;
+    if (in.len >= 8)
+        return get_u64(end - 8) >> (64 - 8 * len);
     for (size_t i = 0; i < len; i++)
-        word |= (uint64_t)(unsigned char)p[i] << (8 * i);
+        word |= (uint64_t)(unsigned char)in.ptr[i] << (8 * i);
     return word;
 }
 
@@ -69,7 +72,7 @@ static inline __attribute__((always_inline)) uint64_t siphash(struct hash_key ke
         uint64_t word = get_u64(in.ptr + at);
         sip_word(&s, nocase ? lower_word(word) : word);
     }
-    uint64_t last = in.len == whole ? 0 : tail_word(in.ptr + whole, in.len - whole);
+    uint64_t last = in.len == whole ? 0 : tail_word(in, in.len - whole);
     sip_word(&s, (nocase ? lower_word(last) : last) | (uint64_t)in.len << 56);
     s.v2 ^= 0xff;
     for (int i = 0; i < 4; i++)

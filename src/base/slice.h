@@ -39,7 +39,10 @@ bool slice_same_nocase(const char *a, const char *b, size_t len);
 /* Compares without regard to the case of A-Z only (never a locale's letters). */
 static inline bool slice_equal_nocase(slice a, slice b)
 {
-    return a.len == b.len && slice_same_nocase(a.ptr, b.ptr, a.len);
+    if (a.len != b.len || a.len == 0)
+        return a.len == b.len;
+    /* most words of a list differ in their first letter */
+    return ((a.ptr[0] ^ b.ptr[0]) & ~0x20) == 0 && slice_same_nocase(a.ptr, b.ptr, a.len);
 }
 /* Compares in time that depends on the lengths only, for secrets. */
 bool slice_equal_secret(slice a, slice b);

@@ -351,11 +351,11 @@ void trace_words_json(buf *out, const struct trace_record *r)
     buf_printf(out, ",\"pid\":%u", r->pid);
     json_text(out, "event", trace_kind_name(r->event.kind));
     for (size_t i = 0; i < r->event.count; i++) {
-        const struct trace_field *f = &r->event.fields[i];
+        const struct log_field *f = &r->event.fields[i];
         if (f->number)
-            buf_printf(out, ",\"%s\":%lld", trace_key_name(f->key).ptr, (long long)f->value);
+            buf_printf(out, ",\"%s\":%lld", f->name.ptr, (long long)f->value);
         else
-            json_text(out, trace_key_name(f->key).ptr, f->text);
+            json_text(out, f->name.ptr, f->text);
     }
     if (r->message.len > 0)
         json_text(out, "message", r->message);

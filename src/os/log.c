@@ -89,24 +89,29 @@ static void tell_left_out(const struct log_left_out *told, int64_t now_us)
                                     .message = buf_slice(&message)});
 }
 
-static slice field_text(const struct log_said *said, slice name)
+static bool is_address(slice client)
 {
-    for (size_t i = 0; i < said->count; i++) {
-        if (slice_equal(said->fields[i].name, name))
-            return said->fields[i].text;
-    }
-    return SLICE_NONE;
+    return slice_find_char(client, '.') >= 0 || slice_find_char(client, ':') >= 0;
 }
 
 /* Lines of a mail are always written; errors are ours. */
 static bool passes(const struct log_said *said)
 {
     struct log_left_out told;
-    slice client = log_state.limit.lines > 0 ? field_text(said, SLICE("client")) : SLICE_NONE;
-    /* programs of this machine have no address, and are no strangers */
-    if ((slice_find_char(client, '.') < 0 && slice_find_char(client, ':') < 0) || said->level == LOG_ERROR)
+    slice client = SLICE_NONE, id = SLICE_NONE;
+    if (log_state.limit.lines == 0 || said->level == LOG_ERROR)
         return true;
-    if (field_text(said, SLICE("id")).len > 0) {
+    for (size_t i = 0; i < said->count; i++) {
+        const struct log_field *f = &said->fields[i];
+        if (slice_equal(f->name, SLICE("client")))
+            client = f->text;
+        else if (slice_equal(f->name, SLICE("id")))
+            id = f->text;
+    }
+    /* programs of this machine have no address, and are no strangers */
+    if (!is_address(client))
+        return true;
+    if (id.len > 0) {
         log_limit_refill(&log_state.limit, client);
         return true;
     }
@@ -116,17 +121,23 @@ static bool passes(const struct log_said *said)
     return allowed;
 }
 
+void log_say(const struct log_said *said)
+{
+    if (said->level < log_state.least)
+        return;
+    pthread_mutex_lock(&log_state.lock);
+    know_pid();
+    if (passes(said))
+        queue_record(said);
+    pthread_mutex_unlock(&log_state.lock);
+}
+
 void log_record(enum log_level level, slice event, const struct log_field *fields, size_t count, slice message)
 {
     if (level < log_state.least)
         return;
-    struct log_said said = {
-        .level = level, .now_us = os_wall_us(), .event = event, .fields = fields, .count = count, .message = message};
-    pthread_mutex_lock(&log_state.lock);
-    know_pid();
-    if (passes(&said))
-        queue_record(&said);
-    pthread_mutex_unlock(&log_state.lock);
+    log_say(&(struct log_said){
+        .level = level, .now_us = os_wall_us(), .event = event, .fields = fields, .count = count, .message = message});
 }
 
 void log_line(enum log_level level, const char *format, ...)

@@ -38,12 +38,23 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 /* A fact of an event, by its stable name ("client"); text as the peer sent it: each sink escapes in its own way. */
 struct log_field {
     slice name;
+    uint8_t key; /* the caller's own number for it */
     bool number;
     int64_t value; /* of a number */
     slice text;
 };
+struct log_said {
+    enum log_level level;
+    int64_t now_us; /* since 1970 */
+    slice event;
+    const struct log_field *fields;
+    size_t count;
+    slice message;
+};
 /* event: its stable name ("reject"); message: the line for people, without time and process; they and the fields must live until the call returns. Any thread. log_line is the event "note" without fields. */
 void log_record(enum log_level level, slice event, const struct log_field *fields, size_t count, slice message);
+/* The same for who has looked at the clock. */
+void log_say(const struct log_said *said);
 /* Whether a record of this level would be written: what costs something to say may be left unsaid. */
 bool log_wants(enum log_level level);
 

@@ -30,6 +30,41 @@ static void make_process(struct log_origin *o)
     o->process_len = b.len;
 }
 
+/* The thousandths of a second, as three digits. */
+static void put_ms(char *to, int64_t now_us)
+{
+    int ms = (int)(now_us / 1000 % 1000);
+    to[0] = (char)('0' + ms / 100);
+    to[1] = (char)('0' + ms / 10 % 10);
+    to[2] = (char)('0' + ms % 10);
+}
+
+static void append_time(buf *b, const struct log_origin *o, int64_t now_us)
+{
+    char fraction[] = ".000Z";
+    put_ms(fraction + 1, now_us);
+    buf_append(b, slice_of(o->stamp, o->stamp_len));
+    buf_append(b, slice_str(fraction));
+}
+
+static void make_head(struct log_origin *o)
+{
+    buf b;
+    buf_init_fixed(&b, o->head, sizeof o->head);
+    append_time(&b, o, 0);
+    buf_append_char(&b, ' ');
+    buf_append(&b, slice_of(o->process, o->process_len));
+    o->head_len = b.len;
+}
+
+static void append_line_head(buf *b, const struct log_origin *o, int64_t now_us)
+{
+    size_t at = b->len + o->stamp_len + 1;
+    buf_append(b, slice_of(o->head, o->head_len));
+    if (buf_ok(b))
+        put_ms(b->ptr + at, now_us);
+}
+
 static void make_stamps(struct log_origin *o, int64_t second)
 {
     time_t t = (time_t)second;
@@ -37,15 +72,8 @@ static void make_stamps(struct log_origin *o, int64_t second)
     o->stamp_len = gmtime_r(&t, &tm) ? strftime(o->stamp, sizeof o->stamp, "%Y-%m-%dT%H:%M:%S", &tm) : 0;
     o->local_len = localtime_r(&t, &tm) ? strftime(o->local, sizeof o->local, "%b %e %H:%M:%S", &tm) : 0;
     make_process(o);
+    make_head(o);
     o->second = second;
-}
-
-static void append_time(buf *b, const struct log_origin *o, int64_t now_us)
-{
-    int ms = (int)(now_us / 1000 % 1000);
-    const char fraction[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z'};
-    buf_append(b, slice_of(o->stamp, o->stamp_len));
-    buf_append(b, slice_of(fraction, sizeof fraction));
 }
 
 static void append_priority(buf *b, unsigned value)
@@ -70,11 +98,10 @@ static void append_head(buf *b, const struct log_origin *o, const struct log_sty
         append_priority(b, severity);
     if (style->format == LOG_JSON)
         return;
-    if (!style->of_journal) {
-        append_time(b, o, said->now_us);
-        buf_append_char(b, ' ');
-    }
-    buf_append(b, slice_of(o->process, o->process_len));
+    if (style->of_journal)
+        buf_append(b, slice_of(o->process, o->process_len));
+    else
+        append_line_head(b, o, said->now_us);
 }
 
 /* Escaping can make four bytes of one: when that is too much, the message is cut to what surely fits. */

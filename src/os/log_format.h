@@ -17,16 +17,8 @@ struct log_origin {
     char stamp[24];   /* 2026-11-21T19:08:35 */
     char local[20];   /* Nov 21 19:08:35, in local time: RFC 3164 section 4.1.2 */
     char process[72]; /* thurn/smtpd[123]: */
-    size_t stamp_len, local_len, process_len;
-};
-
-struct log_said {
-    enum log_level level;
-    int64_t now_us;
-    slice event;
-    const struct log_field *fields;
-    size_t count;
-    slice message;
+    char head[128];   /* 2026-11-21T19:08:35.000Z thurn/smtpd[123]: */
+    size_t stamp_len, local_len, process_len, head_len;
 };
 
 struct log_style {

@@ -43,11 +43,16 @@ static void pay(struct log_limit *l, struct log_bucket *b, struct log_left_out *
     b->left_out = 0;
 }
 
-static struct log_bucket *find(struct log_limit *l, uint64_t client, uint64_t event)
+static bool is_of(const struct log_bucket *b, uint64_t client, slice event)
+{
+    return b->client == client && slice_equal(slice_of(b->name, b->name_len), event);
+}
+
+static struct log_bucket *find(struct log_limit *l, uint64_t client, slice event)
 {
     struct log_bucket *set = l->buckets[client % LOG_BUCKET_SETS], *oldest = &set[0];
     for (size_t i = 0; i < LOG_BUCKET_WAYS; i++) {
-        if (set[i].client == client && set[i].event == event)
+        if (is_of(&set[i], client, event))
             return &set[i];
         if (set[i].last_us < oldest->last_us)
             oldest = &set[i];
@@ -69,11 +74,12 @@ bool log_limit_allow(struct log_limit *l, slice client, slice event, int64_t now
     told_r->count = 0;
     if (l->lines == 0)
         return true;
-    uint64_t who = client_hash(l, client), what = hash_siphash(l->key, event);
-    struct log_bucket *b = find(l, who, what);
-    if (b->client != who || b->event != what) {
+    uint64_t who = client_hash(l, client);
+    event = slice_sub(event, 0, sizeof l->buckets[0][0].name);
+    struct log_bucket *b = find(l, who, event);
+    if (!is_of(b, who, event)) {
         pay(l, b, told_r);
-        *b = (struct log_bucket){.client = who, .event = what, .last_us = now_us, .millis = full};
+        *b = (struct log_bucket){.client = who, .last_us = now_us, .millis = full};
         b->address_len = keep(b->address, sizeof b->address, client);
         b->name_len = keep(b->name, sizeof b->name, event);
     }

@@ -11,11 +11,11 @@
 
 struct log_bucket {
     uint64_t client; /* hash; 0: nobody's */
-    uint64_t event;
     int64_t last_us; /* when it was asked */
     int64_t millis;  /* what is in it, thousandths of lines */
     uint32_t left_out;
-    char address[48], name[16]; /* for telling; cut */
+    char address[48]; /* for telling; cut */
+    char name[16];    /* of the kind of event; cut */
     unsigned char address_len, name_len;
 };
 

@@ -129,7 +129,7 @@ static void arguments_xforward(const struct smtp_server *s, buf *b)
     {                                                                                                                  \
         "" text, sizeof(text) - 1                                                                                      \
     }
-#define ROW(word, when, words) .keyword = S(word), .offered = (when), .help = S(words)
+#define ROW(word, when, words) .keyword = S(word), .line = S("250 " word "\r\n"), .offered = (when), .help = S(words)
 #define VALUE(word, code)                                                                                              \
     {                                                                                                                  \
         .name = S(word), .take = (code)                                                                                \

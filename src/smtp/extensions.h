@@ -69,6 +69,7 @@ enum { SMTP_PARAMETERS = 2 };
 
 struct smtp_extension {
     slice keyword;
+    slice line; /* "250 PIPELINING" and its CRLF: all that EHLO says where there are no arguments */
     bool (*offered)(const struct smtp_server *s);
     void (*arguments)(const struct smtp_server *s, buf *b);             /* or NULL */
     struct smtp_parameter mail[SMTP_PARAMETERS], rcpt[SMTP_PARAMETERS]; /* without a function: none */

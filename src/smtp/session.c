@@ -26,15 +26,20 @@ void smtp_session_ask(struct smtp_server *s, enum smtp_server_event_kind kind, s
     s->waits_for = kind;
 }
 
-static void write_reply(struct smtp_server *s, const struct verdict *v)
+void smtp_session_written(struct smtp_server *s)
 {
-    smtp_reply_write(&s->out, v,
-                     (s->bare_replies ? 0U : SMTP_REPLY_ENHANCED) | (s->utf8_replies ? SMTP_REPLY_UTF8 : 0U));
     s->since_ms = s->now_ms;
     if (!buf_ok(&s->out)) {
         s->no_memory = true;
         smtp_session_end(s, SLICE("out of memory"));
     }
+}
+
+static void write_reply(struct smtp_server *s, const struct verdict *v)
+{
+    smtp_reply_write(&s->out, v,
+                     (s->bare_replies ? 0U : SMTP_REPLY_ENHANCED) | (s->utf8_replies ? SMTP_REPLY_UTF8 : 0U));
+    smtp_session_written(s);
 }
 
 static bool count_error(struct smtp_server *s, const struct verdict *v)

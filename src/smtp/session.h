@@ -109,6 +109,8 @@ void smtp_session_status(struct smtp_server *s, enum status status);
 void smtp_session_say(struct smtp_server *s, enum status status, slice text);
 /* A success or intermediate reply of the engine's own: 2xx gets x.0.0. */
 void smtp_session_ok(struct smtp_server *s, uint16_t code, slice text);
+/* The output ends with a reply now, and the client's time begins anew; when there was no memory for it the session ends. */
+void smtp_session_written(struct smtp_server *s);
 /* Replies with a 421 row and closes; why is for the log. */
 void smtp_session_fail(struct smtp_server *s, enum status status, slice text, slice why);
 /* No reply any more: RESET for an open transaction, then CLOSE. */

@@ -28,7 +28,7 @@ void trace_event_init(struct trace_event *e, enum trace_kind kind, enum log_leve
     e->count = 0;
 }
 
-static struct trace_field *next_field(struct trace_event *e)
+static struct log_field *next_field(struct trace_event *e)
 {
     assert(e->count < TRACE_FIELDS_MAX);
     return &e->fields[e->count++];
@@ -37,15 +37,15 @@ static struct trace_field *next_field(struct trace_event *e)
 void trace_add(struct trace_event *e, enum trace_key key, slice text)
 {
     if (text.len > 0 || key == TRACE_KEY_FROM)
-        *next_field(e) = (struct trace_field){.key = key, .text = text};
+        *next_field(e) = (struct log_field){.name = trace_key_name(key), .key = key, .text = text};
 }
 
 void trace_add_number(struct trace_event *e, enum trace_key key, int64_t value)
 {
-    *next_field(e) = (struct trace_field){.key = key, .number = true, .value = value};
+    *next_field(e) = (struct log_field){.name = trace_key_name(key), .key = key, .number = true, .value = value};
 }
 
-static const struct trace_field *find_field(const struct trace_event *e, enum trace_key key, bool number)
+static const struct log_field *find_field(const struct trace_event *e, enum trace_key key, bool number)
 {
     for (size_t i = 0; i < e->count; i++) {
         if (e->fields[i].key == key && e->fields[i].number == number)
@@ -56,23 +56,24 @@ static const struct trace_field *find_field(const struct trace_event *e, enum tr
 
 slice trace_text(const struct trace_event *e, enum trace_key key)
 {
-    const struct trace_field *f = find_field(e, key, false);
+    const struct log_field *f = find_field(e, key, false);
     return f ? f->text : SLICE_NONE;
 }
 
 int64_t trace_number(const struct trace_event *e, enum trace_key key, int64_t fallback)
 {
-    const struct trace_field *f = find_field(e, key, true);
+    const struct log_field *f = find_field(e, key, true);
     return f ? f->value : fallback;
 }
 
 void trace_emit(const struct trace_event *e, slice message)
 {
-    struct log_field fields[TRACE_FIELDS_MAX];
-    for (size_t i = 0; i < e->count; i++) {
-        const struct trace_field *f = &e->fields[i];
-        fields[i] = (struct log_field){trace_key_name(f->key), f->number, f->value, f->text};
-    }
-    log_record(e->level, trace_kind_name(e->kind), fields, e->count, message);
-    ring_take(e, message);
+    const struct log_said said = {.level = e->level,
+                                  .now_us = os_wall_us(),
+                                  .event = trace_kind_name(e->kind),
+                                  .fields = e->fields,
+                                  .count = e->count,
+                                  .message = message};
+    log_say(&said);
+    ring_take(e, message, said.now_us);
 }

@@ -71,18 +71,11 @@ enum trace_key { TRACE_KEYS(TRACE_ENUM_KEY) TRACE_KEY_COUNT };
 
 #define TRACE_FIELDS_MAX 16u
 
-struct trace_field {
-    enum trace_key key;
-    bool number;
-    int64_t value; /* of a number */
-    slice text;    /* must live until trace_emit */
-};
-
 struct trace_event {
     enum trace_kind kind;
     enum log_level level;
     size_t count;
-    struct trace_field fields[TRACE_FIELDS_MAX];
+    struct log_field fields[TRACE_FIELDS_MAX]; /* key: enum trace_key; texts must live until trace_emit */
 };
 
 slice trace_kind_name(enum trace_kind kind);

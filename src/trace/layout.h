@@ -59,6 +59,6 @@ size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const str
 bool record_next(slice block, uint64_t sequence, size_t *at_r, struct trace_record *r);
 
 /* trace_emit's part: counts the event and keeps it, when this process has a ring. */
-void ring_take(const struct trace_event *e, slice message);
+void ring_take(const struct trace_event *e, slice message, int64_t now_us);
 
 #endif

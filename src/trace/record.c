@@ -21,12 +21,12 @@ static void put_text(struct writing *w, slice text)
     w->len += text.len;
 }
 
-static bool put_field(struct writing *w, const struct trace_field *f)
+static bool put_field(struct writing *w, const struct log_field *f)
 {
     slice text = slice_sub(f->text, 0, RECORD_TEXT_MAX);
     if (!has_room(w, 2 + (f->number ? 8 : 2 + text.len)))
         return false;
-    w->out[w->len++] = (unsigned char)f->key;
+    w->out[w->len++] = f->key;
     w->out[w->len++] = f->number;
     if (f->number) {
         put_u64(w->out + w->len, (uint64_t)f->value);
@@ -70,11 +70,11 @@ size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const str
 }
 
 /* False when the bytes end before it does. */
-static bool take_field(slice *rest, struct trace_field *f)
+static bool take_field(slice *rest, struct log_field *f)
 {
     if (rest->len < 4)
         return false;
-    f->key = (enum trace_key)(unsigned char)rest->ptr[0];
+    f->key = (unsigned char)rest->ptr[0];
     f->number = rest->ptr[1] != 0;
     size_t len = f->number ? 8 : (size_t)2 + get_u16(rest->ptr + 2);
     if (rest->len - 2 < len)
@@ -101,11 +101,13 @@ static bool decode(slice record, struct trace_record *r)
     r->event.level = (enum log_level)p[21];
     slice rest = slice_skip(record, RECORD_HEAD);
     for (unsigned i = 0; i < p[22]; i++) {
-        struct trace_field f = {.key = TRACE_KEY_COUNT};
+        struct log_field f = {.key = TRACE_KEY_COUNT};
         if (!take_field(&rest, &f))
             return false;
-        if ((unsigned)f.key < TRACE_KEY_COUNT)
-            r->event.fields[r->event.count++] = f;
+        if (f.key >= TRACE_KEY_COUNT)
+            continue;
+        f.name = trace_key_name((enum trace_key)f.key);
+        r->event.fields[r->event.count++] = f;
     }
     r->message = slice_sub(rest, 0, message_len);
     return message_len <= rest.len;

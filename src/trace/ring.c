@@ -228,7 +228,7 @@ static void write_record(struct trace_ring *r, const struct record_made *record)
     r->at += length;
 }
 
-void ring_take(const struct trace_event *e, slice message)
+void ring_take(const struct trace_event *e, slice message, int64_t now_us)
 {
     struct trace_ring *r = atomic_load_explicit(&current.ring, memory_order_relaxed);
     if (!r)
@@ -236,7 +236,7 @@ void ring_take(const struct trace_event *e, slice message)
     atomic_fetch_add_explicit(&r->header->counters[e->kind], 1, memory_order_relaxed);
     if (e->kind == TRACE_NOTE && e->level == LOG_DEBUG)
         return;
-    struct record_made record = {.time_us = os_wall_us(), .pid = current.pid, .event = e};
+    struct record_made record = {.time_us = now_us, .pid = current.pid, .event = e};
     if (e->kind == TRACE_NOTE)
         record.message = message;
     pthread_mutex_lock(&current.lock);
