@@ -74,7 +74,7 @@ static struct arena_block *add_block(struct arena *a, size_t size)
     return block;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+static void *take(struct arena *a, size_t size)
 {
     if (size > a->max - a->used)
         return NULL;
@@ -92,7 +92,13 @@ void *arena_alloc(struct arena *a, size_t size)
     void *bytes = block->bytes + block->used;
     block->used += ARENA_ONE_BLOCK_EACH ? size : step;
     a->used = step > a->max - a->used ? a->max : a->used + step;
-    return memset(bytes, 0, size);
+    return bytes;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    void *bytes = take(a, size);
+    return bytes ? memset(bytes, 0, size) : NULL;
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)
@@ -105,11 +111,12 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 
 enum err arena_copy(struct arena *a, slice s, slice *copy_r)
 {
-    char *copy = s.len == SIZE_MAX ? NULL : arena_alloc(a, s.len + 1);
+    char *copy = s.len == SIZE_MAX ? NULL : take(a, s.len + 1);
     if (!copy)
         return ERR_NOMEM;
     if (s.len > 0)
         memcpy(copy, s.ptr, s.len);
+    copy[s.len] = 0;
     *copy_r = slice_of(copy, s.len);
     return ERR_OK;
 }

@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #define FIRST_CAPACITY 64
+#define DIGITS_MAX 20 /* of 64 bits */
 
 void buf_init(buf *b, size_t max)
 {
@@ -77,17 +78,15 @@ void buf_consume(buf *b, size_t n)
 
 void buf_append_u64(buf *b, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    if (value < 10) {
-        buf_append_char(b, (char)('0' + value));
+    size_t len = 1;
+    for (uint64_t above = 10; len < DIGITS_MAX && value >= above; above *= 10)
+        len++;
+    char *to = buf_reserve(b, len);
+    if (!to)
         return;
-    }
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    buf_append(b, slice_of(digits + at, sizeof(digits) - at));
+    for (size_t at = len; at > 0; value /= 10)
+        to[--at] = (char)('0' + value % 10);
+    b->len += len;
 }
 
 void buf_printf(buf *b, const char *format, ...)

@@ -82,9 +82,14 @@ void smtp_line_take(struct smtp_server *s, slice *in)
         line_swallow(s, piece, ended);
         return;
     }
-    bool whole = ended && s->line.len == 0;
-    if (!whole)
-        buf_append(&s->line, piece);
+    /* most lines come whole, and are read where they lie */
+    if (ended && s->line_total == piece.len) {
+        s->line_total = 0;
+        s->line_before = 0;
+        line_run(s, without_end(piece));
+        return;
+    }
+    buf_append(&s->line, piece);
     if (!buf_ok(&s->line)) {
         s->no_memory = true;
         smtp_session_fail(s, STATUS_NO_MEMORY_SESSION, SLICE_NONE, SLICE("out of memory"));
@@ -96,6 +101,6 @@ void smtp_line_take(struct smtp_server *s, slice *in)
     buf kept = s->line;
     buf_init(&s->line, SMTP_LINE_KEPT_MAX);
     line_forget(s);
-    line_run(s, without_end(whole ? piece : buf_slice(&kept)));
+    line_run(s, without_end(buf_slice(&kept)));
     smtp_session_wipe(&kept);
 }

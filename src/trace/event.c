@@ -13,12 +13,14 @@ slice trace_kind_name(enum trace_kind kind)
     return names[kind];
 }
 
+static const slice key_names[] = {
+#define KEY_NAME(word, name) {"" name, sizeof(name) - 1},
+    TRACE_KEYS(KEY_NAME)};
+
 slice trace_key_name(enum trace_key key)
 {
-#define KEY_NAME(word, name) SLICE(name),
-    static const slice names[] = {TRACE_KEYS(KEY_NAME)};
     assert((unsigned)key < TRACE_KEY_COUNT);
-    return names[key];
+    return key_names[key];
 }
 
 void trace_event_init(struct trace_event *e, enum trace_kind kind, enum log_level level)
@@ -28,21 +30,31 @@ void trace_event_init(struct trace_event *e, enum trace_kind kind, enum log_leve
     e->count = 0;
 }
 
-static struct log_field *next_field(struct trace_event *e)
+static struct log_field *next_field(struct trace_event *e, enum trace_key key)
 {
-    assert(e->count < TRACE_FIELDS_MAX);
-    return &e->fields[e->count++];
+    assert(e->count < TRACE_FIELDS_MAX && (unsigned)key < TRACE_KEY_COUNT);
+    struct log_field *f = &e->fields[e->count++];
+    f->name = key_names[key];
+    f->key = (uint8_t)key;
+    return f;
 }
 
 void trace_add(struct trace_event *e, enum trace_key key, slice text)
 {
-    if (text.len > 0 || key == TRACE_KEY_FROM)
-        *next_field(e) = (struct log_field){.name = trace_key_name(key), .key = key, .text = text};
+    if (text.len == 0 && key != TRACE_KEY_FROM)
+        return;
+    struct log_field *f = next_field(e, key);
+    f->number = false;
+    f->value = 0;
+    f->text = text;
 }
 
 void trace_add_number(struct trace_event *e, enum trace_key key, int64_t value)
 {
-    *next_field(e) = (struct log_field){.name = trace_key_name(key), .key = key, .number = true, .value = value};
+    struct log_field *f = next_field(e, key);
+    f->number = true;
+    f->value = value;
+    f->text = SLICE_NONE;
 }
 
 static const struct log_field *find_field(const struct trace_event *e, enum trace_key key, bool number)

@@ -64,12 +64,12 @@ void log_connect(struct session *s)
     trace_emit(&e, buf_slice(&b));
 }
 
-static void append_count(buf *b, const char *name, uint32_t ok, uint32_t all)
+static void append_count(buf *b, slice name, uint32_t ok, uint32_t all)
 {
     if (all == 0)
         return;
     buf_append_char(b, ' ');
-    buf_append(b, slice_str(name));
+    buf_append(b, name);
     buf_append_char(b, '=');
     buf_append_u64(b, ok);
     if (ok != all) {
@@ -141,20 +141,20 @@ void log_disconnect(struct session *s, slice why)
     buf_init_fixed(&b, memory, sizeof(memory));
     buf_append(&b, SLICE("disconnect from "));
     log_print_client(&b, session_name(s), session_ip(s));
-    append_count(&b, "helo", c->helo, c->helo);
-    append_count(&b, "ehlo", c->ehlo, c->ehlo);
-    append_count(&b, "starttls", c->starttls, c->starttls);
-    append_count(&b, "auth", c->auth_ok, c->auth);
-    append_count(&b, "mail", c->mail_ok, c->mail);
-    append_count(&b, "rcpt", c->rcpt_ok, c->rcpt);
-    append_count(&b, "data", c->data_ok, c->data);
-    append_count(&b, "vrfy", c->query, c->query);
-    append_count(&b, "etrn", c->etrn, c->etrn);
-    append_count(&b, "quit", quit, quit);
+    append_count(&b, SLICE("helo"), c->helo, c->helo);
+    append_count(&b, SLICE("ehlo"), c->ehlo, c->ehlo);
+    append_count(&b, SLICE("starttls"), c->starttls, c->starttls);
+    append_count(&b, SLICE("auth"), c->auth_ok, c->auth);
+    append_count(&b, SLICE("mail"), c->mail_ok, c->mail);
+    append_count(&b, SLICE("rcpt"), c->rcpt_ok, c->rcpt);
+    append_count(&b, SLICE("data"), c->data_ok, c->data);
+    append_count(&b, SLICE("vrfy"), c->query, c->query);
+    append_count(&b, SLICE("etrn"), c->etrn, c->etrn);
+    append_count(&b, SLICE("quit"), quit, quit);
     uint32_t ok =
         c->helo + c->ehlo + c->starttls + c->auth_ok + c->mail_ok + c->rcpt_ok + c->data_ok + c->query + c->etrn + quit;
     uint32_t all = c->helo + c->ehlo + c->starttls + c->auth + c->mail + c->rcpt + c->data + c->query + c->etrn + quit;
-    append_count(&b, "commands", ok, all);
+    append_count(&b, SLICE("commands"), ok, all);
     struct trace_event e;
     log_event_begin(&e, s, TRACE_DISCONNECT, LOG_INFO);
     trace_emit(&e, buf_slice(&b));
