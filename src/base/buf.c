@@ -78,6 +78,10 @@ void buf_consume(buf *b, size_t n)
 
 void buf_append_u64(buf *b, uint64_t value)
 {
+    if (value < 10) {
+        buf_append_char(b, (char)('0' + value));
+        return;
+    }
     size_t len = 1;
     for (uint64_t above = 10; len < DIGITS_MAX && value >= above; above *= 10)
         len++;

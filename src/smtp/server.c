@@ -9,6 +9,24 @@
 
 enum { SCRATCH_MAX = 8192, OUTPUT_FIRST = 512 /* holds the reply to EHLO */, OUTPUT_KEPT = 1024 };
 
+void smtp_server_renew(struct smtp_server *s, const struct smtp_server_options *o, int64_t now_ms)
+{
+    struct arena memory = s->memory;
+    buf out = s->out;
+    *s = (struct smtp_server){.o = o, .memory = memory, .out = out};
+    s->in = SMTP_IN_COMMAND;
+    s->dialogue = SMTP_NEW;
+    s->now_ms = now_ms;
+    s->since_ms = now_ms;
+    arena_init(&s->scratch, SCRATCH_MAX);
+    buf_init(&s->line, SMTP_LINE_KEPT_MAX);
+    buf_init(&s->secret, SMTP_LINE_KEPT_MAX);
+    s->out.max = o->lmtp ? SMTP_OUTPUT_LMTP_MAX : SMTP_OUTPUT_MAX;
+    (void)buf_reserve(&s->out, OUTPUT_FIRST); /* at once what it would grow to; without memory the greeting fails */
+    s->percent = 100;
+    smtp_session_ask(s, SMTP_SERVER_CONNECT, SLICE_NONE);
+}
+
 enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms, struct smtp_server **server_r)
 {
     struct arena memory;
@@ -18,21 +36,20 @@ enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms, s
         arena_deinit(&memory);
         return ERR_NOMEM;
     }
-    s->o = o;
     s->memory = memory;
-    s->in = SMTP_IN_COMMAND;
-    s->dialogue = SMTP_NEW;
-    s->now_ms = now_ms;
-    s->since_ms = now_ms;
-    arena_init(&s->scratch, SCRATCH_MAX);
-    buf_init(&s->line, SMTP_LINE_KEPT_MAX);
-    buf_init(&s->secret, SMTP_LINE_KEPT_MAX);
-    buf_init(&s->out, o->lmtp ? SMTP_OUTPUT_LMTP_MAX : SMTP_OUTPUT_MAX);
-    (void)buf_reserve(&s->out, OUTPUT_FIRST); /* at once what it would grow to; without memory the greeting fails */
-    s->percent = 100;
-    smtp_session_ask(s, SMTP_SERVER_CONNECT, SLICE_NONE);
+    smtp_server_renew(s, o, now_ms);
     *server_r = s;
     return ERR_OK;
+}
+
+void smtp_server_rest(struct smtp_server *s)
+{
+    smtp_session_wipe(&s->line);
+    smtp_session_wipe(&s->secret);
+    arena_deinit(&s->scratch);
+    buf_clear(&s->out);
+    if (s->out.cap > OUTPUT_KEPT)
+        buf_release(&s->out);
 }
 
 void smtp_server_close(struct smtp_server **server)
@@ -41,10 +58,8 @@ void smtp_server_close(struct smtp_server **server)
     *server = NULL;
     if (!s)
         return;
-    smtp_session_wipe(&s->line);
-    smtp_session_wipe(&s->secret);
+    smtp_server_rest(s);
     buf_deinit(&s->out);
-    arena_deinit(&s->scratch);
     struct arena memory = s->memory;
     arena_deinit(&memory);
 }

@@ -131,6 +131,10 @@ struct smtp_server;
 must_check enum err smtp_server_open(const struct smtp_server_options *o, int64_t now_ms,
                                      struct smtp_server **server_r);
 void smtp_server_close(struct smtp_server **s);
+/* Between two sessions: what the last one said is forgotten, and little memory kept. Then only smtp_server_renew and smtp_server_close. */
+void smtp_server_rest(struct smtp_server *s);
+/* Another session, as smtp_server_open begins it. */
+void smtp_server_renew(struct smtp_server *s, const struct smtp_server_options *o, int64_t now_ms);
 
 /* Consumes from in; *used_r bytes are done with (0 while an event waits to be pulled or answered, or output is full). ERR_NOMEM: the session must end (421 is in output). */
 must_check enum err smtp_server_feed(struct smtp_server *s, int64_t now_ms, slice in, size_t *used_r);

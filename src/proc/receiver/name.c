@@ -32,16 +32,13 @@ static void set_name(struct session *s, slice name)
 
 void name_find(struct session *s)
 {
-    set_name(s, SLICE_NONE);
     const struct name_entry *n = entry_of(s);
     bool fresh = n && n->until_ms > receiver_now_ms(s->r) && n->ip_len == s->route.ip_len &&
                  memcmp(n->ip, s->route.ip, n->ip_len) == 0;
-    if (!fresh) {
+    set_name(s, fresh ? slice_of(n->name, n->name_len) : SLICE_NONE);
+    s->name_known = fresh;
+    if (!fresh)
         ask_name(s);
-        return;
-    }
-    set_name(s, slice_of(n->name, n->name_len));
-    s->name_known = true;
 }
 
 void name_told(struct session *s, slice name)

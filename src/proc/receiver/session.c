@@ -99,11 +99,14 @@ static void run_lost(struct session *s)
     s->over = true;
 }
 
-/* A rush leaves no more behind than the next one needs at its start. */
+/* Its engine stays with it. A rush leaves no more behind than the next one needs at its start. */
 static void session_free(struct session *s)
 {
     struct receiver *r = s->r;
+    if (s->smtp)
+        smtp_server_rest(s->smtp);
     if (r->free_session_count == FREE_SESSIONS_MAX) {
+        smtp_server_close(&s->smtp);
         free(s);
         return;
     }
@@ -130,7 +133,6 @@ static void end(struct session *s)
         s->storing->session = NULL;
     if (s->counted)
         limits_session_end(r->start->shared, r->start->slot, slice_of(s->route.ip, s->route.ip_len));
-    smtp_server_close(&s->smtp);
     buf_deinit(&s->stash);
     list_remove(&s->link);
     session_free(s);
@@ -259,7 +261,9 @@ static struct session *session_new(struct receiver *r)
     r->free_session_count -= free_one != NULL;
     if (!s)
         return NULL;
+    struct smtp_server *engine = free_one ? s->smtp : NULL;
     memset(s, 0, sizeof(*s));
+    s->smtp = engine;
     list_init(&s->link);
     buf_init(&s->stash, STASH_MAX);
     s->r = r;
@@ -331,7 +335,9 @@ static bool set_up(struct session *s, int fd)
         os_close(&fd);
         return false;
     }
-    if (smtp_server_open(&s->listener->options, receiver_now_ms(r), &s->smtp) != ERR_OK) {
+    if (s->smtp) {
+        smtp_server_renew(s->smtp, &s->listener->options, receiver_now_ms(r));
+    } else if (smtp_server_open(&s->listener->options, receiver_now_ms(r), &s->smtp) != ERR_OK) {
         os_close(&fd);
         return false;
     }
@@ -357,10 +363,8 @@ void session_accept(const struct listener *l, int fd, const struct session_peer 
             os_close(&fd);
         if (refusal == STATUS_OK)
             limits_session_end(r->start->shared, r->start->slot, slice_of(peer->address.ip, peer->address.ip_len));
-        if (s) {
-            smtp_server_close(&s->smtp);
+        if (s)
             session_free(s);
-        }
         return;
     }
     s->counted = refusal == STATUS_OK;
@@ -387,8 +391,11 @@ void sessions_close(struct receiver *r)
         s->broken = true;
         end(s);
     }
-    while ((l = list_pop(&r->free_sessions)))
-        free(LIST_ENTRY(l, struct session, link));
+    while ((l = list_pop(&r->free_sessions))) {
+        struct session *s = LIST_ENTRY(l, struct session, link);
+        smtp_server_close(&s->smtp);
+        free(s);
+    }
     while ((l = list_pop(&r->free_storings)))
         free(LIST_ENTRY(l, struct storing, link));
 }
