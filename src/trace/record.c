@@ -1,40 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 #include "trace/layout.h"
 
-/* In memory of RECORD_MAX bytes. */
-struct writing {
-    unsigned char *out;
-    size_t len;
-};
-
-static bool has_room(const struct writing *w, size_t n)
-{
-    return n <= RECORD_MAX - w->len;
-}
-
-static void put_text(struct writing *w, slice text)
-{
-    put_u16(w->out + w->len, (uint16_t)text.len);
-    w->len += 2;
-    if (text.len > 0)
-        memcpy(w->out + w->len, text.ptr, text.len);
-    w->len += text.len;
-}
-
-static bool put_field(struct writing *w, const struct log_field *f)
+/* Its length; 0: it has no room. */
+static size_t put_field(unsigned char *to, size_t room, const struct log_field *f)
 {
     slice text = slice_sub(f->text, 0, RECORD_TEXT_MAX);
-    if (!has_room(w, 2 + (f->number ? 8 : 2 + text.len)))
-        return false;
-    w->out[w->len++] = f->key;
-    w->out[w->len++] = f->number;
+    size_t length = f->number ? 10 : 4 + text.len;
+    if (length > room)
+        return 0;
+    to[0] = f->key;
+    to[1] = f->number;
     if (f->number) {
-        put_u64(w->out + w->len, (uint64_t)f->value);
-        w->len += 8;
-    } else {
-        put_text(w, text);
+        put_u64(to + 2, (uint64_t)f->value);
+        return length;
     }
-    return true;
+    put_u16(to + 2, (uint16_t)text.len);
+    if (text.len > 0)
+        memcpy(to + 4, text.ptr, text.len);
+    return length;
 }
 
 static uint32_t record_crc(uint64_t sequence, const unsigned char *record, size_t length)
@@ -46,18 +29,23 @@ static uint32_t record_crc(uint64_t sequence, const unsigned char *record, size_
 
 size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const struct record_made *r)
 {
-    struct writing w = {.out = out, .len = RECORD_HEAD};
+    size_t length = RECORD_HEAD;
     unsigned char count = 0;
-    for (size_t i = 0; i < r->event->count; i++)
-        count += put_field(&w, &r->event->fields[i]);
+    const struct log_field *fields = r->event->fields, *end = fields + r->event->count;
+    for (const struct log_field *f = fields; f < end; f++) {
+        size_t added = put_field(out + length, RECORD_MAX - length, f);
+        length += added;
+        count = (unsigned char)(count + (added > 0));
+    }
     slice message = slice_sub(r->message, 0, RECORD_TEXT_MAX);
-    message = slice_sub(message, 0, RECORD_MAX - w.len);
+    message = slice_sub(message, 0, RECORD_MAX - length);
     if (message.len > 0)
-        memcpy(out + w.len, message.ptr, message.len);
-    w.len += message.len;
-    while (w.len % 8 != 0)
-        out[w.len++] = 0;
-    put_u32(out, (uint32_t)w.len);
+        memcpy(out + length, message.ptr, message.len);
+    length += message.len;
+    size_t padding = -length % 8;
+    memset(out + length, 0, padding);
+    length += padding;
+    put_u32(out, (uint32_t)length);
     put_u64(out + 8, (uint64_t)r->time_us);
     put_u32(out + 16, r->pid);
     out[20] = (unsigned char)r->event->kind;
@@ -65,8 +53,8 @@ size_t record_encode(unsigned char out[RECORD_MAX], uint64_t sequence, const str
     out[22] = count;
     out[23] = 0;
     put_u16(out + 24, (uint16_t)message.len);
-    put_u32(out + 4, record_crc(sequence, out, w.len));
-    return w.len;
+    put_u32(out + 4, record_crc(sequence, out, length));
+    return length;
 }
 
 /* False when the bytes end before it does. */
