@@ -134,7 +134,7 @@ static size_t first_line_len(slice piece)
 }
 
 /* Takes the header's lines from the piece, up to the empty one. */
-static slice feed_header(struct body_scan *s, slice content)
+static slice feed_header(struct body_scan *s, slice content, bool odd)
 {
     slice rest = content;
     while (s->in_header && rest.len > 0) {
@@ -144,71 +144,53 @@ static slice feed_header(struct body_scan *s, slice content)
     }
     size_t len = content.len - rest.len;
     s->facts.header_len = add_capped(s->facts.header_len, len);
-    note_odd_bytes(s, slice_sub(content, 0, len), true);
+    if (odd)
+        note_odd_bytes(s, slice_sub(content, 0, len), true);
     return rest;
 }
 
-enum { BLOCK = 64 };
-
-/* Bit i: byte i of the block is an LF. */
-#if defined(__SSE2__)
-static uint64_t line_feeds_of_16(const char *p)
+void body_scan_feed_run(struct body_scan *s, const struct text_run *run)
 {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')));
-}
-
-static uint64_t line_feeds(const char *p)
-{
-    return line_feeds_of_16(p) | line_feeds_of_16(p + 16) << 16 | line_feeds_of_16(p + 32) << 32 |
-           line_feeds_of_16(p + 48) << 48;
-}
-#else
-static uint64_t line_feeds(const char *p)
-{
-    uint64_t bits = 0;
-    for (int i = 0; i < BLOCK; i++)
-        bits |= (uint64_t)(p[i] == '\n') << i;
-    return bits;
-}
-#endif
-
-/* Nearly all of a body: lines that begin and end in this piece, behind the header. What is left has no such line in its whole blocks. */
-static slice feed_whole_lines(struct body_scan *s, slice content)
-{
-    const char *p = content.ptr;
-    size_t start = 0, longest = 0, dots = 0;
-    for (size_t at = 0; content.len - at >= BLOCK; at += BLOCK) {
-        for (uint64_t bits = line_feeds(p + at); bits != 0; bits &= bits - 1) {
-            size_t lf = at + (size_t)__builtin_ctzll(bits);
-            if (lf == start || p[lf - 1] != '\r')
-                continue;
-            size_t len = lf - 1 - start;
-            longest = len > longest ? len : longest;
-            dots += p[start] == '.';
-            start = lf + 1;
-        }
+    slice rest = run->text;
+    s->facts.size += rest.len;
+    if (s->in_header)
+        rest = feed_header(s, rest, run->odd);
+    else if (s->line_len == 0 && rest.len > 0 && rest.ptr[0] == '.')
+        s->facts.leading_dots = add_capped(s->facts.leading_dots, 1);
+    if (rest.len == 0)
+        return;
+    if (run->odd)
+        note_odd_bytes(s, rest, false);
+    if (run->lines_len > 0) {
+        if (s->line_len > 0)
+            note_length(s, add_capped(s->line_len, first_line_len(rest) - 2));
+        note_length(s, add_capped(0, run->longest_line - 2));
+        s->line_len = 0;
     }
-    note_length(s, add_capped(0, longest));
-    s->facts.leading_dots = add_capped(s->facts.leading_dots, dots);
-    return slice_skip(content, start);
+    s->line_len = add_capped(s->line_len, run->text.len - run->lines_len);
+    s->state = 0;
+}
+
+/* What no run has: a CR or LF of its own, or one whose other half is in another piece. */
+static void feed_byte(struct body_scan *s, slice byte)
+{
+    s->facts.size++;
+    if (s->in_header)
+        feed_header(s, byte, false);
+    else
+        feed_line(s, byte);
 }
 
 void body_scan_feed(struct body_scan *s, slice content)
 {
-    s->facts.size += content.len;
-    if (s->in_header)
-        content = feed_header(s, content);
-    if (content.len == 0)
-        return;
-    note_odd_bytes(s, content, false);
     while (content.len > 0) {
-        if (s->line_len == 0 && content.len >= BLOCK)
-            content = feed_whole_lines(s, content);
-        size_t len = first_line_len(content);
-        if (len > 0)
-            feed_line(s, slice_sub(content, 0, len));
-        content = slice_skip(content, len);
+        struct text_run run = text_run_find(content);
+        body_scan_feed_run(s, &run);
+        content = slice_skip(content, run.text.len);
+        if (run.text.len == 0) {
+            feed_byte(s, slice_sub(content, 0, 1));
+            content = slice_skip(content, 1);
+        }
     }
 }
 

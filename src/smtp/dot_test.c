@@ -42,11 +42,12 @@ static void read_all(slice in, size_t piece, struct smtp_dot *d, buf *content, s
     smtp_dot_init(d);
     *rest_r = NO_END;
     for (size_t from = 0; from < in.len; from += piece) {
-        slice part = slice_sub(in, from, from + piece < in.len ? from + piece : in.len), run;
+        slice part = slice_sub(in, from, from + piece < in.len ? from + piece : in.len);
+        struct text_run run;
         enum smtp_dot_result r;
         while ((r = smtp_dot_read(d, &part, &run)) == SMTP_DOT_RUN) {
-            assert_true(run.len > 0);
-            buf_append(content, run);
+            assert_true(run.text.len > 0);
+            buf_append(content, run.text);
         }
         if (r == SMTP_DOT_END) {
             *rest_r = slice_skip(in, (size_t)(part.ptr - in.ptr));
@@ -156,12 +157,13 @@ static void test_clean_chunk_is_one_slice(void **state)
     buf_init(&text, 1 << 16);
     for (int i = 0; i < 500; i++)
         buf_append(&text, SLICE("An ordinary line of text, with a dot. And another.\r\n"));
-    slice whole = buf_slice(&text), in = whole, run;
+    slice whole = buf_slice(&text), in = whole;
+    struct text_run run;
     struct smtp_dot d;
     smtp_dot_init(&d);
     assert_int_equal(smtp_dot_read(&d, &in, &run), SMTP_DOT_RUN);
-    assert_ptr_equal(run.ptr, whole.ptr);
-    assert_int_equal(run.len, whole.len);
+    assert_ptr_equal(run.text.ptr, whole.ptr);
+    assert_int_equal(run.text.len, whole.len);
     assert_int_equal(smtp_dot_read(&d, &in, &run), SMTP_DOT_MORE);
     buf_deinit(&text);
 }

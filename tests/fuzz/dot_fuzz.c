@@ -16,10 +16,11 @@ struct outcome {
 
 static void take(struct smtp_dot *d, slice part, size_t offset, struct outcome *o)
 {
-    slice rest = part, run;
+    slice rest = part;
+    struct text_run run;
     enum smtp_dot_result r;
     while ((r = smtp_dot_read(d, &rest, &run)) == SMTP_DOT_RUN)
-        buf_append(&o->content, run);
+        buf_append(&o->content, run.text);
     if (r == SMTP_DOT_END)
         o->end = offset + (part.len - rest.len);
 }
