@@ -126,59 +126,68 @@ static void feed_line(struct body_scan *s, slice piece)
     s->match = 0;
 }
 
-/* Length of the piece's first line, or of all of it. */
-static size_t first_line_len(slice piece)
+/* Length of the first of whole lines. */
+static size_t first_line_len(slice lines)
 {
-    ptrdiff_t lf = slice_find_char(piece, '\n');
-    return lf < 0 ? piece.len : (size_t)lf + 1;
+    const char *lf = memchr(lines.ptr, '\n', lines.len);
+    return (size_t)(lf - lines.ptr) + 1;
 }
 
-/* Takes the header's lines from the piece, up to the empty one. */
-static slice feed_header(struct body_scan *s, slice content, bool odd)
+/* Whole lines of the header, up to the empty one: what is asked beyond their length. Where it stopped. */
+static size_t pass_header(struct body_scan *s, slice lines, size_t at)
 {
-    slice rest = content;
-    while (s->in_header && rest.len > 0) {
-        size_t len = first_line_len(rest);
-        feed_line(s, slice_sub(rest, 0, len));
-        rest = slice_skip(rest, len);
+    while (s->in_header && at < lines.len) {
+        slice rest = slice_of(lines.ptr + at, lines.len - at);
+        if (ascii_lower(rest.ptr[0]) == 'r')
+            match_received(s, rest);
+        s->match = 0;
+        s->in_header = rest.ptr[0] != '\r';
+        at += first_line_len(rest);
     }
-    size_t len = content.len - rest.len;
-    s->facts.header_len = add_capped(s->facts.header_len, len);
-    if (odd)
-        note_odd_bytes(s, slice_sub(content, 0, len), true);
-    return rest;
+    return at;
+}
+
+static size_t feed_whole_lines(struct body_scan *s, const struct text_run *run)
+{
+    slice lines = slice_sub(run->text, 0, run->lines_len);
+    size_t at = 0;
+    if (s->line_len > 0) {
+        at = first_line_len(lines);
+        feed_line(s, slice_sub(lines, 0, at));
+    } else if (lines.ptr[0] == '.') { /* no other line of a run begins with one */
+        s->facts.leading_dots = add_capped(s->facts.leading_dots, 1);
+    }
+    note_length(s, add_capped(0, run->longest_line - 2));
+    return pass_header(s, lines, at);
 }
 
 void body_scan_feed_run(struct body_scan *s, const struct text_run *run)
 {
-    slice rest = run->text;
-    s->facts.size += rest.len;
-    if (s->in_header)
-        rest = feed_header(s, rest, run->odd);
-    else if (s->line_len == 0 && rest.len > 0 && rest.ptr[0] == '.')
-        s->facts.leading_dots = add_capped(s->facts.leading_dots, 1);
-    if (rest.len == 0)
-        return;
-    if (run->odd)
-        note_odd_bytes(s, rest, false);
-    if (run->lines_len > 0) {
-        if (s->line_len > 0)
-            note_length(s, add_capped(s->line_len, first_line_len(rest) - 2));
-        note_length(s, add_capped(0, run->longest_line - 2));
-        s->line_len = 0;
+    slice text = run->text;
+    size_t header_len = 0;
+    bool was_in_header = s->in_header;
+    s->facts.size += text.len;
+    if (run->lines_len > 0)
+        header_len = feed_whole_lines(s, run);
+    if (run->lines_len < text.len)
+        feed_line(s, slice_skip(text, run->lines_len));
+    if (!was_in_header)
+        header_len = 0;
+    else if (s->in_header)
+        header_len = text.len;
+    s->facts.header_len = add_capped(s->facts.header_len, header_len);
+    if (run->odd) {
+        note_odd_bytes(s, slice_sub(text, 0, header_len), true);
+        note_odd_bytes(s, slice_skip(text, header_len), false);
     }
-    s->line_len = add_capped(s->line_len, run->text.len - run->lines_len);
-    s->state = 0;
 }
 
 /* What no run has: a CR or LF of its own, or one whose other half is in another piece. */
 static void feed_byte(struct body_scan *s, slice byte)
 {
     s->facts.size++;
-    if (s->in_header)
-        feed_header(s, byte, false);
-    else
-        feed_line(s, byte);
+    s->facts.header_len = add_capped(s->facts.header_len, s->in_header);
+    feed_line(s, byte);
 }
 
 void body_scan_feed(struct body_scan *s, slice content)
