@@ -65,7 +65,8 @@ static void check_text_run(slice content, size_t misaligned)
 {
     struct way ways[WAYS_MAX];
     size_t count = list_ways(ways);
-    char *memory = malloc(misaligned + content.len + 1);
+    size_t size = misaligned + content.len;
+    char *memory = malloc(size > 0 ? size : 1);
     if (!memory)
         abort();
     slice copy = slice_of(memory + misaligned, content.len);
