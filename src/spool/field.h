@@ -19,29 +19,23 @@ static inline void field_put_u8(buf *b, uint8_t v)
 
 static inline void field_put_u16(buf *b, uint16_t v)
 {
-    char *to = buf_reserve(b, 2);
-    if (!to)
-        return;
-    put_u16(to, v);
-    buf_grown(b, 2);
+    char bytes[2];
+    put_u16(bytes, v);
+    buf_append(b, slice_of(bytes, sizeof(bytes)));
 }
 
 static inline void field_put_u32(buf *b, uint32_t v)
 {
-    char *to = buf_reserve(b, 4);
-    if (!to)
-        return;
-    put_u32(to, v);
-    buf_grown(b, 4);
+    char bytes[4];
+    put_u32(bytes, v);
+    buf_append(b, slice_of(bytes, sizeof(bytes)));
 }
 
 static inline void field_put_u64(buf *b, uint64_t v)
 {
-    char *to = buf_reserve(b, 8);
-    if (!to)
-        return;
-    put_u64(to, v);
-    buf_grown(b, 8);
+    char bytes[8];
+    put_u64(bytes, v);
+    buf_append(b, slice_of(bytes, sizeof(bytes)));
 }
 
 /* With a length of 16 bits before it; a longer string makes the buffer fail. */
