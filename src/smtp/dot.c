@@ -3,6 +3,10 @@
 
 enum { LINE_START, TEXT, TEXT_CR, START_DOT, START_DOT_CR };
 
+/* What bare CRs and LFs are mended to, and a CRLF that came in two pieces. */
+static const struct text_run line_end = {.text = {"\r\n", 2}, .lines_len = 2, .longest_line = 2};
+static const struct text_run space = {.text = {" ", 1}};
+
 void smtp_dot_init(struct smtp_dot *d)
 {
     *d = (struct smtp_dot){.state = LINE_START};
@@ -36,7 +40,7 @@ static bool read_text(struct smtp_dot *d, slice *in, struct text_run *run_r)
         *in = slice_skip(*in, 1);
         d->bare = true;
         d->state = d->dots ? LINE_START : TEXT;
-        run = text_run_find(SLICE("\r\n"));
+        run = line_end;
     }
     if (run.text.len == 0)
         return false;
@@ -49,11 +53,11 @@ static void read_after_cr(struct smtp_dot *d, slice *in, struct text_run *run_r)
     if (in->ptr[0] == '\n') {
         *in = slice_skip(*in, 1);
         d->state = LINE_START;
-        *run_r = text_run_find(SLICE("\r\n"));
+        *run_r = line_end;
     } else {
         d->bare = true;
         d->state = TEXT;
-        *run_r = text_run_find(SLICE(" "));
+        *run_r = space;
     }
 }
 
