@@ -32,8 +32,7 @@ static void check_facts(struct outcome *o)
 {
     struct body_scan scan;
     body_scan_init(&scan);
-    for (size_t i = 0; i < o->content.len; i++)
-        body_scan_feed(&scan, slice_of(o->content.ptr + i, 1));
+    body_scan_feed(&scan, buf_slice(&o->content));
     struct body_facts a = body_scan_end(&o->scan), b = body_scan_end(&scan);
     if (a.size != b.size || a.header_len != b.header_len || a.longest_line != b.longest_line ||
         a.leading_dots != b.leading_dots || a.received != b.received || a.eight_bit_header != b.eight_bit_header ||
