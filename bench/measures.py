@@ -24,6 +24,7 @@ LOADS = {
     "latency1": ("hold", 500, 1, 500, None),
     "latency50": ("hold", 3000, 50, 60, None),
 }
+WITH_BARE_SINK = {"accept", "accept100"}
 # Who is slower is given fewer mails, so that its runs last about as long.
 SHARES = {"thurn": 1, "postfix": 0.4, "postfix-tuned": 0.4, "exim": 0.2, "opensmtpd": 0.2}
 SHARES_RELAY = {"exim": 0.08, "opensmtpd": 0.02}
@@ -82,6 +83,20 @@ def sink(port, count, *more):
     return process
 
 
+def bare_sink(count, words):
+    """What the machine allows: the generator into a sink that answers and does nothing else. CPU is the sink's."""
+    port = servers.free_port()
+    far_end = sink(port, count)
+    busy, begun = machine.busy_seconds(), time.monotonic()
+    sent = result(load("send", "-p", port, "-n", count, *words))
+    far = result(far_end)
+    busy, wall = machine.busy_seconds() - busy, time.monotonic() - begun
+    rate = far["taken"] / (far["end"] - sent["start"])
+    return {"rate": rate, "best": rate, "cpu_ms": far["cpu"] * 1e3 / far["taken"], "p50_ms": sent["p50_ms"], "p99_ms": sent["p99_ms"],
+            "errors": sent["errors"] + count - far["taken"],
+            "other": max(0, busy - sent["cpu"] - far["cpu"]) / wall / os.cpu_count() * 100}
+
+
 def measure_load(name, server, options):
     mode, count, sessions, per_connection, size = LOADS[name]
     share = SHARES[server.name]
@@ -99,7 +114,11 @@ def measure_load(name, server, options):
         far_end = sink(port, count)
     elif mode == "local":
         far_end = load("files", "-d", server.maildir, "-n", count)
-    return {server.name: timed(server, count, (sessions, per_connection, size), far_end)}
+    words = ("-c", sessions, "-k", per_connection, "-s", size)
+    rows = {server.name: timed(server, count, words[1::2], far_end)}
+    if name in WITH_BARE_SINK and server.name == "thurn":
+        rows["bare sink"] = bare_sink(count, words)
+    return rows
 
 
 def measure_tls(server, options):

@@ -117,7 +117,7 @@ enum err spool_checkpoint_commit(struct spool_checkpoint **checkpoint)
         spool_checkpoint_abort(checkpoint);
         return e;
     }
-    e = os_fsync(c->dir_fd);
+    e = spool_folder_sync(c->dir_fd, SLICE("."));
     free_checkpoint(checkpoint);
     return e;
 }

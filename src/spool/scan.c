@@ -3,6 +3,7 @@
 
 #include "spool/checkpoint_read.h"
 #include "spool/listing.h"
+#include "spool/segment.h"
 #include "spool/walk.h"
 #include "spool/window.h"
 
@@ -58,7 +59,7 @@ static enum err read_checkpoint(struct scan *s)
     static const struct spool_checkpoint_ops ops = {.segment = keep_coverage, .message = pass_message};
     int fd = -1;
     /* its rename, too, may have been seen by nobody but the page cache */
-    enum err e = os_fsync(s->dir_fd);
+    enum err e = spool_folder_sync(s->dir_fd, SLICE("."));
     if (e == ERR_OK)
         e = os_open(s->dir_fd, SLICE("checkpoint"), O_RDONLY, 0, &fd);
     if (e == ERR_NOTFOUND)

@@ -501,6 +501,29 @@ static void sweep_removes_what_is_dead(void **state)
     fixture_close(&f);
 }
 
+/* The queue keeps one descriptor of its folder for all its life. One that can sync nothing (O_PATH) will do: each sync has its own, so that one whose sync has failed
+ * is never used again. */
+static void the_folders_descriptor_is_never_synced_itself(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_place places[MAILS];
+    struct seen s = {.answer = ERR_OK};
+    int only_a_path = -1;
+    make_segment(&f, places, false);
+    assert_int_equal(os_open(f.dir_fd, SLICE("."), O_PATH | O_DIRECTORY, 0, &only_a_path), ERR_OK);
+    assert_int_not_equal(os_fsync(only_a_path), ERR_OK);
+    int kept = f.dir_fd;
+    f.dir_fd = only_a_path;
+    write_checkpoint(&f, places, UINT32_MAX);
+    assert_int_equal(scan(&f, &s), ERR_OK);
+    assert_true(s.checkpoint > 0);
+    assert_int_equal(spool_sweep(f.dir_fd, nothing_lives, nothing_lives, NULL), ERR_OK);
+    f.dir_fd = kept;
+    os_close(&only_a_path);
+    fixture_close(&f);
+}
+
 static void on_unreadable(void *ctx, uint64_t segment)
 {
     struct seen *s = ctx;
@@ -558,6 +581,7 @@ int main(void)
         cmocka_unit_test(checkpoint_spares_the_reading),
         cmocka_unit_test(damaged_checkpoint_is_not_used),
         cmocka_unit_test(sweep_removes_what_is_dead),
+        cmocka_unit_test(the_folders_descriptor_is_never_synced_itself),
         cmocka_unit_test(segment_that_the_disk_does_not_give_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,8 @@ must_check enum err spool_superblock_decode(slice bytes, struct spool_superblock
 /* A mark nobody can guess. */
 uint64_t spool_segment_draw_mark(void);
 
-/* fsync of the folder `name` in dir_fd. */
+/* fsync of the folder `name` in dir_fd ("." is dir_fd itself), through a descriptor that is closed whatever comes: one whose sync
+ * has failed is not used again. */
 must_check enum err spool_folder_sync(int dir_fd, slice name);
 
 #endif

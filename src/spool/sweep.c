@@ -70,7 +70,7 @@ static enum err sweep_temporary(int dir_fd)
             e = unlink_if_there(dir_fd, name);
     }
     os_dir_close(&d);
-    return e == ERR_NOTFOUND ? os_fsync(dir_fd) : e;
+    return e == ERR_NOTFOUND ? spool_folder_sync(dir_fd, SLICE(".")) : e;
 }
 
 enum err spool_sweep(int dir_fd, bool (*segment_alive)(void *ctx, uint64_t segment),
