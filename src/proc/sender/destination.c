@@ -175,11 +175,11 @@ static void destination_free(struct sender *s, struct destination *d)
     free(d);
 }
 
-/* Looks at more of them than came since the last time: the work is bounded by theirs, and the number by what is in use. */
+/* Looks at more of them than came since the last time: the work is bounded by theirs, and the number by what is in use. One that is not idle yet has its next turn after all others. */
 static void idle_sweep(struct sender *s)
 {
     int64_t now_ms = loop_now_ms(s->child.loop);
-    uint32_t looks = SWEEP_LEAST + s->added * 2;
+    uint32_t looks = SWEEP_LEAST + s->added;
     s->added = 0;
     for (uint32_t i = 0; i < looks && !list_empty(&s->destinations); i++) {
         struct destination *d = LIST_ENTRY(s->destinations.next, struct destination, link);
@@ -192,13 +192,14 @@ static void idle_sweep(struct sender *s)
 
 void sender_destination_sweep(struct sender *s)
 {
-    LIST_FOREACH(l, &s->waiting) {
-        struct destination *d = LIST_ENTRY(l, struct destination, waits);
-        /* Whatever kept its jobs waiting (no memory, too many sessions in all) may be over. */
-        if (d->job_count > 0)
-            sender_destination_pump(s, d);
-        else
-            list_remove(&d->waits);
+    /* Whatever kept their jobs waiting (no memory, too many sessions in all) may be over. A job that comes back at once waits for the next sweep. */
+    struct list turn;
+    list_init(&turn);
+    for (struct list *l = list_pop(&s->waiting); l; l = list_pop(&s->waiting))
+        list_push(&turn, l);
+    for (struct list *l = list_pop(&turn); l; l = list_pop(&turn)) {
+        list_push(&s->waiting, l);
+        sender_destination_pump(s, LIST_ENTRY(l, struct destination, waits));
     }
     idle_sweep(s);
 }

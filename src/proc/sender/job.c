@@ -204,7 +204,8 @@ void sender_job_wait(struct sender *s, struct destination *d, struct job *j)
 static struct job *take(struct destination *d, struct job *j)
 {
     list_remove(&j->link);
-    d->job_count--;
+    if (--d->job_count == 0)
+        list_remove(&d->waits);
     return j;
 }
 

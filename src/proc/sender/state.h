@@ -42,15 +42,18 @@ struct job {
 
 /* Small, in one piece of memory: there may be many thousands of them, most of them with one mail an hour. */
 struct destination {
-    struct list link;                      /* sender.destinations */
-    struct list waits;                     /* sender.waiting, if it may have jobs that wait; else alone */
+    /* what the sweep looks at stands together */
+    struct list link;  /* sender.destinations */
+    struct list waits; /* sender.waiting, when it has jobs that wait */
+    uint32_t job_count, session_count;
+    uint64_t asking; /* token of the question under way, 0 none */
+    int64_t used_ms;
     slice key;                             /* in strings */
     struct next_hop hop;                   /* slices in strings; override, deliver and owner are the configuration's */
     const struct credentials *credentials; /* of the override, or NULL: none are needed */
     struct list jobs;                      /* that wait */
-    uint32_t job_count;
     struct list sessions;                  /* idle ones first */
-    uint32_t session_count, opening, idle; /* opening: not ready for mail yet */
+    uint32_t opening, idle;                /* opening: not ready for mail yet */
     uint32_t connections;                  /* most at once */
     struct arena target_arena;             /* of an answer */
     struct mx_target target_one;           /* of an address that needs no question */
@@ -58,12 +61,10 @@ struct destination {
     size_t target_count;
     int64_t targets_until_ms; /* when they must be asked for anew; 0: none yet */
     uint32_t target_first;    /* those before it have failed since they were asked for */
-    uint64_t asking;          /* token of the question under way, 0 none */
     struct list asks;         /* sender.asking, when asking */
     int64_t asking_until_ms;
-    int64_t asked_us; /* when */
-    uint32_t dns_ms;  /* of the last answer; 0: none was needed */
-    int64_t used_ms;
+    int64_t asked_us;         /* when */
+    uint32_t dns_ms;          /* of the last answer; 0: none was needed */
     int64_t no_more_until_ms; /* the host refused one session while others went on: it has its limit */
     char strings[];           /* key, host, path and domain, one behind the other */
 };
@@ -122,9 +123,9 @@ struct sender {
     struct spool_reader *reader;
     struct tls_client *tls_open, *tls_verify;
     struct list destinations; /* the one that the sweep looks at next comes first */
-    struct list waiting; /* all destinations with jobs that wait, and some whose jobs have gone since the last sweep */
-    struct list asking;  /* those that have asked for their targets, the first one first */
-    uint32_t added;      /* destinations, since the last sweep */
+    struct list waiting;      /* destinations with jobs that wait */
+    struct list asking;       /* those that have asked for their targets, the first one first */
+    uint32_t added;           /* destinations, since the last sweep */
     struct list sessions;
     struct list jobs;      /* that wait or are being sent */
     struct list held;      /* came when we were draining: the queue has them back when we end */
