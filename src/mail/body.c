@@ -126,89 +126,80 @@ static void feed_line(struct body_scan *s, slice piece)
     s->match = 0;
 }
 
-/* Length of the piece's first line, or of all of it. */
-static size_t first_line_len(slice piece)
+/* Length of the first of whole lines. */
+static size_t first_line_len(slice lines)
 {
-    ptrdiff_t lf = slice_find_char(piece, '\n');
-    return lf < 0 ? piece.len : (size_t)lf + 1;
+    const char *lf = memchr(lines.ptr, '\n', lines.len);
+    return (size_t)(lf - lines.ptr) + 1;
 }
 
-/* Takes the header's lines from the piece, up to the empty one. */
-static slice feed_header(struct body_scan *s, slice content)
+/* Whole lines of the header, up to the empty one: what is asked beyond their length. Where it stopped. */
+static size_t pass_header(struct body_scan *s, slice lines, size_t at)
 {
-    slice rest = content;
-    while (s->in_header && rest.len > 0) {
-        size_t len = first_line_len(rest);
-        feed_line(s, slice_sub(rest, 0, len));
-        rest = slice_skip(rest, len);
+    while (s->in_header && at < lines.len) {
+        slice rest = slice_of(lines.ptr + at, lines.len - at);
+        if (ascii_lower(rest.ptr[0]) == 'r')
+            match_received(s, rest);
+        s->match = 0;
+        s->in_header = rest.ptr[0] != '\r';
+        at += first_line_len(rest);
     }
-    size_t len = content.len - rest.len;
-    s->facts.header_len = add_capped(s->facts.header_len, len);
-    note_odd_bytes(s, slice_sub(content, 0, len), true);
-    return rest;
+    return at;
 }
 
-enum { BLOCK = 64 };
-
-/* Bit i: byte i of the block is an LF. */
-#if defined(__SSE2__)
-static uint64_t line_feeds_of_16(const char *p)
+static size_t feed_whole_lines(struct body_scan *s, const struct text_run *run)
 {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')));
-}
-
-static uint64_t line_feeds(const char *p)
-{
-    return line_feeds_of_16(p) | line_feeds_of_16(p + 16) << 16 | line_feeds_of_16(p + 32) << 32 |
-           line_feeds_of_16(p + 48) << 48;
-}
-#else
-static uint64_t line_feeds(const char *p)
-{
-    uint64_t bits = 0;
-    for (int i = 0; i < BLOCK; i++)
-        bits |= (uint64_t)(p[i] == '\n') << i;
-    return bits;
-}
-#endif
-
-/* Nearly all of a body: lines that begin and end in this piece, behind the header. What is left has no such line in its whole blocks. */
-static slice feed_whole_lines(struct body_scan *s, slice content)
-{
-    const char *p = content.ptr;
-    size_t start = 0, longest = 0, dots = 0;
-    for (size_t at = 0; content.len - at >= BLOCK; at += BLOCK) {
-        for (uint64_t bits = line_feeds(p + at); bits != 0; bits &= bits - 1) {
-            size_t lf = at + (size_t)__builtin_ctzll(bits);
-            if (lf == start || p[lf - 1] != '\r')
-                continue;
-            size_t len = lf - 1 - start;
-            longest = len > longest ? len : longest;
-            dots += p[start] == '.';
-            start = lf + 1;
-        }
+    slice lines = slice_sub(run->text, 0, run->lines_len);
+    size_t at = 0;
+    if (s->line_len > 0) {
+        at = first_line_len(lines);
+        feed_line(s, slice_sub(lines, 0, at));
+    } else if (lines.ptr[0] == '.') { /* no other line of a run begins with one */
+        s->facts.leading_dots = add_capped(s->facts.leading_dots, 1);
     }
-    note_length(s, add_capped(0, longest));
-    s->facts.leading_dots = add_capped(s->facts.leading_dots, dots);
-    return slice_skip(content, start);
+    note_length(s, add_capped(0, run->longest_line - 2));
+    return pass_header(s, lines, at);
+}
+
+void body_scan_feed_run(struct body_scan *s, const struct text_run *run)
+{
+    slice text = run->text;
+    size_t header_len = 0;
+    bool was_in_header = s->in_header;
+    s->facts.size += text.len;
+    if (run->lines_len > 0)
+        header_len = feed_whole_lines(s, run);
+    if (run->lines_len < text.len)
+        feed_line(s, slice_skip(text, run->lines_len));
+    if (!was_in_header)
+        header_len = 0;
+    else if (s->in_header)
+        header_len = text.len;
+    s->facts.header_len = add_capped(s->facts.header_len, header_len);
+    if (run->odd) {
+        note_odd_bytes(s, slice_sub(text, 0, header_len), true);
+        note_odd_bytes(s, slice_skip(text, header_len), false);
+    }
+}
+
+/* What no run has: a CR or LF of its own, or one whose other half is in another piece. */
+static void feed_byte(struct body_scan *s, slice byte)
+{
+    s->facts.size++;
+    s->facts.header_len = add_capped(s->facts.header_len, s->in_header);
+    feed_line(s, byte);
 }
 
 void body_scan_feed(struct body_scan *s, slice content)
 {
-    s->facts.size += content.len;
-    if (s->in_header)
-        content = feed_header(s, content);
-    if (content.len == 0)
-        return;
-    note_odd_bytes(s, content, false);
     while (content.len > 0) {
-        if (s->line_len == 0 && content.len >= BLOCK)
-            content = feed_whole_lines(s, content);
-        size_t len = first_line_len(content);
-        if (len > 0)
-            feed_line(s, slice_sub(content, 0, len));
-        content = slice_skip(content, len);
+        struct text_run run = text_run_find(content);
+        body_scan_feed_run(s, &run);
+        content = slice_skip(content, run.text.len);
+        if (run.text.len == 0) {
+            feed_byte(s, slice_sub(content, 0, 1));
+            content = slice_skip(content, 1);
+        }
     }
 }
 

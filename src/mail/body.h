@@ -4,7 +4,7 @@
 #ifndef MAIL_BODY_H
 #define MAIL_BODY_H
 
-#include "base/base.h"
+#include "mail/text_run.h"
 
 struct body_facts {
     uint64_t size;         /* bytes of the whole content */
@@ -29,6 +29,8 @@ struct body_scan {
 
 void body_scan_init(struct body_scan *s);
 void body_scan_feed(struct body_scan *s, slice content);
+/* The same of the run's text, of which most is known. */
+void body_scan_feed_run(struct body_scan *s, const struct text_run *run);
 /* No more content: closes the last line. */
 struct body_facts body_scan_end(struct body_scan *s);
 

@@ -1,46 +1,58 @@
 /* SPDX-License-Identifier: ISC */
 #include "mail/clean.h"
 
-#include "mail/char_set.h"
-
 #define LONGEST_WORD 255
 
-#define CONTROLS UINT64_C(0xffffffff)
-#define DELETE CHAR_BIT_OF(0x7f)
+/* Where a byte may not stay as it is; what is not ASCII has to be looked at everywhere. */
+enum { TEXT = 1, COMMENT = 2, WORD = 4, ALL = TEXT | COMMENT | WORD };
 
-static const struct char_set not_in_text = {CONTROLS, DELETE};
-static const struct char_set not_in_comment = {CONTROLS | CHAR_BIT_OF('(') | CHAR_BIT_OF(')'),
-                                               DELETE | CHAR_BIT_OF('\\')};
-static const struct char_set not_in_word = {CONTROLS | CHAR_BIT_OF(' ') | CHAR_BIT_OF('(') | CHAR_BIT_OF(')') |
-                                                CHAR_BIT_OF('<') | CHAR_BIT_OF('>') | CHAR_BIT_OF('"') |
-                                                CHAR_BIT_OF(',') | CHAR_BIT_OF(';'),
-                                            DELETE | CHAR_BIT_OF('\\')};
+static const uint8_t refused[256] = {
+    [0 ... 0x1f] = ALL,
+    [0x7f ... 0xff] = ALL,
+    [' '] = WORD,
+    ['('] = COMMENT | WORD,
+    [')'] = COMMENT | WORD,
+    ['<'] = WORD,
+    ['>'] = WORD,
+    ['"'] = WORD,
+    [','] = WORD,
+    [';'] = WORD,
+    ['\\'] = COMMENT | WORD,
+};
 
 /* Length of the character at s[at] when it may stay; 0 for one byte to be replaced. */
-static inline size_t clean_len(slice s, size_t at, struct char_set refused)
+static size_t clean_len(slice s, size_t at, uint8_t where)
 {
     unsigned char c = (unsigned char)s.ptr[at];
     if (c < 0x80)
-        return !char_set_has(refused, (char)c);
+        return (refused[c] & where) == 0;
     size_t len = slice_utf8_len(slice_skip(s, at));
     bool is_c1 = len == 2 && c == 0xc2 && (unsigned char)s.ptr[at + 1] < 0xa0;
     return is_c1 ? 0 : len;
 }
 
-static void append_clean(buf *b, slice s, struct char_set refused)
+/* Nearly always all of it. */
+static size_t plain_len(slice s, uint8_t where)
 {
-    bool space_allowed = !char_set_has(refused, ' ');
+    size_t len = 0;
+    while (len < s.len && (refused[(unsigned char)s.ptr[len]] & where) == 0)
+        len++;
+    return len;
+}
+
+static void append_clean(buf *b, slice s, uint8_t where)
+{
     size_t clean = 0;
-    size_t at = 0;
+    size_t at = plain_len(s, where);
     while (at < s.len) {
-        size_t len = clean_len(s, at, refused);
+        size_t len = clean_len(s, at, where);
         if (len > 0) {
             at += len;
             continue;
         }
         buf_append(b, slice_sub(s, clean, at));
         bool blank = s.ptr[at] == '\t' || s.ptr[at] == '\n';
-        buf_append_char(b, blank && space_allowed ? ' ' : '?');
+        buf_append_char(b, blank && where != WORD ? ' ' : '?');
         clean = ++at;
     }
     buf_append(b, slice_sub(s, clean, s.len));
@@ -56,17 +68,17 @@ slice clean_shorten(slice s)
 
 void clean_append_text(buf *b, slice s)
 {
-    append_clean(b, s, not_in_text);
+    append_clean(b, s, TEXT);
 }
 
 void clean_append_word(buf *b, slice s)
 {
-    append_clean(b, clean_shorten(s), not_in_word);
+    append_clean(b, clean_shorten(s), WORD);
 }
 
 void clean_append_comment(buf *b, slice s)
 {
-    append_clean(b, clean_shorten(s), not_in_comment);
+    append_clean(b, clean_shorten(s), COMMENT);
 }
 
 static uint32_t code_point(slice s, size_t len)

@@ -2,6 +2,7 @@
 #include "mail/date.h"
 
 #define DAY_S 86400
+#define TEXT_MAX 32                       /* of what is printed here */
 #define YEAR_0_S INT64_C(-62167219200)    /* 0000-01-01T00:00:00Z */
 #define YEAR_9999_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 #define DAYS_IN_400_YEARS 146097
@@ -59,23 +60,33 @@ static struct civil civil_of(int64_t unix_s)
     return c;
 }
 
-static void append_digits(buf *b, unsigned value, size_t width)
+/* The last `width` digits of value. What is behind them. */
+static char *put_digits(char *to, unsigned value, size_t width)
 {
-    char digits[4];
     for (size_t i = width; i > 0; i--) {
-        digits[i - 1] = (char)('0' + value % 10);
+        to[i - 1] = (char)('0' + value % 10);
         value /= 10;
     }
-    buf_append(b, slice_of(digits, width));
+    return to + width;
 }
 
-static void append_time(buf *b, const struct civil *c)
+static char *put_char(char *to, char c)
 {
-    append_digits(b, c->hour, 2);
-    buf_append_char(b, ':');
-    append_digits(b, c->minute, 2);
-    buf_append_char(b, ':');
-    append_digits(b, c->second, 2);
+    *to = c;
+    return to + 1;
+}
+
+/* Number i of names of three letters each. */
+static char *put_name(char *to, const char *names, unsigned i)
+{
+    return (char *)memcpy(to, names + 3 * (size_t)i, 3) + 3;
+}
+
+static char *put_time(char *to, const struct civil *c)
+{
+    to = put_char(put_digits(to, c->hour, 2), ':');
+    to = put_char(put_digits(to, c->minute, 2), ':');
+    return put_digits(to, c->second, 2);
 }
 
 static struct civil civil_local(int64_t unix_s, int offset_min)
@@ -89,46 +100,39 @@ static struct civil civil_local(int64_t unix_s, int offset_min)
 void date_print_mailq(buf *b, int64_t unix_s, int offset_min)
 {
     struct civil c = civil_local(unix_s, offset_min);
-    buf_append(b, slice_of(weekday_names + 3 * (size_t)c.weekday, 3));
-    buf_append_char(b, ' ');
-    buf_append(b, slice_of(month_names + 3 * (size_t)(c.month - 1), 3));
-    buf_append(b, c.day < 10 ? SLICE("  ") : SLICE(" "));
-    buf_append_u64(b, c.day);
-    buf_append_char(b, ' ');
-    append_time(b, &c);
-    buf_append_char(b, ' ');
-    append_digits(b, c.year, 4);
+    char text[TEXT_MAX];
+    char *to = put_char(put_name(text, weekday_names, c.weekday), ' ');
+    to = put_char(put_name(to, month_names, c.month - 1), ' ');
+    to = c.day < 10 ? put_digits(put_char(to, ' '), c.day, 1) : put_digits(to, c.day, 2);
+    to = put_char(put_time(put_char(to, ' '), &c), ' ');
+    to = put_digits(to, c.year, 4);
+    buf_append(b, slice_of(text, (size_t)(to - text)));
 }
 
 void date_print_rfc5322(buf *b, int64_t unix_s, int offset_min)
 {
     struct civil c = civil_local(unix_s, offset_min);
-    buf_append(b, slice_of(weekday_names + 3 * (size_t)c.weekday, 3));
-    buf_append(b, SLICE(", "));
-    buf_append_u64(b, c.day);
-    buf_append_char(b, ' ');
-    buf_append(b, slice_of(month_names + 3 * (size_t)(c.month - 1), 3));
-    buf_append_char(b, ' ');
-    append_digits(b, c.year, 4);
-    buf_append_char(b, ' ');
-    append_time(b, &c);
     unsigned offset = (unsigned)(offset_min < 0 ? -offset_min : offset_min);
-    buf_append(b, offset_min < 0 ? SLICE(" -") : SLICE(" +"));
-    append_digits(b, offset / 60, 2);
-    append_digits(b, offset % 60, 2);
+    char text[TEXT_MAX];
+    char *to = put_char(put_char(put_name(text, weekday_names, c.weekday), ','), ' ');
+    to = put_char(put_digits(to, c.day, c.day < 10 ? 1 : 2), ' ');
+    to = put_char(put_name(to, month_names, c.month - 1), ' ');
+    to = put_char(put_digits(to, c.year, 4), ' ');
+    to = put_char(put_time(to, &c), ' ');
+    to = put_char(to, offset_min < 0 ? '-' : '+');
+    to = put_digits(put_digits(to, offset / 60, 2), offset % 60, 2);
+    buf_append(b, slice_of(text, (size_t)(to - text)));
 }
 
 void date_print_rfc3339(buf *b, int64_t unix_s)
 {
     struct civil c = civil_of(unix_s);
-    append_digits(b, c.year, 4);
-    buf_append_char(b, '-');
-    append_digits(b, c.month, 2);
-    buf_append_char(b, '-');
-    append_digits(b, c.day, 2);
-    buf_append_char(b, 'T');
-    append_time(b, &c);
-    buf_append_char(b, 'Z');
+    char text[TEXT_MAX];
+    char *to = put_char(put_digits(text, c.year, 4), '-');
+    to = put_char(put_digits(to, c.month, 2), '-');
+    to = put_char(put_digits(to, c.day, 2), 'T');
+    to = put_char(put_time(to, &c), 'Z');
+    buf_append(b, slice_of(text, (size_t)(to - text)));
 }
 
 /* A number of just so many digits, and what stands behind it (NUL: nothing has to). */

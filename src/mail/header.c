@@ -18,17 +18,15 @@ static size_t name_len(slice s)
 /* Bytes up to and with the CRLF that ends the field: the first one that no white space follows. All when there is none. */
 static size_t field_len(slice s)
 {
-    size_t at = 0;
-    while (at < s.len) {
-        ptrdiff_t lf = slice_find_char(slice_skip(s, at), '\n');
-        if (lf < 0)
-            return s.len;
-        at += (size_t)lf + 1;
-        bool crlf = at >= 2 && s.ptr[at - 2] == '\r';
-        if (crlf && (at == s.len || !is_blank(s.ptr[at])))
-            return at;
+    const char *at = s.ptr, *end = s.ptr + s.len;
+    const char *lf;
+    while ((lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        at = lf + 1;
+        bool crlf = lf > s.ptr && lf[-1] == '\r';
+        if (crlf && (at == end || !is_blank(*at)))
+            break;
     }
-    return s.len;
+    return lf ? (size_t)(at - s.ptr) : s.len;
 }
 
 bool header_next(slice *header, struct header_field *field_r)

@@ -15,6 +15,7 @@
 #include "mail/queue_id.h"
 #include "mail/received.h"
 #include "mail/status.h"
+#include "mail/text_run.h"
 #include "mail/xtext.h"
 
 #endif

@@ -58,28 +58,42 @@ void smtp_content_end(struct smtp_server *s)
         smtp_session_end(s, SLICE("bare newline"));
 }
 
-void smtp_content_run(struct smtp_server *s, slice run)
+/* Whether so many more bytes are content of a message that is still wanted. */
+static bool is_wanted(struct smtp_server *s, size_t len)
 {
     if (s->dot.bare && s->o->bare_newline_reject)
         smtp_content_refuse(s, STATUS_BARE_NEWLINE);
-    s->content_size += run.len;
+    s->content_size += len;
     if (s->o->max_size > 0 && s->content_size > s->o->max_size)
         smtp_content_refuse(s, STATUS_MESSAGE_TOO_BIG);
-    if (s->content_refused != STATUS_OK)
+    return s->content_refused == STATUS_OK;
+}
+
+void smtp_content_run(struct smtp_server *s, const struct text_run *run)
+{
+    if (!is_wanted(s, run->text.len))
         return;
-    body_scan_feed(&s->scan, run);
-    smtp_session_push(s, SMTP_SERVER_BODY, run);
+    body_scan_feed_run(&s->scan, run);
+    smtp_session_push(s, SMTP_SERVER_BODY, run->text);
+}
+
+void smtp_content_bytes(struct smtp_server *s, slice bytes)
+{
+    if (!is_wanted(s, bytes.len))
+        return;
+    body_scan_feed(&s->scan, bytes);
+    smtp_session_push(s, SMTP_SERVER_BODY, bytes);
 }
 
 void smtp_content_take(struct smtp_server *s, slice *in)
 {
     size_t before = in->len;
-    slice run = SLICE_NONE;
+    struct text_run run;
     enum smtp_dot_result result = smtp_dot_read(&s->dot, in, &run);
     s->content_wire += before - in->len;
     s->content_piece_ms = s->now_ms;
     if (result == SMTP_DOT_RUN)
-        smtp_content_run(s, run);
+        smtp_content_run(s, &run);
     else if (result == SMTP_DOT_END)
         smtp_content_end(s);
 }

@@ -1,65 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/dot.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 enum { LINE_START, TEXT, TEXT_CR, START_DOT, START_DOT_CR };
 
-#ifdef __SSE2__
-static __m128i equal(const char *p, char c)
-{
-    return _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8(c));
-}
-
-/* Not 0 where of the 16 bytes a CR is not followed by LF, or by LF and a dot, or where an LF follows something else. */
-static __m128i decisions(const char *p)
-{
-    __m128i cr = equal(p, '\r');
-    return _mm_or_si128(_mm_xor_si128(cr, equal(p + 1, '\n')), _mm_and_si128(cr, equal(p + 2, '.')));
-}
-
-/* Bytes in whole blocks of 64, and at the end of 16, in which each CR has its LF, each LF but one at the beginning its CR, and no dot follows these. */
-static size_t clean_blocks(const char *p, size_t n)
-{
-    size_t i = 0;
-    for (; i + 66 <= n; i += 64) {
-        __m128i first = _mm_or_si128(decisions(p + i), decisions(p + i + 16));
-        __m128i second = _mm_or_si128(decisions(p + i + 32), decisions(p + i + 48));
-        if (_mm_movemask_epi8(_mm_or_si128(first, second)) != 0)
-            break;
-    }
-    while (i + 18 <= n && _mm_movemask_epi8(decisions(p + i)) == 0)
-        i += 16;
-    return i;
-}
-#else
-static size_t clean_blocks(const char *p, size_t n)
-{
-    (void)p;
-    (void)n;
-    return 0;
-}
-#endif
-
-/* Index of the first byte that needs a decision: a bare LF, a CR without its LF (or the last byte), a dot after LF. */
-static size_t clean_run(const char *p, size_t n)
-{
-    if (n > 0 && p[0] == '\n')
-        return 0;
-    for (size_t i = clean_blocks(p, n); i < n; i++) {
-        if (p[i] > '.')
-            continue;
-        if (p[i] == '\n' && p[i - 1] != '\r')
-            return i;
-        if (p[i] == '\r' && (i + 1 == n || p[i + 1] != '\n'))
-            return i;
-        if (p[i] == '.' && i > 0 && p[i - 1] == '\n')
-            return i;
-    }
-    return n;
-}
+/* What bare CRs and LFs are mended to, and a CRLF that came in two pieces. */
+static const struct text_run line_end = {.text = {"\r\n", 2}, .lines_len = 2, .longest_line = 2};
+static const struct text_run space = {.text = {" ", 1}};
 
 void smtp_dot_init(struct smtp_dot *d)
 {
@@ -80,43 +26,42 @@ slice smtp_dot_end_chunks(struct smtp_dot *d)
     return state == TEXT_CR ? SLICE(" \r\n") : state == TEXT ? SLICE("\r\n") : SLICE_NONE;
 }
 
-static bool read_text(struct smtp_dot *d, slice *in, slice *run_r)
+static bool read_text(struct smtp_dot *d, slice *in, struct text_run *run_r)
 {
-    size_t n = clean_run(in->ptr, in->len);
-    slice run = slice_sub(*in, 0, n);
+    struct text_run run = text_run_find(*in);
+    size_t n = run.text.len;
     char stop = n < in->len ? in->ptr[n] : '\0';
     *in = slice_skip(*in, n);
-    d->state = n > 0 && run.ptr[n - 1] == '\n' ? LINE_START : TEXT;
-    if (stop == '\r' && in->len > 0) {
+    d->state = n > 0 && n == run.lines_len ? LINE_START : TEXT;
+    if (stop == '\r') {
         *in = slice_skip(*in, 1);
         d->state = TEXT_CR;
     } else if (n == 0 && stop == '\n') {
         *in = slice_skip(*in, 1);
         d->bare = true;
         d->state = d->dots ? LINE_START : TEXT;
-        run = SLICE("\r\n");
+        run = line_end;
     }
-    if (run.len == 0)
+    if (run.text.len == 0)
         return false;
     *run_r = run;
     return true;
 }
 
-static bool read_after_cr(struct smtp_dot *d, slice *in, slice *run_r)
+static void read_after_cr(struct smtp_dot *d, slice *in, struct text_run *run_r)
 {
     if (in->ptr[0] == '\n') {
         *in = slice_skip(*in, 1);
         d->state = LINE_START;
-        *run_r = SLICE("\r\n");
+        *run_r = line_end;
     } else {
         d->bare = true;
         d->state = TEXT;
-        *run_r = SLICE(" ");
+        *run_r = space;
     }
-    return true;
 }
 
-enum smtp_dot_result smtp_dot_read(struct smtp_dot *d, slice *in, slice *run_r)
+enum smtp_dot_result smtp_dot_read(struct smtp_dot *d, slice *in, struct text_run *run_r)
 {
     while (in->len > 0) {
         char c = in->ptr[0];
@@ -130,8 +75,8 @@ enum smtp_dot_result smtp_dot_read(struct smtp_dot *d, slice *in, slice *run_r)
             *in = slice_skip(*in, 1);
             return SMTP_DOT_END;
         } else if (d->state == START_DOT_CR || d->state == TEXT_CR) {
-            if (read_after_cr(d, in, run_r))
-                return SMTP_DOT_RUN;
+            read_after_cr(d, in, run_r);
+            return SMTP_DOT_RUN;
         } else if (read_text(d, in, run_r)) {
             return SMTP_DOT_RUN;
         }
@@ -156,10 +101,11 @@ void smtp_stuffer_write(struct smtp_stuffer *s, slice content, buf *out)
         }
         if (s->state == LINE_START && c == '.')
             buf_append_char(out, '.');
-        size_t n = clean_run(content.ptr, content.len);
-        buf_append(out, slice_sub(content, 0, n));
+        struct text_run run = text_run_find(content);
+        size_t n = run.text.len;
+        buf_append(out, run.text);
         if (n > 0)
-            s->state = content.ptr[n - 1] == '\n' ? LINE_START : TEXT;
+            s->state = n == run.lines_len ? LINE_START : TEXT;
         content = slice_skip(content, n);
         if (content.len > 0 && content.ptr[0] == '\r') {
             s->state = TEXT_CR;

@@ -138,7 +138,9 @@ void smtp_session_wipe(buf *b);
 void smtp_content_begin(struct smtp_server *s);
 void smtp_content_take(struct smtp_server *s, slice *in);
 /* A piece of content, mended: an event, or the reason why there is none. */
-void smtp_content_run(struct smtp_server *s, slice run);
+void smtp_content_run(struct smtp_server *s, const struct text_run *run);
+/* The same of bytes that are no lines. */
+void smtp_content_bytes(struct smtp_server *s, slice bytes);
 void smtp_content_refuse(struct smtp_server *s, enum status why);
 void smtp_content_end(struct smtp_server *s);
 int64_t smtp_content_deadline(const struct smtp_server *s);

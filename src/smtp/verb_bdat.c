@@ -85,7 +85,7 @@ static void end_message(struct smtp_server *s)
 {
     slice tail = is_binary(s) || s->content_refused != STATUS_OK ? SLICE_NONE : smtp_dot_end_chunks(&s->dot);
     if (tail.len > 0)
-        smtp_content_run(s, tail);
+        smtp_content_bytes(s, tail);
     smtp_content_end(s);
 }
 
@@ -123,14 +123,14 @@ void smtp_chunk_begin(struct smtp_server *s, const struct verdict *refusal)
 /* What of piece goes into the message; the rest stays for the next step. */
 static void take_piece(struct smtp_server *s, slice *piece)
 {
-    slice run = SLICE_NONE;
+    struct text_run run;
     if (s->chunk_refusal.code != 0 || s->content_refused != STATUS_OK) {
         *piece = slice_skip(*piece, piece->len);
     } else if (is_binary(s)) {
-        smtp_content_run(s, *piece);
+        smtp_content_bytes(s, *piece);
         *piece = slice_skip(*piece, piece->len);
     } else if (smtp_dot_read(&s->dot, piece, &run) == SMTP_DOT_RUN) {
-        smtp_content_run(s, run);
+        smtp_content_run(s, &run);
     }
 }
 

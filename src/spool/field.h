@@ -12,12 +12,42 @@ struct field_reader {
     bool failed;
 };
 
-void field_put_u8(buf *b, uint8_t v);
-void field_put_u16(buf *b, uint16_t v);
-void field_put_u32(buf *b, uint32_t v);
-void field_put_u64(buf *b, uint64_t v);
+static inline void field_put_u8(buf *b, uint8_t v)
+{
+    buf_append_char(b, (char)v);
+}
+
+static inline void field_put_u16(buf *b, uint16_t v)
+{
+    char bytes[2];
+    put_u16(bytes, v);
+    buf_append(b, slice_of(bytes, sizeof(bytes)));
+}
+
+static inline void field_put_u32(buf *b, uint32_t v)
+{
+    char bytes[4];
+    put_u32(bytes, v);
+    buf_append(b, slice_of(bytes, sizeof(bytes)));
+}
+
+static inline void field_put_u64(buf *b, uint64_t v)
+{
+    char bytes[8];
+    put_u64(bytes, v);
+    buf_append(b, slice_of(bytes, sizeof(bytes)));
+}
+
 /* With a length of 16 bits before it; a longer string makes the buffer fail. */
-void field_put_string(buf *b, slice s);
+static inline void field_put_string(buf *b, slice s)
+{
+    if (s.len > UINT16_MAX) {
+        b->failed = true;
+        return;
+    }
+    field_put_u16(b, (uint16_t)s.len);
+    buf_append(b, s);
+}
 
 /* The next len bytes. */
 static inline slice field_bytes(struct field_reader *r, size_t len)
