@@ -5,6 +5,8 @@
 #define BATCH_BYTES (256u * 1024)
 #define CELLS_MAX (8u * 1024 * 1024)
 #define NARROWEST 8u
+#define SPACES_STEP 16u
+#define DOTS SLICE("...")
 
 struct cell {
     uint32_t len, width; /* in bytes; in characters */
@@ -105,31 +107,61 @@ static slice first_characters(slice s, size_t n)
     return slice_sub(s, 0, at);
 }
 
-static void append_cell(const struct columns *c, size_t column, slice cell, size_t width, buf *out)
+/* In steps of a fixed size, over the end: a row is given that much room more than it takes. */
+static char *put_spaces(char *to, size_t n)
+{
+    for (size_t at = 0; at < n; at += SPACES_STEP)
+        memset(to + at, ' ', SPACES_STEP);
+    return to + n;
+}
+
+static char *put_text(char *to, slice text)
+{
+    if (text.len > 0)
+        memcpy(to, text.ptr, text.len);
+    return to + text.len;
+}
+
+static char *put_cell(const struct columns *c, size_t column, slice text, size_t width, char *to)
 {
     size_t room = c->shown[column], left = width < room ? room - width : 0;
-    bool last = column + 1 == c->count;
+    bool last = column + 1 == c->count, right = c->columns[column].right;
+    if (right)
+        to = put_spaces(to, left);
     if (width > room) {
-        buf_append(out, first_characters(cell, room - 3));
-        buf_append(out, SLICE("..."));
-        cell = SLICE_NONE;
+        to = put_text(to, first_characters(text, room - DOTS.len));
+        text = DOTS;
     }
-    size_t before = c->columns[column].right ? left : 0, behind = last ? 1 : GAP + left - before;
-    char *to = buf_reserve(out, before + cell.len + behind);
-    if (!to)
+    to = put_text(to, text);
+    if (!last)
+        return put_spaces(to, GAP + (right ? 0 : left));
+    *to = '\n';
+    return to + 1;
+}
+
+static void append_row(const struct columns *c, const slice *texts, const size_t *widths, buf *out)
+{
+    size_t most = SPACES_STEP;
+    for (size_t i = 0; i < c->count; i++)
+        most += c->shown[i] + GAP + texts[i].len;
+    char *start = buf_reserve(out, most), *to = start;
+    if (!start)
         return;
-    memset(to, ' ', before);
-    if (cell.len > 0)
-        memcpy(to + before, cell.ptr, cell.len);
-    memset(to + before + cell.len, last ? '\n' : ' ', behind);
-    buf_grown(out, before + cell.len + behind);
+    for (size_t i = 0; i < c->count; i++)
+        to = put_cell(c, i, texts[i], widths[i], to);
+    buf_grown(out, (size_t)(to - start));
 }
 
 static void append_titles(struct columns *c, buf *out)
 {
+    slice titles[COLUMNS_MAX];
+    size_t widths[COLUMNS_MAX];
+    for (size_t i = 0; i < c->count; i++) {
+        titles[i] = slice_str(c->columns[i].title);
+        widths[i] = titles[i].len;
+    }
     buf_append(out, c->color ? SLICE("\x1b[1m") : SLICE_NONE);
-    for (size_t i = 0; i < c->count; i++)
-        append_cell(c, i, slice_str(c->columns[i].title), strlen(c->columns[i].title), out);
+    append_row(c, titles, widths, out);
     if (c->color) {
         out->len -= buf_ok(out);
         buf_append(out, SLICE("\x1b[0m\n"));
@@ -138,18 +170,21 @@ static void append_titles(struct columns *c, buf *out)
 
 void columns_print(struct columns *c, buf *out)
 {
-    slice rest = buf_slice(&c->cells);
-    size_t count = cell_count(c);
+    slice rest = buf_slice(&c->cells), texts[COLUMNS_MAX];
+    size_t count = cell_count(c), widths[COLUMNS_MAX];
     fit(c);
     if (!c->titled)
         append_titles(c, out);
     c->titled = true;
-    for (size_t i = 0, column = 0; i < count; i++) {
-        struct cell cell;
-        memcpy(&cell, c->sizes.ptr + i * sizeof cell, sizeof cell);
-        append_cell(c, column, slice_sub(rest, 0, cell.len), cell.width, out);
-        rest = slice_skip(rest, cell.len);
-        column = column + 1 < c->count ? column + 1 : 0;
+    for (size_t i = 0; i + c->count <= count; i += c->count) {
+        for (size_t column = 0; column < c->count; column++) {
+            struct cell cell;
+            memcpy(&cell, c->sizes.ptr + (i + column) * sizeof cell, sizeof cell);
+            texts[column] = slice_sub(rest, 0, cell.len);
+            widths[column] = cell.width;
+            rest = slice_skip(rest, cell.len);
+        }
+        append_row(c, texts, widths, out);
     }
     out->failed |= !buf_ok(&c->cells) || !buf_ok(&c->sizes);
     buf_clear(&c->cells);

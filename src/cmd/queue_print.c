@@ -77,6 +77,12 @@ slice queue_print_next_address(slice to, slice *address_r)
 {
     bool quoted = false;
     size_t at = 0;
+    const char *comma = to.len > 0 ? memchr(to.ptr, ',', to.len) : NULL;
+    slice plain = comma ? slice_sub(to, 0, (size_t)(comma - to.ptr)) : to;
+    if (slice_find_char(plain, '"') < 0) {
+        *address_r = plain;
+        return slice_skip(to, plain.len + 1);
+    }
     for (; at < to.len && (quoted || to.ptr[at] != ','); at++) {
         if (to.ptr[at] == '"')
             quoted = !quoted;

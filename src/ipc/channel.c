@@ -132,21 +132,6 @@ static bool add_outgoing_fd(struct ipc_channel *c, int fd)
     return true;
 }
 
-/* Enough for any message's numbers; the bytes of its slices come on top. */
-#define FIXED_FIELDS_MAX 512u
-
-static size_t size_bound(const struct ipc_message *m)
-{
-    char probe_memory[FIXED_FIELDS_MAX];
-    buf probe;
-    buf_init_fixed(&probe, probe_memory, sizeof probe_memory);
-    ipc_message_encode(&probe, m);
-    bool small = buf_ok(&probe);
-    if (ipc_message_secret(m->type))
-        wipe(probe_memory, sizeof probe_memory);
-    return small ? probe.len : IPC_FRAME_MAX + 8;
-}
-
 void ipc_channel_send(struct ipc_channel *c, const struct ipc_message *m)
 {
     assert(ipc_message_permitted(m->type, c->self, c->peer));
@@ -157,7 +142,7 @@ void ipc_channel_send(struct ipc_channel *c, const struct ipc_message *m)
         return;
     }
     c->secrets |= ipc_message_secret(m->type);
-    if ((c->secrets && !grow(&c->out, size_bound(m))) || (fd >= 0 && !add_outgoing_fd(c, fd))) {
+    if ((c->secrets && !grow(&c->out, ipc_message_size(m))) || (fd >= 0 && !add_outgoing_fd(c, fd))) {
         os_close(&fd);
         c->broken = ERR_NOMEM;
         return;

@@ -69,6 +69,8 @@ struct ipc_message {
 
 #define IPC_FRAME_MAX (4u * 1024 * 1024)
 
+/* Bytes of its frame. */
+size_t ipc_message_size(const struct ipc_message *m);
 /* Appends one frame: u32 length of what follows the first 8 bytes, u16 type, u8 1 when a descriptor goes along, u8 0; then the fields in order, bytes with a u32 length. */
 void ipc_message_encode(buf *b, const struct ipc_message *m);
 /* Reads one frame from the start of in: *used_r its length. ERR_AGAIN (not complete yet), ERR_SYNTAX. */

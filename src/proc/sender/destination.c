@@ -2,40 +2,60 @@
 #include "proc/sender/state.h"
 
 #define IDLE_DESTINATION_MS (60 * 1000)
-#define DESTINATION_ARENA_MAX 65536u
+#define SWEEP_LEAST 16u /* destinations that one sweep looks at */
 #define TARGET_ARENA_MAX 262144u
 #define SESSIONS_MAX 2000u
 
-static enum err copy_hop(struct destination *d, const struct next_hop *hop)
+void sender_destinations_init(struct sender *s, struct hash_key key)
 {
+    list_init(&s->destinations);
+    list_init(&s->waiting);
+    list_init(&s->asking);
+    table_init(&s->destination_by_key, key, false, 1u << 24);
+    table_init(&s->destination_by_token, key, false, 1u << 24);
+}
+
+static slice string_put(char **at, slice from)
+{
+    slice kept = slice_of(*at, from.len);
+    if (from.len > 0)
+        memcpy(*at, from.ptr, from.len);
+    *at += from.len;
+    return kept;
+}
+
+/* With its names, which may be a recipient's and not the configuration's. */
+static struct destination *destination_alloc(const struct next_hop *hop, slice key)
+{
+    struct destination *d = calloc(1, sizeof *d + key.len + hop->host.len + hop->unix_path.len + hop->domain.len);
+    if (!d)
+        return NULL;
+    char *at = d->strings;
+    d->key = string_put(&at, key);
     d->hop = *hop;
-    enum err e = arena_copy(&d->arena, hop->host, &d->hop.host);
-    if (e == ERR_OK)
-        e = arena_copy(&d->arena, hop->unix_path, &d->hop.unix_path);
-    if (e == ERR_OK)
-        e = arena_copy(&d->arena, hop->domain, &d->hop.domain);
-    return e;
+    d->hop.host = string_put(&at, hop->host);
+    d->hop.unix_path = string_put(&at, hop->unix_path);
+    d->hop.domain = string_put(&at, hop->domain);
+    return d;
 }
 
 static struct destination *destination_new(struct sender *s, const struct next_hop *hop, slice key)
 {
-    struct destination *d = calloc(1, sizeof *d);
+    struct destination *d = destination_alloc(hop, key);
     if (!d)
         return NULL;
     list_init(&d->jobs);
     list_init(&d->sessions);
-    arena_init(&d->arena, DESTINATION_ARENA_MAX);
+    list_init(&d->waits);
+    list_init(&d->asks);
     arena_init(&d->target_arena, TARGET_ARENA_MAX);
-    slice kept;
-    if (arena_copy(&d->arena, key, &kept) != ERR_OK || copy_hop(d, hop) != ERR_OK ||
-        table_put(&s->destination_by_key, kept, d) != ERR_OK) {
-        arena_deinit(&d->arena);
+    if (table_put(&s->destination_by_key, d->key, d) != ERR_OK) {
         free(d);
         return NULL;
     }
-    d->key = kept;
     d->credentials = sender_credentials_find(s, d->hop.override);
     list_push(&s->destinations, &d->link);
+    s->added++;
     return d;
 }
 
@@ -147,29 +167,41 @@ void sender_destination_down(struct sender *s, struct destination *d, const stru
 
 static void destination_free(struct sender *s, struct destination *d)
 {
+    sender_targets_forget(s, d);
     (void)table_remove(&s->destination_by_key, d->key);
     list_remove(&d->link);
-    arena_deinit(&d->arena);
+    list_remove(&d->waits);
     arena_deinit(&d->target_arena);
     free(d);
 }
 
-void sender_destination_sweep(struct sender *s)
+/* Looks at more of them than came since the last time: the work is bounded by theirs, and the number by what is in use. One that is not idle yet has its next turn after all others. */
+static void idle_sweep(struct sender *s)
 {
     int64_t now_ms = loop_now_ms(s->child.loop);
-    LIST_FOREACH(l, &s->destinations) {
-        struct destination *d = LIST_ENTRY(l, struct destination, link);
-        if (d->asking && now_ms > d->asking_until_ms) {
-            struct verdict v = status_verdict(STATUS_DNS_TEMPORARY);
-            d->asking = 0;
-            sender_destination_down(s, d, &v, SLICE_NONE, false);
-        }
-        /* Whatever kept its jobs waiting (no memory, too many sessions in all) may be over. */
-        if (d->job_count > 0)
-            sender_destination_pump(s, d);
+    uint32_t looks = SWEEP_LEAST + s->added;
+    s->added = 0;
+    for (uint32_t i = 0; i < looks && !list_empty(&s->destinations); i++) {
+        struct destination *d = LIST_ENTRY(s->destinations.next, struct destination, link);
+        list_remove(&d->link);
+        list_push(&s->destinations, &d->link);
         if (d->session_count == 0 && d->job_count == 0 && !d->asking && now_ms - d->used_ms > IDLE_DESTINATION_MS)
             destination_free(s, d);
     }
+}
+
+void sender_destination_sweep(struct sender *s)
+{
+    /* Whatever kept their jobs waiting (no memory, too many sessions in all) may be over. A job that comes back at once waits for the next sweep. */
+    struct list turn;
+    list_init(&turn);
+    for (struct list *l = list_pop(&s->waiting); l; l = list_pop(&s->waiting))
+        list_push(&turn, l);
+    for (struct list *l = list_pop(&turn); l; l = list_pop(&turn)) {
+        list_push(&s->waiting, l);
+        sender_destination_pump(s, LIST_ENTRY(l, struct destination, waits));
+    }
+    idle_sweep(s);
 }
 
 void sender_destination_close_all(struct sender *s)
@@ -177,4 +209,5 @@ void sender_destination_close_all(struct sender *s)
     LIST_FOREACH(l, &s->destinations)
         destination_free(s, LIST_ENTRY(l, struct destination, link));
     table_deinit(&s->destination_by_key);
+    table_deinit(&s->destination_by_token);
 }

@@ -118,7 +118,7 @@ void sender_job_take(struct sender *s, const struct ipc_job *m)
             sender_job_result_set(j, i, &v, false);
         sender_job_report(s, j, NULL);
     } else {
-        sender_job_wait(d, j);
+        sender_job_wait(s, d, j);
         sender_destination_pump(s, d);
     }
     arrived_close(s);
@@ -193,8 +193,10 @@ void sender_job_return(struct sender *s, struct job *j)
     job_forget(j);
 }
 
-void sender_job_wait(struct destination *d, struct job *j)
+void sender_job_wait(struct sender *s, struct destination *d, struct job *j)
 {
+    if (list_empty(&d->waits))
+        list_push(&s->waiting, &d->waits);
     list_push(&d->jobs, &j->link);
     d->job_count++;
 }
@@ -202,7 +204,8 @@ void sender_job_wait(struct destination *d, struct job *j)
 static struct job *take(struct destination *d, struct job *j)
 {
     list_remove(&j->link);
-    d->job_count--;
+    if (--d->job_count == 0)
+        list_remove(&d->waits);
     return j;
 }
 

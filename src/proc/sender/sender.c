@@ -67,6 +67,7 @@ static void sweep(void *ctx)
     struct sender *s = ctx;
     loop_timer_start(s->sweep, SWEEP_MS);
     sender_session_sweep(s);
+    sender_targets_sweep(s);
     sender_destination_sweep(s);
     spool_reader_trim(s->reader);
     bool over = list_empty(&s->jobs) || loop_now_ms(s->child.loop) >= s->drain_until_ms;
@@ -122,12 +123,11 @@ int sender_main(const struct child_start *start_with)
     };
     struct sender *s = &sender;
     s->conf = start_with->conf;
-    list_init(&s->destinations);
+    sender_destinations_init(s, start_with->hash_key);
     list_init(&s->sessions);
     list_init(&s->jobs);
     list_init(&s->held);
     list_init(&s->done);
-    table_init(&s->destination_by_key, start_with->hash_key, false, 1u << 24);
     buf_init(&s->out, OUT_MAX);
     sender_targets_self_init(s);
     enum err e = child_begin(&s->child, start_with, "smtp", &ops, s);

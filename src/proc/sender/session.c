@@ -52,18 +52,24 @@ void sender_session_close(struct sender *s, struct session *x)
     free(x);
 }
 
-/* The destination remembers what its last session died of, for when no target is left. */
-static void failure_keep(struct session *x, const struct verdict *v, bool remote)
+/* What a session died of: its own copy, since the session goes first. */
+struct failure {
+    struct verdict verdict;
+    bool remote;
+    char text[512], host[sizeof((struct session *)0)->host];
+    slice from;
+};
+
+static void failure_keep(struct failure *f, const struct session *x, const struct verdict *v, bool remote)
 {
-    struct destination *d = x->destination;
     buf text;
-    buf_init_fixed(&text, d->failure_memory, sizeof d->failure_memory);
-    buf_append(&text, slice_sub(v->text, 0, sizeof d->failure_memory));
-    d->failure = *v;
-    d->failure.text = buf_slice(&text);
-    d->failure_remote = remote;
-    memcpy(d->failure_host, x->host, sizeof d->failure_host);
-    d->failure_from = slice_of(d->failure_host, x->host_text.len);
+    buf_init_fixed(&text, f->text, sizeof f->text);
+    buf_append(&text, slice_sub(v->text, 0, sizeof f->text));
+    f->verdict = *v;
+    f->verdict.text = buf_slice(&text);
+    f->remote = remote;
+    memcpy(f->host, x->host, x->host_text.len);
+    f->from = slice_of(f->host, x->host_text.len);
 }
 
 /* Others are at the same host, and it takes their mail: it only has enough of us. */
@@ -78,18 +84,18 @@ static bool target_works(const struct session *x)
 }
 
 /* Nothing is left to try. Permanent words of a greeting are no judgement on the mail. */
-static void targets_failed(struct sender *s, struct destination *d)
+static void targets_failed(struct sender *s, struct destination *d, const struct failure *f)
 {
-    struct verdict v = d->failure;
+    struct verdict v = f->verdict;
     if (verdict_class(&v) != VERDICT_TEMPORARY) {
         v.code = 451;
         v.enhanced[0] = v.enhanced[0] ? VERDICT_TEMPORARY : 0;
     }
-    sender_destination_down(s, d, &v, d->failure_from, d->failure_remote);
+    sender_destination_down(s, d, &v, f->from, f->remote);
 }
 
 /* The target did not get as far as taking mail: another is tried, or the destination is down. */
-static void target_failed(struct sender *s, struct session *x)
+static void target_failed(struct sender *s, struct session *x, const struct failure *f)
 {
     struct destination *d = x->destination;
     uint32_t next = x->target + 1;
@@ -110,7 +116,7 @@ static void target_failed(struct sender *s, struct session *x)
     if (works || others)
         d->no_more_until_ms = loop_now_ms(s->child.loop) + NO_MORE_MS;
     else
-        targets_failed(s, d);
+        targets_failed(s, d, f);
 }
 
 static void session_over(struct sender *s, struct session *x, const struct verdict *v, bool remote,
@@ -118,10 +124,11 @@ static void session_over(struct sender *s, struct session *x, const struct verdi
 {
     struct destination *d = x->destination;
     bool worked = phase > SMTP_PHASE_AUTH || x->carried > 0;
-    failure_keep(x, v, remote);
     if (!worked) {
-        sender_log_host_failed(x, &d->failure);
-        target_failed(s, x);
+        struct failure f;
+        failure_keep(&f, x, v, remote);
+        sender_log_host_failed(x, v);
+        target_failed(s, x, &f);
         return;
     }
     sender_session_close(s, x);

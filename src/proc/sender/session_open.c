@@ -89,10 +89,12 @@ enum err sender_session_tls(struct sender *s, struct session *x)
 static enum err connect_to(struct sender *s, struct session *x)
 {
     const struct destination *d = x->destination;
-    struct socket_address to = d->unix_target, source;
+    struct socket_address to = {.ip_len = x->address.ip_len}, source;
     struct net_route route = {.to = &to};
-    if (d->hop.unix_path.len == 0) {
-        to = (struct socket_address){.ip_len = x->address.ip_len, .port = port_of(d)};
+    if (d->hop.unix_path.len > 0) {
+        memcpy(to.path, d->hop.unix_path.ptr, d->hop.unix_path.len);
+    } else {
+        to.port = port_of(d);
         memcpy(to.ip, x->address.ip, x->address.ip_len);
     }
     slice from = d->hop.override ? d->hop.override->source : SLICE_NONE;

@@ -40,33 +40,33 @@ struct job {
     uint32_t connect_ms, transmit_ms;
 };
 
+/* Small, in one piece of memory: there may be many thousands of them, most of them with one mail an hour. */
 struct destination {
-    struct list link;                      /* sender.destinations */
-    slice key;                             /* in arena */
-    struct arena arena;                    /* what hop points to */
-    struct next_hop hop;                   /* slices in the arena; override and owner are the configuration's */
+    /* what the sweep looks at stands together */
+    struct list link;  /* sender.destinations */
+    struct list waits; /* sender.waiting, when it has jobs that wait */
+    uint32_t job_count, session_count;
+    uint64_t asking; /* token of the question under way, 0 none */
+    int64_t used_ms;
+    slice key;                             /* in strings */
+    struct next_hop hop;                   /* slices in strings; override, deliver and owner are the configuration's */
     const struct credentials *credentials; /* of the override, or NULL: none are needed */
     struct list jobs;                      /* that wait */
-    uint32_t job_count;
     struct list sessions;                  /* idle ones first */
-    uint32_t session_count, opening, idle; /* opening: not ready for mail yet */
+    uint32_t opening, idle;                /* opening: not ready for mail yet */
     uint32_t connections;                  /* most at once */
-    struct arena target_arena;
-    struct mx_target *targets;
+    struct arena target_arena;             /* of an answer */
+    struct mx_target target_one;           /* of an address that needs no question */
+    struct mx_target *targets;             /* NULL for a unix socket, which is one */
     size_t target_count;
-    struct socket_address unix_target;
     int64_t targets_until_ms; /* when they must be asked for anew; 0: none yet */
     uint32_t target_first;    /* those before it have failed since they were asked for */
-    uint64_t asking;          /* token of the question under way, 0 none */
+    struct list asks;         /* sender.asking, when asking */
     int64_t asking_until_ms;
-    int64_t asked_us;       /* when */
-    uint32_t dns_ms;        /* of the last answer; 0: none was needed */
-    struct verdict failure; /* the last session's, in failure_memory */
-    char failure_memory[512], failure_host[320];
-    slice failure_from;
-    bool failure_remote;
-    int64_t used_ms;
+    int64_t asked_us;         /* when */
+    uint32_t dns_ms;          /* of the last answer; 0: none was needed */
     int64_t no_more_until_ms; /* the host refused one session while others went on: it has its limit */
+    char strings[];           /* key, host, path and domain, one behind the other */
 };
 
 enum session_state { SESSION_CONNECTING, SESSION_HANDSHAKE, SESSION_TALKING };
@@ -122,14 +122,18 @@ struct sender {
     struct route_index *routes;
     struct spool_reader *reader;
     struct tls_client *tls_open, *tls_verify;
-    struct list destinations, sessions;
+    struct list destinations; /* the one that the sweep looks at next comes first */
+    struct list waiting;      /* destinations with jobs that wait */
+    struct list asking;       /* those that have asked for their targets, the first one first */
+    uint32_t added;           /* destinations, since the last sweep */
+    struct list sessions;
     struct list jobs;      /* that wait or are being sent */
     struct list held;      /* came when we were draining: the queue has them back when we end */
     struct list done;      /* results that no queue was there to hear */
     struct list *sweep_at; /* the session that the sweep looks at next */
     int64_t drain_until_ms;
     int64_t timeout_percent; /* of all timeouts; 0: 100. Set before sender_main by tests only */
-    struct table destination_by_key;
+    struct table destination_by_key, destination_by_token;
     uint32_t session_count, idle;
     const struct job *arrived;         /* the job that has just come, while it looks for a session */
     struct spool_entry *arrived_entry; /* of it, when it was read whole: whoever sends it at once takes it */
@@ -152,7 +156,7 @@ void sender_job_report(struct sender *s, struct job *j, const struct session *fr
 void sender_job_return(struct sender *s, struct job *j);
 /* A recipient has no verdict yet. */
 bool sender_job_open(const struct job *j);
-void sender_job_wait(struct destination *d, struct job *j);
+void sender_job_wait(struct sender *s, struct destination *d, struct job *j);
 /* The first that waits and that this target has not failed; NULL when there is none. */
 struct job *sender_job_next(struct destination *d, uint32_t target);
 /* The first that waits, whatever it waits for. */
@@ -161,6 +165,7 @@ struct job *sender_job_first(struct destination *d);
 void sender_jobs_hello(struct sender *s, struct hub_peer *queue);
 
 /* destination.c */
+void sender_destinations_init(struct sender *s, struct hash_key key);
 /* NULL without memory. */
 struct destination *sender_destination_get(struct sender *s, const struct next_hop *hop, uint32_t connections);
 /* Opens sessions, asks for targets, whatever its jobs need now. */
@@ -175,6 +180,10 @@ void sender_destination_close_all(struct sender *s);
 bool sender_targets_ready(struct sender *s, struct destination *d);
 void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a);
 void sender_targets_self_init(struct sender *s);
+/* Gives up questions that nobody answered in time. */
+void sender_targets_sweep(struct sender *s);
+/* Whatever was asked, the answer will find nobody. */
+void sender_targets_forget(struct sender *s, struct destination *d);
 /* A new lookup process knows nothing of questions that were under way. */
 void sender_targets_ask_again(struct sender *s);
 

@@ -26,7 +26,6 @@ static void targets_set(struct sender *s, struct destination *d)
 {
     d->targets_until_ms = loop_now_ms(s->child.loop) + TARGETS_MS;
     d->target_first = 0;
-    d->asking = 0;
     sessions_reindex(d);
 }
 
@@ -44,11 +43,7 @@ static bool literal(struct sender *s, struct destination *d, slice host, enum st
     if (address_ip_parse(host, ip, &len) != ERR_OK)
         return false;
     arena_reset(&d->target_arena);
-    d->target_count = 0;
-    d->targets = arena_array(&d->target_arena, 1, sizeof *d->targets);
-    *status_r = STATUS_LOCAL_ERROR;
-    if (!d->targets)
-        return true;
+    d->targets = &d->target_one;
     struct mx_address address = {.ip_len = (uint8_t)len};
     memcpy(address.ip, ip, len);
     const struct mx_host one = {.name = host, .addresses = &address, .address_count = 1};
@@ -62,10 +57,27 @@ static bool literal(struct sender *s, struct destination *d, slice host, enum st
     return true;
 }
 
+static slice token_key(const struct destination *d)
+{
+    return slice_of(&d->asking, sizeof d->asking);
+}
+
+void sender_targets_forget(struct sender *s, struct destination *d)
+{
+    if (d->asking)
+        (void)table_remove(&s->destination_by_token, token_key(d));
+    list_remove(&d->asks);
+    d->asking = 0;
+}
+
 static void ask(struct sender *s, struct destination *d)
 {
     struct hub_peer *lookup = ipc_hub_find(s->child.hub, PROCESS_LOOKUP);
+    sender_targets_forget(s, d);
     d->asking = ++s->token;
+    list_push(&s->asking, &d->asks);
+    if (table_put(&s->destination_by_token, token_key(d), d) != ERR_OK)
+        lookup = NULL; /* The answer would not find us: it is as if none came. */
     d->asked_us = os_now_us();
     d->asking_until_ms = loop_now_ms(s->child.loop) + ASK_MS;
     if (!lookup)
@@ -85,19 +97,32 @@ static void ask(struct sender *s, struct destination *d)
 
 void sender_targets_ask_again(struct sender *s)
 {
-    LIST_FOREACH(l, &s->destinations) {
-        struct destination *d = LIST_ENTRY(l, struct destination, link);
-        if (d->asking)
-            ask(s, d);
+    struct list old;
+    list_init(&old);
+    for (struct list *l = list_pop(&s->asking); l; l = list_pop(&s->asking))
+        list_push(&old, l);
+    for (struct list *l = list_pop(&old); l; l = list_pop(&old))
+        ask(s, LIST_ENTRY(l, struct destination, asks));
+}
+
+void sender_targets_sweep(struct sender *s)
+{
+    int64_t now_ms = loop_now_ms(s->child.loop);
+    while (!list_empty(&s->asking)) {
+        struct destination *d = LIST_ENTRY(s->asking.next, struct destination, asks);
+        if (now_ms <= d->asking_until_ms)
+            return;
+        struct verdict v = status_verdict(STATUS_DNS_TEMPORARY);
+        sender_targets_forget(s, d);
+        sender_destination_down(s, d, &v, SLICE_NONE, false);
     }
 }
 
 static enum status unix_target(struct destination *d)
 {
-    if (d->hop.unix_path.len >= sizeof d->unix_target.path)
+    struct socket_address to;
+    if (d->hop.unix_path.len >= sizeof to.path)
         return STATUS_LOCAL_ERROR;
-    d->unix_target = (struct socket_address){0};
-    memcpy(d->unix_target.path, d->hop.unix_path.ptr, d->hop.unix_path.len);
     d->target_count = 1;
     return STATUS_OK;
 }
@@ -178,35 +203,45 @@ static bool host_read(slice *in, struct arena *arena, struct mx_host *host)
 }
 
 /* A fixed host (a gateway, a smarthost) may be anywhere, on loopback too, and may be ourselves: the admin wrote it. */
-static enum status fixed_order(const struct mx_host *hosts, size_t count, struct destination *d)
+static enum status fixed_order(const struct mx_host *hosts, size_t count, slice name, struct mx_order *to)
 {
-    d->target_count = 0;
+    to->count = 0;
     for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < hosts[i].address_count && d->target_count < TARGETS_MAX; k++)
-            d->targets[d->target_count++] = (struct mx_target){d->hop.host, hosts[i].addresses[k]};
+        for (size_t k = 0; k < hosts[i].address_count && to->count < to->max; k++)
+            to->targets[to->count++] = (struct mx_target){name, hosts[i].addresses[k]};
     }
-    return d->target_count > 0 ? STATUS_OK : STATUS_HOST_UNKNOWN;
+    return to->count > 0 ? STATUS_OK : STATUS_HOST_UNKNOWN;
+}
+
+static enum status keep(struct destination *d, const struct mx_order *found)
+{
+    d->targets = arena_array(&d->target_arena, found->count, sizeof *d->targets);
+    if (!d->targets)
+        return STATUS_DNS_TEMPORARY;
+    memcpy(d->targets, found->targets, found->count * sizeof *d->targets);
+    d->target_count = found->count;
+    return STATUS_OK;
 }
 
 static enum status order(struct sender *s, struct destination *d, slice in)
 {
     struct mx_host hosts[HOSTS_MAX];
+    struct mx_target targets[TARGETS_MAX];
+    struct mx_order to = {.targets = targets, .max = TARGETS_MAX};
     size_t count = 0;
-    d->targets = arena_array(&d->target_arena, TARGETS_MAX, sizeof *d->targets);
-    if (!d->targets)
-        return STATUS_DNS_TEMPORARY;
     for (; in.len > 0 && count < HOSTS_MAX; count++) {
         if (!host_read(&in, &d->target_arena, &hosts[count]))
             return STATUS_DNS_TEMPORARY;
     }
-    if (d->hop.host.len > 0)
-        return fixed_order(hosts, count, d);
-    uint32_t seed;
-    os_random(&seed, sizeof seed);
-    struct mx_order to = {.targets = d->targets, .max = TARGETS_MAX};
-    enum status status = mx_order(hosts, count, &s->self, seed, &to);
-    d->target_count = status == STATUS_OK ? to.count : 0;
-    return status;
+    enum status status;
+    if (d->hop.host.len > 0) {
+        status = fixed_order(hosts, count, d->hop.host, &to);
+    } else {
+        uint32_t seed;
+        os_random(&seed, sizeof seed);
+        status = mx_order(hosts, count, &s->self, seed, &to);
+    }
+    return status == STATUS_OK ? keep(d, &to) : status;
 }
 
 static enum status judge(struct sender *s, struct destination *d, const struct ipc_answer_mx *a)
@@ -230,16 +265,11 @@ static enum status judge(struct sender *s, struct destination *d, const struct i
 
 void sender_targets_answer(struct sender *s, const struct ipc_answer_mx *a)
 {
-    struct destination *d = NULL;
-    LIST_FOREACH(l, &s->destinations) {
-        struct destination *at = LIST_ENTRY(l, struct destination, link);
-        if (at->asking && at->asking == a->token)
-            d = at;
-    }
+    struct destination *d = table_get(&s->destination_by_token, slice_of(&a->token, sizeof a->token));
     if (!d)
         return;
     enum status status = judge(s, d, a);
-    d->asking = 0;
+    sender_targets_forget(s, d);
     d->dns_ms = (uint32_t)((os_now_us() - d->asked_us) / 1000);
     if (status == STATUS_OK) {
         targets_set(s, d);

@@ -42,7 +42,7 @@ static void refuse(struct sender *s, struct session *x, struct job *j, enum stat
     }
     spool_entry_close(&x->entry);
     if (sender_job_open(j))
-        sender_job_wait(x->destination, j);
+        sender_job_wait(s, x->destination, j);
     else
         sender_job_report(s, j, x);
 }
@@ -81,7 +81,7 @@ bool sender_transfer_begin(struct sender *s, struct session *x, struct job *j)
     }
     if (chosen == CHOSEN_LATER || waits_for_better(x, j)) {
         spool_entry_close(&x->entry);
-        sender_job_wait(x->destination, j);
+        sender_job_wait(s, x->destination, j);
         return false;
     }
     enum status status = sender_convert_begin(s, x);
@@ -216,7 +216,7 @@ void sender_transfer_end(struct sender *s, struct session *x, bool failed, enum 
     if (elsewhere)
         sender_log_lost(x, j);
     if (sender_job_open(j))
-        sender_job_wait(d, j);
+        sender_job_wait(s, d, j);
     else
         sender_job_report(s, j, x);
 }
