@@ -2,7 +2,6 @@
 #include "proc/sender/state.h"
 
 #define IDLE_DESTINATION_MS (60 * 1000)
-#define SWEEP_LEAST 16u /* destinations that one sweep looks at */
 #define TARGET_ARENA_MAX 262144u
 #define SESSIONS_MAX 2000u
 
@@ -13,6 +12,13 @@ void sender_destinations_init(struct sender *s, struct hash_key key)
     list_init(&s->asking);
     table_init(&s->destination_by_key, key, false, 1u << 24);
     table_init(&s->destination_by_token, key, false, 1u << 24);
+}
+
+static void destination_used(struct sender *s, struct destination *d)
+{
+    d->used_ms = loop_now_ms(s->child.loop);
+    list_remove(&d->link);
+    list_push(&s->destinations, &d->link);
 }
 
 static slice string_put(char **at, slice from)
@@ -44,6 +50,7 @@ static struct destination *destination_new(struct sender *s, const struct next_h
     struct destination *d = destination_alloc(hop, key);
     if (!d)
         return NULL;
+    list_init(&d->link);
     list_init(&d->jobs);
     list_init(&d->sessions);
     list_init(&d->waits);
@@ -54,8 +61,6 @@ static struct destination *destination_new(struct sender *s, const struct next_h
         return NULL;
     }
     d->credentials = sender_credentials_find(s, d->hop.override);
-    list_push(&s->destinations, &d->link);
-    s->added++;
     return d;
 }
 
@@ -70,7 +75,7 @@ struct destination *sender_destination_get(struct sender *s, const struct next_h
         d = destination_new(s, hop, buf_slice(&key));
     if (d) {
         d->connections = connections ? connections : 1;
-        d->used_ms = loop_now_ms(s->child.loop);
+        destination_used(s, d);
     }
     return d;
 }
@@ -175,18 +180,18 @@ static void destination_free(struct sender *s, struct destination *d)
     free(d);
 }
 
-/* Looks at more of them than came since the last time: the work is bounded by theirs, and the number by what is in use. One that is not idle yet has its next turn after all others. */
+/* They lie in the order of their last use: those that are idle for too long come first. One that is long busy counts as used again, so each is looked at once in that time. */
 static void idle_sweep(struct sender *s)
 {
     int64_t now_ms = loop_now_ms(s->child.loop);
-    uint32_t looks = SWEEP_LEAST + s->added;
-    s->added = 0;
-    for (uint32_t i = 0; i < looks && !list_empty(&s->destinations); i++) {
+    while (!list_empty(&s->destinations)) {
         struct destination *d = LIST_ENTRY(s->destinations.next, struct destination, link);
-        list_remove(&d->link);
-        list_push(&s->destinations, &d->link);
-        if (d->session_count == 0 && d->job_count == 0 && !d->asking && now_ms - d->used_ms > IDLE_DESTINATION_MS)
+        if (now_ms - d->used_ms <= IDLE_DESTINATION_MS)
+            return;
+        if (d->session_count == 0 && d->job_count == 0 && !d->asking)
             destination_free(s, d);
+        else
+            destination_used(s, d);
     }
 }
 

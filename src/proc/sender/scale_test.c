@@ -184,6 +184,27 @@ static void q5_a_destination_that_is_remembered_is_small(void **state)
     assert_int_equal(sent, MANY);
 }
 
+/* However many there are and whoever else is busy: memory is given back when its time is over, and not some of it with each sweep. */
+static void q5_destinations_that_are_idle_for_long_all_go_at_once(void **state)
+{
+    (void)state;
+    mail(0, true);
+    struct destination *asks = destination(0, true);
+    for (unsigned i = 0; i < MANY; i++)
+        mail(i, false);
+    for (unsigned i = 0; i < 3; i++)
+        sweep();
+    unsigned count = 0;
+    LIST_FOREACH(l, &sender.destinations) {
+        LIST_ENTRY(l, struct destination, link)->used_ms -= 61 * 1000;
+        count++;
+    }
+    assert_int_equal(count, MANY + 1);
+    sweep();
+    assert_ptr_equal(LIST_ENTRY(sender.destinations.next, struct destination, link), asks);
+    assert_ptr_equal(asks->link.next, &sender.destinations);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +213,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(q5_an_answer_costs_the_same_among_ten_questions_and_among_ten_thousand,
                                         open_sender, close_sender),
         cmocka_unit_test_setup_teardown(q5_a_destination_that_is_remembered_is_small, open_sender, close_sender),
+        cmocka_unit_test_setup_teardown(q5_destinations_that_are_idle_for_long_all_go_at_once, open_sender,
+                                        close_sender),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,10 +122,9 @@ struct sender {
     struct route_index *routes;
     struct spool_reader *reader;
     struct tls_client *tls_open, *tls_verify;
-    struct list destinations; /* the one that the sweep looks at next comes first */
+    struct list destinations; /* in the order of their last use */
     struct list waiting;      /* destinations with jobs that wait */
     struct list asking;       /* those that have asked for their targets, the first one first */
-    uint32_t added;           /* destinations, since the last sweep */
     struct list sessions;
     struct list jobs;      /* that wait or are being sent */
     struct list held;      /* came when we were draining: the queue has them back when we end */
