@@ -13,18 +13,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* AddressSanitizer keeps freed memory for a while: figures of memory mean nothing under it. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include <sanitized.h>
 
 #define PATIENCE_MS 30000
 #define ID_FIRST 1000u

@@ -13,21 +13,10 @@
 
 #include <cmocka.h>
 #include <parts.h>
+#include <sanitized.h>
 
 #include "proc/sender/server_test.h"
 #include "proc/sender/state.h"
-
-/* AddressSanitizer keeps freed memory for a while: figures of memory mean nothing under it. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 #define PATIENCE_MS 90000
 #define RESULTS_MAX 256
