@@ -45,10 +45,28 @@ static struct {
     bool on;
     uint32_t next;
 } spread;
+static struct {
+    uint32_t addresses; /* 0: only 127.0.0.1 */
+    uint32_t next;
+} towards;
 
 void load_spread(void)
 {
     spread.on = true;
+}
+
+void load_towards(int addresses)
+{
+    towards.addresses = (uint32_t)addresses;
+}
+
+/* 250 of each network of 24 bits, as measures.py gives them to its domains. */
+static uint32_t next_address(void)
+{
+    if (towards.addresses == 0)
+        return INADDR_LOOPBACK;
+    uint32_t n = towards.next++ % towards.addresses;
+    return 0x7f020001 + n / 250 * 256 + n % 250;
 }
 
 /* Another network of 24 bits each time. */
@@ -73,7 +91,7 @@ int load_connect(int port)
     if (spread.on)
         come_from_another(fd);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_addr.s_addr = htonl(next_address());
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)
         load_die("connect");
     return fd;
@@ -84,7 +102,7 @@ static _Noreturn void usage(void)
     fputs("usage: bench-load send|sink|idle|files|handshake [-p port] [-c sessions] [-n count] [-s size]\n"
           "                  [-k mails a connection] [-T seconds] [-P] [-t recipient] [-d folder]\n"
           "                  [-D domains] [-w milliseconds] [-M mails a connection] [-S (TLS)] [-a (from many "
-          "addresses)] [-m (stamped)]\n",
+          "addresses)] [-A addresses (to so many)] [-m (stamped)]\n",
           stderr);
     exit(64);
 }
@@ -102,7 +120,7 @@ static struct load_options read_options(int argc, char **argv)
 {
     struct load_options o = {.sessions = 1, .count = 1, .size = 4096, .per_connection = 1, .limit_s = 60};
     o.to = "user@local.test";
-    for (int c; (c = getopt(argc, argv, "p:c:n:s:k:T:Pt:d:D:w:M:Sam")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "p:c:n:s:k:T:Pt:d:D:w:M:SamA:")) != -1;) {
         switch (c) {
         case 'p':
             o.port = number(optarg);
@@ -145,6 +163,9 @@ static struct load_options read_options(int argc, char **argv)
             break;
         case 'a':
             load_spread();
+            break;
+        case 'A':
+            load_towards(number(optarg));
             break;
         case 'm':
             o.stamp = true;

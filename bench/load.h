@@ -50,8 +50,9 @@ double load_cpu(void);
 /* Prints `what` and errno's words, and ends the program with status 1. */
 _Noreturn void load_die(const char *what);
 
-/* A non-blocking socket that connects to 127.0.0.1; after load_spread each from a network of its own in 127.0.0.0/8. */
+/* A non-blocking socket that connects to 127.0.0.1; after load_spread each from a network of its own in 127.0.0.0/8; after load_towards to so many addresses, 127.2.0.1 and those behind it, in turn. */
 int load_connect(int port);
 void load_spread(void);
+void load_towards(int addresses);
 
 #endif

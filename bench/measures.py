@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What bench/run measures. A measure is a function (server, options) that returns {row: {column: number}}: usually one row, named after the server. It finds the server stopped and leaves it stopped."""
 
+import argparse
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import tempfile
 import time
 
 import machine
+import perf
 import servers
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -43,6 +45,9 @@ COLUMNS = {
     "flat-queue": LOAD_COLUMNS[:1] + LOAD_COLUMNS[2:],
     "burst": [("p50_ms", "%.1f", "under way, p50 ms"), ("p99_ms", "%.1f", "p99 ms"), ("errors", "%.0f", "errors")],
 }
+PROFILES = {"profile-" + name: name for name in ("accept", "accept100", "relay", "local")}
+PROFILE_TIMES = 8  # as many mails as the measure has: perf takes a few thousand samples a second
+COLUMNS.update({name: perf.COLUMNS for name in PROFILES})
 COLUMNS["flat-sessions"] = COLUMNS["flat-destinations"] = COLUMNS["flat-queue"]
 
 
@@ -83,8 +88,8 @@ def sink(port, count, *more):
     return process
 
 
-def bare_sink(count, words):
-    """What the machine allows: the generator into a sink that answers and does nothing else. CPU is the sink's."""
+def bare(count, words, whose):
+    """What the machine allows: the generator into a sink that answers and does nothing else. CPU is that of one of the two."""
     port = servers.free_port()
     far_end = sink(port, count)
     busy, begun = machine.busy_seconds(), time.monotonic()
@@ -92,12 +97,14 @@ def bare_sink(count, words):
     far = result(far_end)
     busy, wall = machine.busy_seconds() - busy, time.monotonic() - begun
     rate = far["taken"] / (far["end"] - sent["start"])
-    return {"rate": rate, "best": rate, "cpu_ms": far["cpu"] * 1e3 / far["taken"], "p50_ms": sent["p50_ms"], "p99_ms": sent["p99_ms"],
+    cpu = {"sink": far, "client": sent}[whose]["cpu"]
+    return {"rate": rate, "best": rate, "cpu_ms": cpu * 1e3 / far["taken"], "p50_ms": sent["p50_ms"], "p99_ms": sent["p99_ms"],
             "errors": sent["errors"] + count - far["taken"],
             "other": max(0, busy - sent["cpu"] - far["cpu"]) / wall / os.cpu_count() * 100}
 
 
-def measure_load(name, server, options):
+def begin_load(name, server, options):
+    """The server runs, and so does the far end. How many mails, the generator's words, and the far end."""
     mode, count, sessions, per_connection, size = LOADS[name]
     share = SHARES[server.name]
     if mode == "relay":
@@ -114,11 +121,24 @@ def measure_load(name, server, options):
         far_end = sink(port, count)
     elif mode == "local":
         far_end = load("files", "-d", server.maildir, "-n", count)
-    words = ("-c", sessions, "-k", per_connection, "-s", size)
+    return count, ("-c", sessions, "-k", per_connection, "-s", size), far_end
+
+
+def measure_load(name, server, options):
+    count, words, far_end = begin_load(name, server, options)
     rows = {server.name: timed(server, count, words[1::2], far_end)}
     if name in WITH_BARE_SINK and server.name == "thurn":
-        rows["bare sink"] = bare_sink(count, words)
+        rows["bare sink"] = bare(count, words, "sink")
     return rows
+
+
+def measure_profile(name, server, options):
+    own = argparse.Namespace(**{**vars(options), "count": options.count or LOADS[PROFILES[name]][1] * PROFILE_TIMES})
+    recorder = perf.Profile(os.path.dirname(server.folder))
+    count, words, far_end = begin_load(PROFILES[name], server, own)
+    with recorder:
+        timed(server, count, words[1::2], far_end)
+    return recorder.rows(set(server.group.pids()), os.path.basename(LOAD)[:15])
 
 
 def measure_tls(server, options):
@@ -238,7 +258,8 @@ def measure_flat_sessions(server, options):
 
 
 def measure_flat_destinations(server, options):
-    """Each destination is an address of 127.0.0.0/8, where the sink takes one mail a connection: so that a mail costs a connection, however many destinations there are."""
+    """Each destination is an address of 127.0.0.0/8, where the sink takes one mail a connection: so that a mail costs a connection, however many destinations there are. Beside each, what it costs a
+    client that does nothing but send: 20 connections at once, to as many addresses."""
     rows = {}
     for number in (1, 100, 10000):
         port = servers.free_port()
@@ -251,6 +272,8 @@ def measure_flat_destinations(server, options):
         finally:
             server.more_domains = {}
             server.stop()
+        words = ("-c", 20, "-k", 1, "-s", options.size, "-A", number)
+        rows["bare client, %d addresses" % number] = bare(count, words, "client")
     return rows
 
 
@@ -311,9 +334,11 @@ def measure_syncs(server, options):
 
 
 MEASURES = {name: (lambda server, options, name=name: measure_load(name, server, options)) for name in LOADS}
+MEASURES.update({name: (lambda server, options, name=name: measure_profile(name, server, options)) for name in PROFILES})
 MEASURES.update({"tls": measure_tls, "idle": measure_idle, "sessions": measure_sessions, "syncs": measure_syncs,
                  "million": measure_million, "flat-sessions": measure_flat_sessions,
                  "flat-destinations": measure_flat_destinations, "burst": measure_burst})
 ONCE = {"sessions", "syncs", "million", "flat-sessions", "flat-destinations", "burst"}  # not in rounds
-ONLY_THURN = {"flat-sessions", "flat-destinations", "burst"}
-NAMES = {"latency": ["latency1", "latency50"], "flat": ["flat-sessions", "flat-destinations", "burst"]}
+ONLY_THURN = {*PROFILES, "flat-sessions", "flat-destinations", "burst"}
+NOT_OF_ALL = set(PROFILES)  # perf disturbs what it looks at
+NAMES = {"profile": list(PROFILES), "latency": ["latency1", "latency50"], "flat": ["flat-sessions", "flat-destinations", "burst"]}

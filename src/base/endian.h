@@ -36,4 +36,7 @@ static inline uint64_t get_u64(const void *p)
     return get_u32(p) | ((uint64_t)get_u32((const unsigned char *)p + 4) << 32);
 }
 
+/* The byte in each of a word's eight places: for looking at eight of a text at once. */
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (uint64_t)(b))
+
 #endif

@@ -3,7 +3,8 @@
 
 #include "base/base.h"
 
-/* The four words of SipHash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). */
+/* The four words of SipHash (Aumasson and Bernstein, "SipHash: a fast short-input PRF"), with one round a word and three at the end, as in the tables of Rust, Ruby and Python: nobody sees what comes
+ * out, and a key lives as long as its process. */
 struct sip {
     uint64_t v0, v1, v2, v3;
 };
@@ -31,11 +32,8 @@ static inline void sip_word(struct sip *s, uint64_t word)
 {
     s->v3 ^= word;
     sip_round(s);
-    sip_round(s);
     s->v0 ^= word;
 }
-
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (uint64_t)(b))
 
 /* Lowers A-Z in all eight bytes at once: no byte's sum carries into the next one, since the top bits are kept out. */
 static inline uint64_t lower_word(uint64_t word)
@@ -47,16 +45,20 @@ static inline uint64_t lower_word(uint64_t word)
     return word | upper >> 2;
 }
 
-/* The last 1 to 7 bytes: where they have seven before them, out of one word. */
+static inline uint64_t byte_at(slice in, size_t at)
+{
+    return (uint64_t)(unsigned char)in.ptr[at] << (8 * at);
+}
+
+/* The last 1 to 7 bytes: where they have seven before them out of one word, else out of pieces that overlap. */
 static inline uint64_t tail_word(slice in, size_t len)
 {
     const char *end = in.ptr + in.len;
-    uint64_t word = 0;
     if (in.len >= 8)
         return get_u64(end - 8) >> (64 - 8 * len);
-    for (size_t i = 0; i < len; i++)
-        word |= (uint64_t)(unsigned char)in.ptr[i] << (8 * i);
-    return word;
+    if (len >= 4)
+        return get_u32(in.ptr) | (uint64_t)get_u32(end - 4) << (8 * (len - 4));
+    return byte_at(in, 0) | byte_at(in, len / 2) | byte_at(in, len - 1);
 }
 
 static inline __attribute__((always_inline)) uint64_t siphash(struct hash_key key, slice in, bool nocase)
@@ -75,7 +77,7 @@ static inline __attribute__((always_inline)) uint64_t siphash(struct hash_key ke
     uint64_t last = in.len == whole ? 0 : tail_word(in, in.len - whole);
     sip_word(&s, (nocase ? lower_word(last) : last) | (uint64_t)in.len << 56);
     s.v2 ^= 0xff;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 3; i++)
         sip_round(&s);
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Hashes: SipHash-2-4 with a key for every table that peers' data can fill (so that nobody can choose collisions), and CRC32C
+/* Hashes: SipHash-1-3 with a key for every table that peers' data can fill (so that nobody can choose collisions), and CRC32C
  * (Castagnoli) against torn and damaged records. Neither is a cryptographic digest. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H

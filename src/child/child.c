@@ -171,8 +171,7 @@ void child_ready(struct child *c)
 static void flush_log(void *ctx)
 {
     struct child *c = ctx;
-    log_flush();
-    int64_t again_ms = log_flush_again_ms();
+    int64_t again_ms = log_flush();
     if (again_ms >= 0)
         loop_timer_start(c->log_again, again_ms);
 }

@@ -49,8 +49,6 @@ static struct odd_bytes find_odd_bytes(const char *p, size_t len)
                               .nul = _mm_movemask_epi8(_mm_cmpeq_epi8(least, _mm_setzero_si128())) != 0};
 }
 #else
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (uint64_t)(b))
-
 static struct odd_bytes find_odd_bytes(const char *p, size_t len)
 {
     uint64_t any = 0;

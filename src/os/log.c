@@ -98,24 +98,16 @@ static bool is_address(slice client)
 static bool passes(const struct log_said *said)
 {
     struct log_left_out told;
-    slice client = SLICE_NONE, id = SLICE_NONE;
     if (log_state.limit.lines == 0 || said->level == LOG_ERROR)
         return true;
-    for (size_t i = 0; i < said->count; i++) {
-        const struct log_field *f = &said->fields[i];
-        if (slice_equal(f->name, SLICE("client")))
-            client = f->text;
-        else if (slice_equal(f->name, SLICE("id")))
-            id = f->text;
-    }
     /* programs of this machine have no address, and are no strangers */
-    if (!is_address(client))
+    if (!is_address(said->client))
         return true;
-    if (id.len > 0) {
-        log_limit_refill(&log_state.limit, client);
+    if (said->of_mail) {
+        log_limit_refill(&log_state.limit, said->client);
         return true;
     }
-    bool allowed = log_limit_allow(&log_state.limit, client, said->event, said->now_us, &told);
+    bool allowed = log_limit_allow(&log_state.limit, said->client, said->event, said->now_us, &told);
     if (told.count > 0)
         tell_left_out(&told, said->now_us);
     return allowed;
@@ -132,14 +124,6 @@ void log_say(const struct log_said *said)
     pthread_mutex_unlock(&log_state.lock);
 }
 
-void log_record(enum log_level level, slice event, const struct log_field *fields, size_t count, slice message)
-{
-    if (level < log_state.least)
-        return;
-    log_say(&(struct log_said){
-        .level = level, .now_us = os_wall_us(), .event = event, .fields = fields, .count = count, .message = message});
-}
-
 void log_line(enum log_level level, const char *format, ...)
 {
     if (level < log_state.least)
@@ -150,8 +134,11 @@ void log_line(enum log_level level, const char *format, ...)
     int n = vsnprintf(message, sizeof(message), format, args);
     va_end(args);
     if (n >= 0)
-        log_record(level, SLICE("note"), NULL, 0,
-                   slice_of(message, (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1));
+        log_say(&(struct log_said){
+            .level = level,
+            .now_us = os_wall_us(),
+            .event = SLICE("note"),
+            .message = slice_of(message, (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1)});
 }
 
 bool log_wants(enum log_level level)
@@ -178,7 +165,7 @@ static void tell_due(bool at_end)
         tell_left_out(&told, now_us);
 }
 
-void log_flush(void)
+int64_t log_flush(void)
 {
     pthread_mutex_lock(&log_state.lock);
     if (log_state.limit.waiting > 0)
@@ -188,12 +175,6 @@ void log_flush(void)
         if (log_state.sink.lost > 0 && log_state.sink.len < LOG_PENDING_MAX / 2)
             report_lost();
     }
-    pthread_mutex_unlock(&log_state.lock);
-}
-
-int64_t log_flush_again_ms(void)
-{
-    pthread_mutex_lock(&log_state.lock);
     int64_t ms = log_state.sink.len > 0 ? SLOW_MS : log_state.limit.waiting > 0 ? LEFT_OUT_MS : -1;
     pthread_mutex_unlock(&log_state.lock);
     return ms;

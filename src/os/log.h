@@ -43,25 +43,24 @@ struct log_field {
     int64_t value; /* of a number */
     slice text;
 };
+/* An event: its stable name ("reject"), and the line for people, without time and process. All texts must live until the call returns. */
 struct log_said {
     enum log_level level;
     int64_t now_us; /* since 1970 */
     slice event;
     const struct log_field *fields;
     size_t count;
+    slice client; /* who gives cause for it: an address as text, or empty */
+    bool of_mail; /* such lines are always written */
     slice message;
 };
-/* event: its stable name ("reject"); message: the line for people, without time and process; they and the fields must live until the call returns. Any thread. log_line is the event "note" without fields. */
-void log_record(enum log_level level, slice event, const struct log_field *fields, size_t count, slice message);
-/* The same for who has looked at the clock. */
+/* Any thread. log_line is the event "note" without fields. */
 void log_say(const struct log_said *said);
 /* Whether a record of this level would be written: what costs something to say may be left unsaid. */
 bool log_wants(enum log_level level);
 
-/* Writes what has gathered; called once a loop turn and before exit. */
-void log_flush(void);
-/* After a flush: milliseconds until the next one is due though nothing new was logged, since something waits; -1: never. */
-int64_t log_flush_again_ms(void);
+/* Writes what has gathered; called once a loop turn and before exit. Milliseconds until the next one is due though nothing new was logged, since something waits; -1: never. */
+int64_t log_flush(void);
 /* At exit: tries for at most 200 ms. */
 void log_close(void);
 

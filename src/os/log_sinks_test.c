@@ -114,12 +114,24 @@ static const char *member(const json_t *o, const char *name)
     return value;
 }
 
+static void record(enum log_level level, slice event, const struct log_field *fields, size_t count, slice message)
+{
+    struct log_said said = {
+        .level = level, .now_us = os_wall_us(), .event = event, .fields = fields, .count = count, .message = message};
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal(fields[i].name, SLICE("client")))
+            said.client = fields[i].text;
+        said.of_mail = said.of_mail || slice_equal(fields[i].name, SLICE("id"));
+    }
+    log_say(&said);
+}
+
 static void a_json_line_has_the_facts_by_their_names(void **state)
 {
     (void)state;
     const struct log_field fields[] = {F("client", "192.0.2.1"), N("code", 554), N("delay-ms", -3)};
     use(LOG_TO_STDERR, LOG_JSON, 0);
-    log_record(LOG_WARNING, SLICE("reject"), fields, 3, SLICE("NOQUEUE: reject"));
+    record(LOG_WARNING, SLICE("reject"), fields, 3, SLICE("NOQUEUE: reject"));
     assert_true(seen() > 0);
     json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(o);
@@ -148,7 +160,7 @@ static void json_is_valid_on_hostile_bytes(void **state)
             bytes[i] = seed < 256 ? (char)(i % 3 ? seed : i) : (char)(i * seed >> 3);
         for (size_t i = 0; i < 16; i++)
             fields[i] = (struct log_field){.name = SLICE("client-name"), .text = slice_of(bytes, len)};
-        log_record(LOG_INFO, SLICE("connect"), fields, seed % 17, slice_of(bytes, len));
+        record(LOG_INFO, SLICE("connect"), fields, seed % 17, slice_of(bytes, len));
         size_t n = seen();
         assert_true(n > 0 && n <= 4096);
         assert_ptr_equal(strchr(text, '\n'), text + n - 1);
@@ -169,7 +181,7 @@ static void the_journal_gets_fields(void **state)
     const struct log_field fields[] = {F("client-name", "a\nPRIORITY=0\nMESSAGE=forged"), F("id", "7K3QX2M9"),
                                        N("sync-ms", 6)};
     use(LOG_TO_JOURNAL, LOG_TEXT, 20);
-    log_record(LOG_ERROR, SLICE("accepted"), fields, 3, SLICE("line\nbreak"));
+    record(LOG_ERROR, SLICE("accepted"), fields, 3, SLICE("line\nbreak"));
     log_flush();
     size_t len = datagram();
     assert_true(len > 0);
@@ -296,8 +308,7 @@ static void a_line_that_was_cut_off_is_not_gone_on_with(void **state)
         setrlimit(RLIMIT_FSIZE, &limit);
         for (int i = 0; i < 3; i++)
             log_line(LOG_INFO, "%.*s%s", 20 + i * 12, "........................................", forged);
-        log_flush();
-        bool waits = log_flush_again_ms() >= 0;
+        bool waits = log_flush() >= 0;
         limit.rlim_cur = RLIM_INFINITY;
         setrlimit(RLIMIT_FSIZE, &limit);
         log_line(LOG_INFO, "last");
@@ -325,7 +336,7 @@ static void reject(const char *client, const char *id)
 {
     struct log_field fields[2] = {{.name = SLICE("client"), .text = slice_str(client)},
                                   {.name = SLICE("id"), .text = slice_str(id)}};
-    log_record(LOG_INFO, SLICE("reject"), fields, id ? 2 : 1, slice_str(client));
+    record(LOG_INFO, SLICE("reject"), fields, id ? 2 : 1, slice_str(client));
 }
 
 static void a_client_that_misbehaves_gets_few_lines(void **state)
@@ -352,7 +363,7 @@ static void what_was_left_out_is_told(void **state)
     use(LOG_TO_STDERR, LOG_JSON, 1);
     for (int i = 0; i < 100; i++)
         reject("2001:db8::1", NULL);
-    assert_true(log_flush_again_ms() > 0);
+    assert_true(log_flush() > 0);
     log_close();
     assert_true(seen() > 0);
     unsigned written = 0;

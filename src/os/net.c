@@ -10,6 +10,7 @@
 
 #include "os/file.h"
 #include "os/net_connection.h"
+#include "os/socket_io.h"
 #include "os/socket_sys.h"
 
 #define WRITE_MAX (256 * 1024)
@@ -87,7 +88,7 @@ static bool has_deadline(struct net_connection *c)
 static void flushed(struct net_connection *c)
 {
     bool silent = c->peer_ended || (c->ending && c->read_all);
-    ssize_t n = silent ? 0 : recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
+    ssize_t n = silent ? 0 : socket_recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
     if (n <= 0 || shutdown(c->fd, SHUT_WR) != 0 || !has_deadline(c)) {
         destroy(c);
         return;
@@ -98,7 +99,7 @@ static void flushed(struct net_connection *c)
 
 static void linger_read(struct net_connection *c)
 {
-    ssize_t n = recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
+    ssize_t n = socket_recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         destroy(c);
 }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "os/file.h"
+#include "os/socket_io.h"
 
 /* An end in the middle of a handshake is a failure of TLS: the sender may try again without. */
 static enum err end_of(const struct net_connection *c, enum err e)
@@ -68,7 +69,7 @@ bool net_read_ready(struct net_connection *c)
             return false;
     }
     do
-        n = recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
+        n = socket_recv(c->fd, c->loop->read_buffer, LOOP_READ_SIZE, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
         return false;

@@ -5,13 +5,14 @@
 #include <sys/socket.h>
 
 #include "os/file.h"
+#include "os/socket_io.h"
 
 /* Sends what the kernel takes; ERR_AGAIN when it does not take all. */
 static enum err send_some(const struct net_connection *c, slice *data)
 {
     int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (c->ending ? MSG_MORE : 0);
     while (data->len > 0) {
-        ssize_t n = send(c->fd, data->ptr, data->len, flags);
+        ssize_t n = socket_send(c->fd, data->ptr, data->len, flags);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -45,6 +45,7 @@ static enum err append_variable(buf *b, enum variable variable, const struct rou
     }
 }
 
+/* A variable, or what stands before the next brace. */
 static enum err append_next(buf *b, slice *template, const struct route_domain *domain, struct address a)
 {
     for (unsigned v = 0; v < VARIABLE_COUNT; v++) {
@@ -53,8 +54,10 @@ static enum err append_next(buf *b, slice *template, const struct route_domain *
             return append_variable(b, (enum variable)v, domain, a);
         }
     }
-    buf_append_char(b, template->ptr[0]);
-    *template = slice_skip(*template, 1);
+    const char *next = memchr(template->ptr + 1, '{', template->len - 1);
+    size_t plain = next ? (size_t)(next - template->ptr) : template->len;
+    buf_append(b, slice_sub(*template, 0, plain));
+    *template = slice_skip(*template, plain);
     return ERR_OK;
 }
 

@@ -18,6 +18,7 @@ enum user_count { USER_MESSAGES, USER_RECIPIENTS, USER_ALARMS, USER_COUNTS };
 
 struct region {
     struct hash_key key;
+    _Atomic uint32_t columns; /* those from here on were never counted in */
     _Atomic uint32_t sessions[LIMITS_COLUMNS];
     _Atomic uint16_t address_sessions[SCOPES][2][ROWS][LIMITS_COLUMNS];
     _Atomic uint32_t address_rate[SCOPES][2][ROWS];
@@ -95,9 +96,10 @@ static struct address_rows address_rows(const struct region *r, slice ip)
 /* Both its rows count that many: one alone may be another's. */
 static bool has_sessions(const struct region *r, enum scope scope, const struct rows *rows, uint64_t many)
 {
+    uint32_t columns = atomic_load_explicit(&r->columns, memory_order_relaxed);
     for (size_t side = 0; side < 2; side++) {
         uint32_t sum = 0;
-        for (size_t column = 0; column < LIMITS_COLUMNS; column++)
+        for (size_t column = 0; column < columns; column++)
             sum +=
                 atomic_load_explicit(&r->address_sessions[scope][side][rows->at[side]][column], memory_order_relaxed);
         if (sum < many)
@@ -135,8 +137,8 @@ static uint32_t rate_add(struct region *r, enum scope scope, const struct rows *
 uint32_t limits_sessions(const void *memory)
 {
     const struct region *r = memory;
-    uint32_t sum = 0;
-    for (size_t column = 0; column < LIMITS_COLUMNS; column++)
+    uint32_t sum = 0, columns = atomic_load_explicit(&r->columns, memory_order_relaxed);
+    for (size_t column = 0; column < columns; column++)
         sum += atomic_load_explicit(&r->sessions[column], memory_order_relaxed);
     return sum;
 }
@@ -158,16 +160,28 @@ static enum limits_answer address_admits(struct region *r, const struct limits_c
     return LIMITS_OK;
 }
 
-static void address_count(struct region *r, uint32_t column, const struct address_rows *rows, bool up)
+/* A column is written by one process, and by the master when that is dead: others only read it, so nothing has to be locked. */
+static void address_count(struct region *r, uint32_t column, const struct address_rows *rows, int by)
 {
     for (enum scope scope = SCOPE_ADDRESS; scope < SCOPES; scope++) {
         for (size_t side = 0; side < 2; side++) {
             _Atomic uint16_t *count = &r->address_sessions[scope][side][rows->of[scope].at[side]][column];
-            if (up)
-                atomic_fetch_add(count, 1);
-            else
-                atomic_fetch_sub(count, 1);
+            uint16_t now = atomic_load_explicit(count, memory_order_relaxed);
+            atomic_store_explicit(count, (uint16_t)(now + by), memory_order_relaxed);
         }
+    }
+}
+
+static void all_count(struct region *r, uint32_t column, int by)
+{
+    uint32_t now = atomic_load_explicit(&r->sessions[column], memory_order_relaxed);
+    atomic_store_explicit(&r->sessions[column], now + (uint32_t)by, memory_order_relaxed);
+}
+
+static void column_used(struct region *r, uint32_t column)
+{
+    uint32_t columns = atomic_load_explicit(&r->columns, memory_order_relaxed);
+    while (columns <= column && !atomic_compare_exchange_weak(&r->columns, &columns, column + 1)) {
     }
 }
 
@@ -177,7 +191,7 @@ static enum limits_answer address_enters(struct region *r, uint32_t column, cons
     struct address_rows rows = address_rows(r, ip);
     enum limits_answer a = address_admits(r, c, &rows, now_s);
     if (a == LIMITS_OK)
-        address_count(r, column, &rows, true);
+        address_count(r, column, &rows, 1);
     return a;
 }
 
@@ -186,25 +200,26 @@ static void address_leaves(struct region *r, uint32_t column, slice ip)
     if (ip.len == 0)
         return;
     struct address_rows rows = address_rows(r, ip);
-    address_count(r, column, &rows, false);
+    address_count(r, column, &rows, -1);
 }
 
 enum limits_answer limits_session_begin(void *memory, uint32_t column, const struct limits_config *c, slice ip,
                                         int64_t now_s)
 {
     struct region *r = memory;
+    column_used(r, column);
     if (c->sessions && limits_sessions(memory) >= c->sessions)
         return LIMITS_SESSIONS;
     enum limits_answer a = ip.len > 0 ? address_enters(r, column, c, ip, now_s) : LIMITS_OK;
     if (a == LIMITS_OK)
-        atomic_fetch_add(&r->sessions[column], 1);
+        all_count(r, column, 1);
     return a;
 }
 
 void limits_session_end(void *memory, uint32_t column, slice ip)
 {
     struct region *r = memory;
-    atomic_fetch_sub(&r->sessions[column], 1);
+    all_count(r, column, -1);
     address_leaves(r, column, ip);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Limits across receivers: sessions, sessions and connections of an address and of its network, lock-outs of logins, what a login has sent. One fixed-size region
- * of memory that the master maps before it forks and all receivers share: atomics and keyed hashes, one column a process slot, no pointers, no locks. It survives
+ * of memory that the master maps before it forks and all receivers share: atomics and keyed hashes, one column a process slot, which only one thread of that process counts in, no pointers, no locks. It survives
  * reloads. When a receiver dies the master clears its column. Counts are kept under two hashes and the smaller is taken: a collision can only make two addresses share a
  * limit, and only if both places collide. An IPv6 address counts by its /64. Networks are an IPv4 address's /24 and an IPv6 address's /48, at LIMITS_NETWORK_FACTOR
  * times the limit of an address: who has many addresses has no more than ten times as much. PURE: the memory is given, time is passed in. */

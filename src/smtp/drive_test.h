@@ -30,7 +30,8 @@ struct drive {
     slice challenge_name; /* LOGIN: which question is open */
 };
 
-static inline void drive_open(struct drive *d, const struct smtp_server_options *o)
+/* All of *d but the engine is new. */
+static inline void drive_begin(struct drive *d, const struct smtp_server_options *o)
 {
     *d = (struct drive){.options = *o};
     if (d->options.hostname.len == 0)
@@ -40,6 +41,11 @@ static inline void drive_open(struct drive *d, const struct smtp_server_options 
     buf_init(&d->told, 64 << 20);
     buf_init(&d->body, 64 << 20);
     buf_init(&d->taken, 64 << 20);
+}
+
+static inline void drive_open(struct drive *d, const struct smtp_server_options *o)
+{
+    drive_begin(d, o);
     enum err e = smtp_server_open(&d->options, 0, &d->server);
     assert(e == ERR_OK);
     (void)e;
@@ -53,6 +59,18 @@ static inline void drive_close(struct drive *d)
     buf_deinit(&d->told);
     buf_deinit(&d->body);
     buf_deinit(&d->taken);
+}
+
+/* Wherever the session is, it is over; another one begins on the same engine. */
+static inline void drive_again(struct drive *d, const struct smtp_server_options *o)
+{
+    struct smtp_server *server = d->server;
+    d->server = NULL;
+    smtp_server_rest(server);
+    drive_close(d);
+    drive_begin(d, o);
+    smtp_server_renew(server, &d->options, 0);
+    d->server = server;
 }
 
 static inline void drive_note(struct drive *d, const char *what, slice a, slice b)

@@ -234,12 +234,12 @@ bool smtp_server_is_secured(const struct smtp_server *s)
     return s->secured;
 }
 
-/* The event that asks is the last in the queue: before it was pulled, nobody can know the answer. */
 uint32_t smtp_server_errors(const struct smtp_server *s)
 {
     return s->errors;
 }
 
+/* The event that asks is the last in the queue: before it was pulled, nobody can know the answer. */
 bool smtp_server_waits(const struct smtp_server *s)
 {
     return s->waits && s->queue_count == 0;

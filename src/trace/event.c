@@ -78,14 +78,25 @@ int64_t trace_number(const struct trace_event *e, enum trace_key key, int64_t fa
     return f ? f->value : fallback;
 }
 
+void trace_emit_at(const struct trace_event *e, slice message, int64_t now_us)
+{
+    struct log_said said = {.level = e->level,
+                            .now_us = now_us,
+                            .event = trace_kind_name(e->kind),
+                            .fields = e->fields,
+                            .count = e->count,
+                            .message = message};
+    for (size_t i = 0; i < e->count; i++) {
+        if (e->fields[i].key == TRACE_KEY_CLIENT)
+            said.client = e->fields[i].text;
+        else if (e->fields[i].key == TRACE_KEY_ID)
+            said.of_mail = true;
+    }
+    log_say(&said);
+    ring_take(e, message, now_us);
+}
+
 void trace_emit(const struct trace_event *e, slice message)
 {
-    const struct log_said said = {.level = e->level,
-                                  .now_us = os_wall_us(),
-                                  .event = trace_kind_name(e->kind),
-                                  .fields = e->fields,
-                                  .count = e->count,
-                                  .message = message};
-    log_say(&said);
-    ring_take(e, message, said.now_us);
+    trace_emit_at(e, message, os_wall_us());
 }

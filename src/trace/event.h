@@ -90,5 +90,7 @@ slice trace_text(const struct trace_event *e, enum trace_key key);
 int64_t trace_number(const struct trace_event *e, enum trace_key key, int64_t fallback);
 /* message: the line for people, without time and process ("7K3QX2M9: from=<a@b>, size=..."). Any thread. Costs no system call: log and ring are written by log_flush and the kernel. */
 void trace_emit(const struct trace_event *e, slice message);
+/* The same for who has looked at the clock; microseconds since 1970. */
+void trace_emit_at(const struct trace_event *e, slice message, int64_t now_us);
 
 #endif

@@ -65,12 +65,51 @@ static void an_event_is_a_line_of_the_log(void **state)
     (void)close(fd);
 }
 
+static size_t count_of(const char *text, const char *word)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* By their keys: what gives many lines about one client is told by client and id. */
+static void events_of_a_stranger_are_limited_and_those_of_a_mail_are_not(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/thurn-event-XXXXXX", text[4096] = "";
+    int fd = mkstemp(path), before = dup(2);
+    assert_true(fd >= 0 && before >= 0);
+    assert_int_equal(dup2(fd, 2), 2);
+    enum err used = log_use(&(struct log_settings){.to = LOG_TO_STDERR, .least = LOG_INFO, .client_lines = 1});
+    for (int i = 0; i < 10; i++) {
+        struct trace_event e;
+        trace_event_init(&e, TRACE_REJECT, LOG_INFO);
+        trace_add(&e, TRACE_KEY_CLIENT, SLICE("192.0.2.1"));
+        if (i >= 5)
+            trace_add(&e, TRACE_KEY_ID, SLICE("7K3QX2M9"));
+        trace_emit_at(&e, i < 5 ? SLICE("of a stranger") : SLICE("of a mail"), 1795288115000000);
+    }
+    (void)log_flush();
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    assert_int_equal(dup2(before, 2), 2);
+    log_open(SLICE("test"), 2, LOG_INFO);
+    close(before);
+    close(fd);
+    unlink(path);
+    assert_int_equal(used, ERR_OK);
+    assert_true(n > 0);
+    assert_int_equal(count_of(text, "of a stranger"), 1);
+    assert_int_equal(count_of(text, "of a mail"), 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_holds_what_was_added_but_no_empty_text),
         cmocka_unit_test(every_kind_and_key_has_a_name_of_its_own),
         cmocka_unit_test(an_event_is_a_line_of_the_log),
+        cmocka_unit_test(events_of_a_stranger_are_limited_and_those_of_a_mail_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

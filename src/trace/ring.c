@@ -228,19 +228,26 @@ static void write_record(struct trace_ring *r, const struct record_made *record)
     r->at += length;
 }
 
+/* Lock held: readers only look. */
+static void count(_Atomic uint64_t *counter)
+{
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + 1, memory_order_relaxed);
+}
+
 void ring_take(const struct trace_event *e, slice message, int64_t now_us)
 {
     struct trace_ring *r = atomic_load_explicit(&current.ring, memory_order_relaxed);
     if (!r)
         return;
-    atomic_fetch_add_explicit(&r->header->counters[e->kind], 1, memory_order_relaxed);
-    if (e->kind == TRACE_NOTE && e->level == LOG_DEBUG)
-        return;
     struct record_made record = {.time_us = now_us, .pid = current.pid, .event = e};
     if (e->kind == TRACE_NOTE)
         record.message = message;
     pthread_mutex_lock(&current.lock);
-    if (atomic_load_explicit(&current.ring, memory_order_relaxed) == r)
-        write_record(r, &record);
+    if (atomic_load_explicit(&current.ring, memory_order_relaxed) == r) {
+        count(&r->header->counters[e->kind]);
+        if (e->kind != TRACE_NOTE || e->level != LOG_DEBUG)
+            write_record(r, &record);
+    }
     pthread_mutex_unlock(&current.lock);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A client's bytes into the server engine, in one piece, byte by byte, and cut at every byte: the same events, replies and messages come out. The
- * first three bytes choose options and what the session may do; the session ends where TLS begins. */
+/* A client's bytes into the server engine, in one piece, byte by byte, and cut at every byte: the same events, replies and messages come out, whether the
+ * engine is new or has served others. The first three bytes choose options and what the session may do; the session ends where TLS begins. */
 #include "smtp/drive_test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -30,10 +30,10 @@ struct session {
     slice in;
 };
 
+/* Of a drive that is open. */
 static void run(struct drive *d, const struct session *s, size_t first, size_t piece)
 {
     slice in = s->in;
-    drive_open(d, &s->options);
     d->permits = s->rights & 7;
     smtp_server_permit(d->server, d->permits);
     if (s->rights >> 3 & 1)
@@ -69,16 +69,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 3 || size > 2048)
         return 0;
     struct session s = {choose(data[0], data[1]), data[2], slice_of(data + 3, size - 3)};
+    drive_open(&whole, &s.options);
     run(&whole, &s, s.in.len, 1);
+    drive_open(&cut, &s.options);
     run(&cut, &s, 0, 1);
     compare(&whole, &cut);
-    drive_close(&cut);
     size_t step = s.in.len / 40 + 1;
     for (size_t i = 1; i < s.in.len; i += step) {
+        /* who was there before hung up, or was cut off, behind as much of it */
+        drive_again(&cut, &s.options);
+        drive_read(&cut, slice_sub(s.in, 0, i));
+        drive_again(&cut, &s.options);
         run(&cut, &s, i, s.in.len);
         compare(&whole, &cut);
-        drive_close(&cut);
     }
+    drive_close(&cut);
     drive_close(&whole);
     return 0;
 }

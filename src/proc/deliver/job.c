@@ -3,7 +3,9 @@
 
 #define JOB_ARENA_MAX (32u * 1024 * 1024)
 #define HEADER_MAX (256u * 1024)
-#define ENTRIES_MAX 64u
+/* Contents that wait for their workers; what is more is read again when its turn comes. */
+#define ENTRIES_MAX 256u
+#define ENTRIES_BYTES (64u * 1024 * 1024)
 
 static void content_close(struct deliver *d, struct job *j)
 {
@@ -11,6 +13,7 @@ static void content_close(struct deliver *d, struct job *j)
         return;
     spool_entry_close(&j->entry);
     d->entries--;
+    d->entries_bytes -= j->place.length;
 }
 
 enum err deliver_job_content_begin(struct deliver *d, struct job *j)
@@ -18,16 +21,18 @@ enum err deliver_job_content_begin(struct deliver *d, struct job *j)
     if (j->entry)
         return ERR_OK;
     enum err e = spool_entry_open(d->reader, &j->place, &j->entry);
-    if (e == ERR_OK)
-        d->entries++;
-    else
+    if (e != ERR_OK) {
         j->entry = NULL;
-    return e;
+        return e;
+    }
+    d->entries++;
+    d->entries_bytes += j->place.length;
+    return ERR_OK;
 }
 
 void deliver_job_content_end(struct deliver *d, struct job *j)
 {
-    if (--j->unsent == 0 || d->entries > ENTRIES_MAX)
+    if (--j->unsent == 0 || d->entries > ENTRIES_MAX || d->entries_bytes > ENTRIES_BYTES)
         content_close(d, j);
 }
 
@@ -115,13 +120,12 @@ void deliver_delivery_done(struct deliver *d, struct delivery *x, const struct v
 /* Return-Path and Delivered-To, which are this delivery's alone. */
 static enum err trace(struct job *j, const struct envelope *e, const struct recipient *r, slice *trace_r)
 {
+    char memory[8192];
     buf b;
-    buf_init(&b, 8192);
+    buf_init_fixed(&b, memory, sizeof memory);
     received_print_return_path(&b, e->reverse_path);
     received_print_delivered_to(&b, r->address);
-    enum err err = buf_ok(&b) ? arena_copy(&j->arena, buf_slice(&b), trace_r) : ERR_NOMEM;
-    buf_deinit(&b);
-    return err;
+    return buf_ok(&b) ? arena_copy(&j->arena, buf_slice(&b), trace_r) : ERR_NOMEM;
 }
 
 /* Our own Delivered-To for this address in the header: it has been here before. */
@@ -137,6 +141,9 @@ static bool loops(struct job *j, const struct recipient *r)
 static struct verdict prepare(struct deliver *d, struct job *j, struct delivery *x)
 {
     const struct envelope *e;
+    /* It may have been closed when the recipient before this one found no worker. */
+    if (deliver_job_content_begin(d, j) != ERR_OK)
+        return status_verdict(STATUS_LOCAL_ERROR);
     const struct spool_head *h = spool_entry_head(j->entry);
     const struct recipient *r = spool_head_recipient(h, x->recipient, &e);
     if (!r)

@@ -67,6 +67,7 @@ struct deliver {
     struct list homeless; /* deliveries for which there is no worker yet */
     uint32_t worker_count;
     uint32_t entries; /* that are open */
+    uint64_t entries_bytes;
     int64_t drain_until_ms;
     uint64_t delivery_counter;
     struct os_user self; /* whom virtual mailboxes belong to by default */

@@ -9,7 +9,7 @@
 
 struct work {
     int socket;
-    buf in; /* a head frame, perhaps not complete */
+    buf in; /* heads and content as they came; what of it is still to be used is body.ahead */
     struct maildir_batch *batch;
     size_t last_batch; /* how many were in it */
     int64_t begun_ms;  /* the batch */
@@ -33,10 +33,10 @@ static size_t body_take(struct work_body *b, char *out)
 {
     size_t want = b->left < WORK_CHUNK ? (size_t)b->left : WORK_CHUNK;
     size_t got = 0;
-    if (b->ahead->len > 0) {
-        got = b->ahead->len < want ? b->ahead->len : want;
-        memcpy(out, b->ahead->ptr, got);
-        buf_consume(b->ahead, got);
+    if (b->ahead.len > 0) {
+        got = b->ahead.len < want ? b->ahead.len : want;
+        memcpy(out, b->ahead.ptr, got);
+        b->ahead = slice_skip(b->ahead, got);
     } else if (!socket_read(b->socket, out, want, STALL_MS, &got)) {
         b->gone = true;
         got = 0;
@@ -173,51 +173,49 @@ static bool worth_waiting(const struct work *w)
 }
 
 /* What has come; when nothing has, the batch ends before the wait. */
-static bool more_read(struct work *w, char *room, size_t *got_r)
+static bool more_read(struct work *w)
 {
+    buf_consume(&w->in, w->in.len - w->body.ahead.len);
+    char *room = buf_reserve(&w->in, WORK_CHUNK);
+    if (!room)
+        return false;
+    size_t got;
     struct socket_passed passed;
-    enum err e = socket_receive_fd(w->socket, room, WORK_CHUNK, got_r, &passed);
+    enum err e = socket_receive_fd(w->socket, room, WORK_CHUNK, &got, &passed);
     if (e == ERR_AGAIN && worth_waiting(w))
-        e = socket_receive_fd(w->socket, room, WORK_CHUNK, got_r, &passed);
-    if (e == ERR_OK)
-        return true;
-    return e == ERR_AGAIN && batch_end(w, true) && socket_read(w->socket, room, WORK_CHUNK, IDLE_MS, got_r);
+        e = socket_receive_fd(w->socket, room, WORK_CHUNK, &got, &passed);
+    if (e == ERR_AGAIN && batch_end(w, true) && socket_read(w->socket, room, WORK_CHUNK, IDLE_MS, &got))
+        e = ERR_OK;
+    if (e != ERR_OK)
+        return false;
+    buf_grown(&w->in, got);
+    w->body.ahead = buf_slice(&w->in);
+    return true;
 }
 
-/* Reads until a whole head frame is there. A batch does not wait for it. */
-static bool item_wait(struct work *w, struct item *i, buf *frame)
+/* Reads until a whole head frame is there. A batch does not wait for it. The item's slices stay where they are until the next call: its body is read to another place. */
+static bool item_wait(struct work *w, struct item *i)
 {
-    for (;;) {
-        size_t used;
-        enum err e = item_decode(buf_slice(&w->in), i, &used);
-        if (e == ERR_OK) {
-            /* The item's slices must outlive the reading of its body. */
-            buf_clear(frame);
-            buf_append(frame, slice_sub(buf_slice(&w->in), 0, used));
-            buf_consume(&w->in, used);
-            return buf_ok(frame) && item_decode(buf_slice(frame), i, &used) == ERR_OK;
-        }
-        char *room = e == ERR_AGAIN ? buf_reserve(&w->in, WORK_CHUNK) : NULL;
-        if (!room)
+    size_t used;
+    enum err e;
+    while ((e = item_decode(w->body.ahead, i, &used)) == ERR_AGAIN) {
+        if (!more_read(w))
             return false;
-        size_t got;
-        if (!more_read(w, room, &got))
-            return false;
-        buf_grown(&w->in, got);
     }
+    if (e == ERR_OK)
+        w->body.ahead = slice_skip(w->body.ahead, used);
+    return e == ERR_OK;
 }
 
 void work_run(int socket)
 {
     struct work w = {.socket = socket};
-    buf frame;
     buf_init(&w.in, ITEM_FRAME_MAX + 4 * WORK_CHUNK);
     buf_init(&w.answers, 4u * 1024 * 1024);
-    buf_init(&frame, ITEM_FRAME_MAX + 16);
     w.batch = maildir_batch_open();
-    w.body = (struct work_body){.socket = socket, .ahead = &w.in, .chunk = malloc(WORK_ROOM)};
+    w.body = (struct work_body){.socket = socket, .chunk = malloc(WORK_ROOM)};
     struct item i;
-    while (w.batch && w.body.chunk && item_wait(&w, &i, &frame)) {
+    while (w.batch && w.body.chunk && item_wait(&w, &i)) {
         if (!item_run(&w, &i) || !batch_end(&w, false))
             break;
     }

@@ -13,7 +13,7 @@ void work_run(int socket) __attribute__((noreturn));
 /* Content of one item as it comes: the trace first, then the body, with LF line ends (the local convention). */
 struct work_body {
     int socket;
-    buf *ahead;    /* comes before what the socket has: what was read beyond a head frame */
+    slice ahead;   /* comes before what the socket has: what was read beyond a head frame */
     uint64_t left; /* of the body as sent */
     slice trace;
     bool last_cr; /* the last piece ended in CR: its LF may follow */

@@ -49,7 +49,8 @@ static struct work_body body_of(slice trace, slice content)
 {
     buf_clear(&ahead);
     buf_append(&ahead, content);
-    return (struct work_body){.socket = -1, .ahead = &ahead, .left = content.len, .trace = trace, .chunk = chunk};
+    return (struct work_body){
+        .socket = -1, .ahead = buf_slice(&ahead), .left = content.len, .trace = trace, .chunk = chunk};
 }
 
 static struct item item_for(uint8_t kind, slice path)
@@ -106,9 +107,7 @@ static void crlf_becomes_lf_wherever_it_is_cut(void **state)
             char out[128];
             size_t at = 0, sent, cuts[4] = {0, first, second, len};
             assert_int_equal(socket_pair(pair), ERR_OK);
-            buf_clear(&ahead);
-            struct work_body b = {
-                .socket = pair[1], .ahead = &ahead, .left = len, .trace = SLICE("T: x\r\n"), .chunk = chunk};
+            struct work_body b = {.socket = pair[1], .left = len, .trace = SLICE("T: x\r\n"), .chunk = chunk};
             for (size_t i = 0; i < 3; i++) {
                 slice piece = slice_of(content + cuts[i], cuts[i + 1] - cuts[i]);
                 if (piece.len == 0)
@@ -142,8 +141,7 @@ static void a_body_that_breaks_off_is_known(void **state)
     assert_int_equal(socket_pair(pair), ERR_OK);
     assert_int_equal(socket_send_fd(pair[0], SLICE("half"), -1, &sent), ERR_OK);
     close(pair[0]);
-    buf_clear(&ahead);
-    struct work_body b = {.socket = pair[1], .ahead = &ahead, .left = 10, .chunk = chunk};
+    struct work_body b = {.socket = pair[1], .left = 10, .chunk = chunk};
     assert_int_equal(work_body_next(&b).len, 4);
     assert_int_equal(work_body_next(&b).len, 0);
     assert_true(b.gone);

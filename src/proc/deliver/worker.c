@@ -83,7 +83,10 @@ static bool item_body(struct deliver *d, struct worker *w)
     if (w->body_at < size) {
         slice content;
         uint64_t left = size - w->body_at;
-        enum err e = spool_entry_content(x->job->entry, w->body_at, left < CHUNK ? (size_t)left : CHUNK, &content);
+        /* A worker that was done with the same content may have made room for others. */
+        enum err e = deliver_job_content_begin(d, x->job);
+        if (e == ERR_OK)
+            e = spool_entry_content(x->job->entry, w->body_at, left < CHUNK ? (size_t)left : CHUNK, &content);
         if (e != ERR_OK || content.len == 0)
             return false;
         buf_append(&w->out, slice_sub(content, 0, left < CHUNK ? (size_t)left : CHUNK));

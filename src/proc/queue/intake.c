@@ -137,7 +137,8 @@ static void held_by_route(struct queue *q, const struct sched_part *p)
     char memory[512];
     buf reason;
     buf_init_fixed(&reason, memory, sizeof memory);
-    buf_printf(&reason, "by the route %s", sched_destination(q->sched, p->destination)->key);
+    buf_append(&reason, SLICE("by the route "));
+    buf_append(&reason, slice_str(sched_destination(q->sched, p->destination)->key));
     queue_log_held(sched_message(q->sched, p->message)->id, true, buf_slice(&reason));
 }
 

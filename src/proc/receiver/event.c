@@ -126,7 +126,6 @@ static void take_etrn(struct session *s, const struct smtp_server_event *e)
     etrn_begin(s, e->text);
 }
 
-/* What the engine refused by itself, before it forgets the transaction. */
 /* XCLIENT or XFORWARD of somebody whom the configuration does not trust with it. */
 static void take_denied(struct session *s, const struct smtp_server_event *e)
 {
@@ -137,6 +136,7 @@ static void take_denied(struct session *s, const struct smtp_server_event *e)
     log_reject(s, xclient ? "XCLIENT" : "XFORWARD", &v, SLICE_NONE);
 }
 
+/* What the engine refused by itself, before it forgets the transaction. */
 static void take_refused(struct session *s, const struct smtp_server_event *e)
 {
     if (e->status == STATUS_COMMAND_DENIED) {

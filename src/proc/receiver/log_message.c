@@ -5,19 +5,30 @@
 #define LINE_MAX_BYTES 2048
 #define MESSAGE_ID_MAX 998 /* RFC 5322 section 2.1.1; longer ones are cut */
 
+/* A field of the event: a number, or the next text in memory. */
+struct kept_field {
+    uint8_t key;
+    bool number;
+    uint32_t len;
+    int64_t value;
+};
+
+/* Smaller than the C library keeps at hand for each thread, since every mail has one. */
 struct accepted {
     struct list link; /* in storing.accepted */
     uint64_t id;
     int64_t committed_ms;
-    struct trace_event event;
-    slice line, message_id, id_text; /* these and the event's texts are in memory */
+    size_t count;
+    struct kept_field fields[TRACE_FIELDS_MAX];
+    slice line, message_id, id_text; /* these and the fields' texts are in memory */
     char memory[];
 };
 
 static slice message_id_of(const struct part *p)
 {
     struct header_field f;
-    if (!header_find(spool_message_start(p->message), SLICE("Message-ID"), &f))
+    slice start = slice_skip(spool_message_start(p->message), (size_t)p->prefix.size);
+    if (!header_find(start, SLICE("Message-ID"), &f))
         return SLICE("<>");
     return slice_sub(slice_trim(f.value), 0, MESSAGE_ID_MAX);
 }
@@ -31,6 +42,20 @@ static slice keep(char **at, slice text)
     return kept;
 }
 
+static void recall(const struct accepted *a, enum trace_kind kind, struct trace_event *e)
+{
+    const char *at = a->memory;
+    trace_event_init(e, kind, LOG_INFO);
+    for (size_t i = 0; i < a->count; i++) {
+        const struct kept_field *f = &a->fields[i];
+        if (f->number)
+            trace_add_number(e, f->key, f->value);
+        else
+            trace_add(e, f->key, slice_of(at, f->len));
+        at += f->len;
+    }
+}
+
 /* NULL without memory: the line is lost, the mail is not. */
 static struct accepted *accepted_new(const struct trace_event *e, slice id, slice line, slice message_id)
 {
@@ -41,13 +66,11 @@ static struct accepted *accepted_new(const struct trace_event *e, slice id, slic
     if (!a)
         return NULL;
     char *at = a->memory;
-    trace_event_init(&a->event, e->kind, e->level);
     for (size_t i = 0; i < e->count; i++) {
-        a->event.fields[i] = e->fields[i];
-        if (!e->fields[i].number)
-            a->event.fields[i].text = keep(&at, e->fields[i].text);
+        const struct log_field *f = &e->fields[i];
+        a->fields[i] = (struct kept_field){f->key, f->number, (uint32_t)keep(&at, f->text).len, f->value};
     }
-    a->event.count = e->count;
+    a->count = e->count;
     a->id_text = keep(&at, id);
     a->line = keep(&at, line);
     a->message_id = keep(&at, message_id);
@@ -145,7 +168,7 @@ void log_message(struct session *s, const struct part *p, const struct spool_hea
 }
 
 /* The event before it has said it: this is a line for those who look for it in the log, and no event. */
-static void log_message_id(slice id, slice message_id)
+static void log_message_id(slice id, slice message_id, int64_t now_us)
 {
     char line[LINE_MAX_BYTES];
     struct log_field fields[2] = {{.name = trace_key_name(TRACE_KEY_ID), .text = id},
@@ -156,7 +179,13 @@ static void log_message_id(slice id, slice message_id)
     buf_init_fixed(&b, line, sizeof(line));
     begin_line(&b, id, SLICE("message-id="));
     buf_append(&b, message_id);
-    log_record(LOG_INFO, trace_kind_name(TRACE_NOTE), fields, 2, buf_slice(&b));
+    log_say(&(struct log_said){.level = LOG_INFO,
+                               .now_us = now_us,
+                               .event = trace_kind_name(TRACE_NOTE),
+                               .fields = fields,
+                               .count = 2,
+                               .of_mail = true,
+                               .message = buf_slice(&b)});
 }
 
 void log_stored(struct storing *st, uint64_t id, enum err e)
@@ -171,14 +200,15 @@ void log_stored(struct storing *st, uint64_t id, enum err e)
     if (!a)
         return;
     list_remove(&a->link);
+    struct trace_event event;
+    recall(a, e == ERR_OK ? TRACE_ACCEPTED : TRACE_NOTE, &event);
     if (e == ERR_OK) {
-        trace_add_number(&a->event, TRACE_KEY_SYNC_MS, receiver_now_ms(st->r) - a->committed_ms);
-        trace_gauge_add(TRACE_GAUGE_BYTES_ACCEPTED, trace_number(&a->event, TRACE_KEY_SIZE, 0));
-    } else {
-        a->event.kind = TRACE_NOTE;
+        trace_add_number(&event, TRACE_KEY_SYNC_MS, receiver_now_ms(st->r) - a->committed_ms);
+        trace_gauge_add(TRACE_GAUGE_BYTES_ACCEPTED, trace_number(&event, TRACE_KEY_SIZE, 0));
     }
-    trace_emit(&a->event, a->line);
-    log_message_id(a->id_text, a->message_id);
+    int64_t now_us = os_wall_us();
+    trace_emit_at(&event, a->line, now_us);
+    log_message_id(a->id_text, a->message_id, now_us);
     free(a);
 }
 

@@ -3,7 +3,6 @@
 
 #define IDLE_DESTINATION_MS (60 * 1000)
 #define TARGET_ARENA_MAX 262144u
-#define SESSIONS_MAX 2000u
 
 void sender_destinations_init(struct sender *s, struct hash_key key)
 {
@@ -54,6 +53,7 @@ static struct destination *destination_new(struct sender *s, const struct next_h
     list_init(&d->jobs);
     list_init(&d->sessions);
     list_init(&d->waits);
+    list_init(&d->opens);
     list_init(&d->asks);
     arena_init(&d->target_arena, TARGET_ARENA_MAX);
     if (table_put(&s->destination_by_key, d->key, d) != ERR_OK) {
@@ -80,12 +80,12 @@ struct destination *sender_destination_get(struct sender *s, const struct next_h
     return d;
 }
 
-static bool more_sessions(const struct sender *s, const struct destination *d)
+static bool more_sessions(struct sender *s, struct destination *d)
 {
     /* A session that is being opened will take one of the waiting jobs; more of them are opened only for jobs beyond those, two for each. */
     if (d->session_count > 0 && loop_now_ms(s->child.loop) < d->no_more_until_ms)
         return false;
-    return d->job_count > d->opening * 2 && d->session_count < d->connections && s->session_count < SESSIONS_MAX;
+    return d->job_count > d->opening * 2 && d->session_count < d->connections && sender_pace_allows(s, d);
 }
 
 /* Gives a waiting job to an idle session; false when nothing fits any more. The session is driven at once: it may be done with the job without a word to its host. */
@@ -176,6 +176,7 @@ static void destination_free(struct sender *s, struct destination *d)
     (void)table_remove(&s->destination_by_key, d->key);
     list_remove(&d->link);
     list_remove(&d->waits);
+    list_remove(&d->opens);
     arena_deinit(&d->target_arena);
     free(d);
 }

@@ -47,19 +47,27 @@ void sender_session_drive(struct sender *s, struct session *x)
     fail();
 }
 
+void sender_session_quit(struct sender *s, struct session *x)
+{
+    (void)s;
+    (void)x;
+    fail();
+}
+
 static int open_sender(void **state)
 {
     (void)state;
     sender = (struct sender){.token = 0};
     sent = 0;
     sender_destinations_init(&sender, (struct hash_key){3, 4});
-    return loop_open(&sender.child.loop) == ERR_OK ? 0 : 1;
+    return loop_open(&sender.child.loop) == ERR_OK && sender_pace_open(&sender) == ERR_OK ? 0 : 1;
 }
 
 static int close_sender(void **state)
 {
     (void)state;
     sender_destination_close_all(&sender);
+    loop_timer_close(&sender.pace);
     loop_close(&sender.child.loop);
     return 0;
 }

@@ -106,6 +106,8 @@ static enum err start(struct sender *s, const struct child_start *start_with)
     if (e == ERR_OK)
         e = loop_timer_open(s->child.loop, sweep, s, &s->sweep);
     if (e == ERR_OK)
+        e = sender_pace_open(s);
+    if (e == ERR_OK)
         e = sender_convert_open(s);
     if (e == ERR_OK)
         loop_timer_start(s->sweep, SWEEP_MS);

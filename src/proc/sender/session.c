@@ -24,10 +24,13 @@ static void set_idle(struct session *x, bool idle)
     d->idle += idle ? 1 : UINT32_MAX;
     sender_get()->idle += idle ? 1 : UINT32_MAX;
     list_remove(&x->link);
-    if (idle)
+    if (idle) {
         list_push_front(&d->sessions, &x->link);
-    else
+        sender_pace_idle(sender_get(), x);
+    } else {
         list_push(&d->sessions, &x->link);
+        sender_pace_end(sender_get(), x);
+    }
 }
 
 void sender_session_close(struct sender *s, struct session *x)
@@ -37,6 +40,7 @@ void sender_session_close(struct sender *s, struct session *x)
     if (s->sweep_at == &x->all)
         s->sweep_at = x->all.next;
     x->destination->session_count--;
+    sender_pace_end(s, x);
     s->session_count--;
     trace_gauge_add(TRACE_GAUGE_SESSIONS_OUT, -1);
     list_remove(&x->link);
@@ -187,10 +191,11 @@ void sender_session_drive(struct sender *s, struct session *x)
     buf_deinit(&in);
 }
 
-/* Opportunistic TLS that fails is worth no more than none: once more without it. True: the session is gone. */
+/* Opportunistic TLS that fails is worth no more than none: once more without it, unless nobody knows the host's addresses any more. True: the session is gone. */
 static bool retry_plain(struct sender *s, struct session *x)
 {
-    if (x->state != SESSION_HANDSHAKE || x->options.tls != SMTP_CLIENT_TLS_MAY || x->stale)
+    if (x->state != SESSION_HANDSHAKE || x->options.tls != SMTP_CLIENT_TLS_MAY || x->stale ||
+        x->destination->target_count == 0)
         return false;
     struct destination *d = x->destination;
     uint32_t target = x->target;
@@ -379,6 +384,13 @@ const struct net_ops sender_session_ops = {
     .closed = on_closed,
 };
 
+void sender_session_quit(struct sender *s, struct session *x)
+{
+    set_idle(x, false);
+    smtp_client_quit(x->client, loop_now_ms(s->child.loop));
+    sender_session_drive(s, x);
+}
+
 static void deadline(struct sender *s, struct session *x, int64_t now_ms)
 {
     if (x->broken) {
@@ -388,9 +400,7 @@ static void deadline(struct sender *s, struct session *x, int64_t now_ms)
     if (x->idle) {
         if (now_ms < x->deadline_ms)
             return;
-        set_idle(x, false);
-        smtp_client_quit(x->client, now_ms);
-        sender_session_drive(s, x);
+        sender_session_quit(s, x);
         return;
     }
     if (x->state == SESSION_TALKING) {

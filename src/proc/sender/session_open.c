@@ -125,6 +125,7 @@ static struct session *session_new(struct sender *s, struct destination *d, uint
     d->session_count++;
     d->opening++;
     s->session_count++;
+    sender_pace_begin(s, x);
     trace_gauge_add(TRACE_GAUGE_SESSIONS_OUT, 1);
     return x;
 }

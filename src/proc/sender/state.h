@@ -45,6 +45,7 @@ struct destination {
     /* what the sweep looks at stands together */
     struct list link;  /* sender.destinations */
     struct list waits; /* sender.waiting, when it has jobs that wait */
+    struct list opens; /* sender.openers, when its next session must wait for its turn */
     uint32_t job_count, session_count;
     uint64_t asking; /* token of the question under way, 0 none */
     int64_t used_ms;
@@ -74,6 +75,7 @@ enum session_state { SESSION_CONNECTING, SESSION_HANDSHAKE, SESSION_TALKING };
 struct session {
     struct list link; /* destination.sessions */
     struct list all;  /* sender.sessions: for deadlines */
+    struct list pace; /* sender.young or sender.idlers, or alone */
     struct destination *destination;
     struct net_connection *connection;
     struct smtp_client *client;
@@ -96,7 +98,7 @@ struct session {
     uint64_t body_at;
     buf pending; /* input that the engine did not take yet */
     bool ready;  /* has been: the host takes mail */
-    bool idle, plain_only, body_open, ended;
+    bool idle, young, plain_only, body_open, ended;
     bool broken;      /* a write failed: the sweep drives the engine to its end */
     uint32_t carried; /* messages so far */
     struct smtp_client_offer offer;
@@ -126,19 +128,23 @@ struct sender {
     struct list waiting;      /* destinations with jobs that wait */
     struct list asking;       /* those that have asked for their targets, the first one first */
     struct list sessions;
-    struct list jobs;      /* that wait or are being sent */
-    struct list held;      /* came when we were draining: the queue has them back when we end */
-    struct list done;      /* results that no queue was there to hear */
-    struct list *sweep_at; /* the session that the sweep looks at next */
+    struct list young;          /* sessions that were opened a moment ago, the first one first */
+    struct list idlers;         /* those that are idle, the one that is so for longest first */
+    struct list openers;        /* destinations that wait for their turn to open sessions */
+    struct destination *opener; /* whose turn it is, or NULL */
+    struct list jobs;           /* that wait or are being sent */
+    struct list held;           /* came when we were draining: the queue has them back when we end */
+    struct list done;           /* results that no queue was there to hear */
+    struct list *sweep_at;      /* the session that the sweep looks at next */
     int64_t drain_until_ms;
     int64_t timeout_percent; /* of all timeouts; 0: 100. Set before sender_main by tests only */
     struct table destination_by_key, destination_by_token;
-    uint32_t session_count, idle;
+    uint32_t session_count, young_count, idle;
     const struct job *arrived;         /* the job that has just come, while it looks for a session */
     struct spool_entry *arrived_entry; /* of it, when it was read whole: whoever sends it at once takes it */
     uint64_t converting;               /* bytes of content that are whole in memory */
     uint64_t token;
-    struct loop_timer *sweep, *convert_turn;
+    struct loop_timer *sweep, *convert_turn, *pace;
     struct mx_self self;
     struct mx_address self_addresses[64];
     struct credentials *credentials;
@@ -174,6 +180,15 @@ void sender_destination_down(struct sender *s, struct destination *d, const stru
 void sender_destination_sweep(struct sender *s);
 void sender_destination_close_all(struct sender *s);
 
+/* pace.c: how many sessions at once */
+must_check enum err sender_pace_open(struct sender *s);
+/* May it open a session now? If not, it is pumped when it may. */
+bool sender_pace_allows(struct sender *s, struct destination *d);
+/* The session is open, is idle from now on, is busy again or over. */
+void sender_pace_begin(struct sender *s, struct session *x);
+void sender_pace_idle(struct sender *s, struct session *x);
+void sender_pace_end(struct sender *s, struct session *x);
+
 /* target.c */
 /* True when targets are there; else they have been asked for, or the destination is down by now. */
 bool sender_targets_ready(struct sender *s, struct destination *d);
@@ -198,6 +213,8 @@ extern const struct net_ops sender_session_ops;
 void sender_session_drive(struct sender *s, struct session *x);
 /* A job waits and this session is free. */
 void sender_session_next(struct sender *s, struct session *x);
+/* It is idle, and says goodbye. */
+void sender_session_quit(struct sender *s, struct session *x);
 void sender_session_sweep(struct sender *s);
 void sender_session_close(struct sender *s, struct session *x);
 /* The sender that callbacks of connections belong to: one a process. */
