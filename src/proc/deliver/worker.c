@@ -157,8 +157,8 @@ static bool worker_read(struct deliver *d, struct worker *w)
 {
     char *room = buf_reserve(&w->in, CHUNK);
     size_t got, used;
-    struct socket_passed passed;
-    enum err e = room ? socket_receive_fd(w->fd, room, CHUNK, &got, &passed) : ERR_NOMEM;
+    /* Descriptors that it passes are not taken: it could pass more than we may have. */
+    enum err e = room ? socket_take(w->fd, room, CHUNK, &got) : ERR_NOMEM;
     if (e == ERR_AGAIN)
         return true;
     if (e != ERR_OK) {
