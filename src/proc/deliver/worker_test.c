@@ -206,10 +206,46 @@ static void descriptors_that_a_worker_passes_are_not_taken(void **state)
     assert_int_equal(descriptors(), before);
 }
 
+/* The parent hears of its death by a write, and what it has said is still to be read. */
+static void what_a_worker_said_before_it_died_counts(void **state)
+{
+    (void)state;
+    int pair[2];
+    char memory[256];
+    buf b;
+    size_t sent;
+    struct worker *x = calloc(1, sizeof *x);
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    x->fd = pair[0];
+    list_init(&x->waiting);
+    list_init(&x->sent);
+    buf_init(&x->out, 1u << 20);
+    buf_init(&x->in, 1u << 20);
+    list_push(&d.workers, &x->link);
+    d.worker_count++;
+    assert_int_equal(loop_watch_open(d.child.loop, x->fd, never, x, &x->watch), ERR_OK);
+    x->load = 2;
+    list_push(&x->sent, &first.link);
+    list_push(&x->waiting, &second.link);
+    x->dirty = true;
+    buf_init_fixed(&b, memory, sizeof memory);
+    item_answer_encode(&b, &(struct item_answer){1, status_verdict(STATUS_DELIVERED)});
+    assert_int_equal(socket_send_fd(pair[1], buf_slice(&b), -1, &sent), ERR_OK);
+    os_close(&pair[1]);
+    j.open = 3; /* and one that is not told of here */
+    deliver_worker_flush_all(&d);
+    assert_int_equal(d.worker_count, 0);
+    assert_int_equal(j.open, 1);
+    const struct kept_result *r = LIST_ENTRY(j.kept.next, struct kept_result, link);
+    assert_int_equal(r->verdict.code, 250);
+    assert_int_equal(LIST_ENTRY(r->link.next, struct kept_result, link)->verdict.code, 451);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(content_of_which_another_is_done_goes_on, open_worker, close_worker),
+        cmocka_unit_test_setup_teardown(what_a_worker_said_before_it_died_counts, open_worker, close_worker),
         cmocka_unit_test_setup_teardown(descriptors_that_a_worker_passes_are_not_taken, open_worker, close_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
