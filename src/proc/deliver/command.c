@@ -79,10 +79,9 @@ static bool read_output(struct run *r, int64_t wait_ms)
 {
     char bytes[4096];
     size_t got;
-    struct socket_passed passed;
     if (socket_wait(r->out[0], false, wait_ms) != ERR_OK)
         return true;
-    enum err e = socket_receive_fd(r->out[0], bytes, sizeof bytes, &got, &passed);
+    enum err e = socket_take(r->out[0], bytes, sizeof bytes, &got);
     if (e == ERR_AGAIN)
         return true;
     if (e != ERR_OK)

@@ -43,8 +43,9 @@ static void sweep(void *ctx)
     loop_timer_start(d->sweep, SWEEP_MS);
     deliver_worker_sweep(d);
     spool_reader_trim(d->reader);
-    bool over = list_empty(&d->jobs) || loop_now_ms(d->child.loop) >= d->drain_until_ms;
-    if (d->child.draining && over)
+    /* What no queue has heard of would be delivered again: at a reload there is none for a moment. */
+    bool over = list_empty(&d->jobs) && list_empty(&d->done);
+    if (d->child.draining && (over || loop_now_ms(d->child.loop) >= d->drain_until_ms))
         child_stop(&d->child, 0);
 }
 

@@ -444,6 +444,28 @@ static void a_new_queue_hears_of_leases_and_of_results_in_between(void **state)
     assert_int_equal(result_of(job, 0)->code, 250);
 }
 
+/* At a reload both are replaced, and there is no queue for a moment. */
+static void a_drain_waits_for_a_queue_that_hears_of_results(void **state)
+{
+    (void)state;
+    unsigned m = mail("a@slow.example");
+    start();
+    uint64_t job = give(m, 1);
+    pump(300);
+    ipc_channel_close(&h.queue);
+    send_to(h.master, &(struct ipc_message){.type = IPC_peer_gone, .fd = -1, .u.peer_gone = {h.process}});
+    send_to(h.master, &(struct ipc_message){.type = IPC_drain, .fd = -1, .u.drain = {PATIENCE_MS}});
+    for (int i = 0; i < 40 && h.master; i++)
+        pump(100);
+    assert_non_null(h.master);
+    h.hello_ends = h.leases = 0;
+    introduce_queue();
+    WAIT(h.hello_ends == 1 && h.done == 1);
+    assert_int_equal(h.leases, 1);
+    assert_int_equal(result_of(job, 0)->code, 250);
+    WAIT(!h.master);
+}
+
 static void mail_is_never_written_as_root(void **state)
 {
     (void)state;
@@ -481,6 +503,7 @@ int main(void)
         TEST(a_worker_that_dies_defers_what_it_had),
         TEST(thousands_at_once_need_little_memory),
         TEST(a_new_queue_hears_of_leases_and_of_results_in_between),
+        TEST(a_drain_waits_for_a_queue_that_hears_of_results),
         TEST(mail_is_never_written_as_root),
         TEST(a_message_that_is_not_there_waits),
     };

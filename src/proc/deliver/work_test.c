@@ -579,6 +579,29 @@ static void output_is_bounded_and_cleaned(void **state)
         assert_true((unsigned char)v.text.ptr[i] >= 0x20);
 }
 
+static unsigned descriptors(void)
+{
+    unsigned count = 0;
+    DIR *d = opendir("/proc/self/fd");
+    assert_non_null(d);
+    while (readdir(d))
+        count++;
+    closedir(d);
+    return count;
+}
+
+static void descriptors_that_a_command_passes_are_not_taken(void **state)
+{
+    (void)state;
+    unsigned before = descriptors();
+    struct verdict v = command("exec python3 -c 'import socket; s = socket.socket(fileno=1)\n"
+                               "for i in range(20): socket.send_fds(s, [b\"x\"], [0] * 8)\nprint(flush=True)'",
+                               SLICE("x\r\n"), 20000);
+    if (v.code != 250)
+        fail_msg("%u %.*s", v.code, SLICE_ARG(v.text));
+    assert_int_equal(descriptors(), before);
+}
+
 static void a_command_that_takes_too_long_is_killed_with_its_children(void **state)
 {
     (void)state;
@@ -640,6 +663,7 @@ int main(void)
         TEST(exit_codes_judge),
         TEST(a_command_gets_mail_and_facts_and_little_else),
         TEST(output_is_bounded_and_cleaned),
+        TEST(descriptors_that_a_command_passes_are_not_taken),
         TEST(a_command_that_takes_too_long_is_killed_with_its_children),
         TEST(a_command_need_not_read),
         TEST(something_left_behind_does_not_hold_the_mail_up),

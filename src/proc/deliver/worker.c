@@ -6,6 +6,7 @@
 
 #define CHUNK 65536u
 #define OUT_MAX (512u * 1024)
+#define LAST_READS 16 /* more than a socket holds */
 #define LOAD_BEFORE_NEXT 200u
 #define WORKERS_MAX 128u
 #define IDLE_MS (60 * 1000)
@@ -115,30 +116,6 @@ static bool out_fill(struct deliver *d, struct worker *w)
     return true;
 }
 
-/* False when the worker is gone. */
-static bool worker_write(struct deliver *d, struct worker *w)
-{
-    for (;;) {
-        if (!out_fill(d, w)) {
-            worker_fail(d, w, "a message could not be read from the spool");
-            return false;
-        }
-        if (w->out.len == 0)
-            break;
-        size_t sent;
-        enum err e = socket_send_fd(w->fd, buf_slice(&w->out), -1, &sent);
-        if (e == ERR_AGAIN)
-            break;
-        if (e != ERR_OK) {
-            worker_fail(d, w, err_text(e));
-            return false;
-        }
-        buf_consume(&w->out, sent);
-    }
-    loop_watch_set(w->watch, true, w->out.len > 0);
-    return true;
-}
-
 static void answer(struct deliver *d, struct worker *w, const struct item_answer *a)
 {
     LIST_FOREACH(l, &w->sent) {
@@ -157,8 +134,8 @@ static bool worker_read(struct deliver *d, struct worker *w)
 {
     char *room = buf_reserve(&w->in, CHUNK);
     size_t got, used;
-    struct socket_passed passed;
-    enum err e = room ? socket_receive_fd(w->fd, room, CHUNK, &got, &passed) : ERR_NOMEM;
+    /* Descriptors that it passes are not taken: it could pass more than we may have. */
+    enum err e = room ? socket_take(w->fd, room, CHUNK, &got) : ERR_NOMEM;
     if (e == ERR_AGAIN)
         return true;
     if (e != ERR_OK) {
@@ -177,6 +154,40 @@ static bool worker_read(struct deliver *d, struct worker *w)
         return true;
     worker_fail(d, w, "garbage from it");
     return false;
+}
+
+/* What it said before it died counts: else it would be delivered again. */
+static void worker_broke(struct deliver *d, struct worker *w, enum err why)
+{
+    for (int i = 0; i < LAST_READS; i++) {
+        if (!worker_read(d, w))
+            return;
+    }
+    worker_fail(d, w, err_text(why));
+}
+
+/* False when the worker is gone. */
+static bool worker_write(struct deliver *d, struct worker *w)
+{
+    for (;;) {
+        if (!out_fill(d, w)) {
+            worker_fail(d, w, "a message could not be read from the spool");
+            return false;
+        }
+        if (w->out.len == 0)
+            break;
+        size_t sent;
+        enum err e = socket_send_fd(w->fd, buf_slice(&w->out), -1, &sent);
+        if (e == ERR_AGAIN)
+            break;
+        if (e != ERR_OK) {
+            worker_broke(d, w, e);
+            return false;
+        }
+        buf_consume(&w->out, sent);
+    }
+    loop_watch_set(w->watch, true, w->out.len > 0);
+    return true;
 }
 
 /* Whom the callbacks belong to: one a process. */

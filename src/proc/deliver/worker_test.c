@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What the parent sends to a worker, without a process around it. */
+/* What the parent sends to a worker, and what it takes from one; without a process deliver around it. */
+#include <dirent.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,7 @@
 
 #define SIZE 1500000u
 
-static char path[] = "/tmp/worker_test.XXXXXX";
+static char path[32];
 static int dir_fd;
 static struct deliver d;
 static struct worker w;
@@ -71,6 +72,7 @@ static int open_worker(void **state)
 {
     (void)state;
     int pair[2];
+    (void)snprintf(path, sizeof path, "/tmp/worker_test.XXXXXX");
     assert_non_null(mkdtemp(path));
     assert_int_equal(spool_dir_open(path, &dir_fd), ERR_OK);
     j.place = store();
@@ -78,6 +80,8 @@ static int open_worker(void **state)
     assert_int_equal(loop_open(&d.child.loop), ERR_OK);
     list_init(&d.workers);
     list_init(&d.homeless);
+    list_init(&j.kept);
+    arena_init(&j.arena, 1 << 20);
     assert_int_equal(socket_pair(pair), ERR_OK);
     w.fd = pair[0];
     other_end = pair[1];
@@ -101,6 +105,7 @@ static int close_worker(void **state)
     buf_deinit(&w.out);
     if (j.entry)
         spool_entry_close(&j.entry);
+    arena_deinit(&j.arena);
     spool_reader_close(&d.reader);
     loop_close(&d.child.loop);
     os_close(&dir_fd);
@@ -142,10 +147,106 @@ static void content_of_which_another_is_done_goes_on(void **state)
     assert_ptr_equal(w.sent.next, &first.link);
 }
 
+/* In the worker's process, which may have been taken over by whoever the recipient is: each byte of its answer brings a descriptor. */
+void __wrap_work_run(int socket)
+{
+    char memory[256];
+    buf b;
+    buf_init_fixed(&b, memory, sizeof memory);
+    item_answer_encode(&b, &(struct item_answer){2, status_verdict(STATUS_DELIVERED)});
+    size_t sent = 1;
+    for (size_t i = 0; i < b.len && sent == 1; i++)
+        if (socket_send_fd(socket, slice_sub(buf_slice(&b), i, i + 1), 0, &sent) != ERR_OK)
+            break;
+    process_exit(0);
+}
+
+static unsigned descriptors(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    assert_non_null(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static struct loop_timer *timer;
+static int turns;
+
+static void until_it_is_gone(void *ctx)
+{
+    (void)ctx;
+    if (d.worker_count == 0 || ++turns == 3000)
+        loop_stop(d.child.loop);
+    else
+        loop_timer_start(timer, 10);
+}
+
+static void descriptors_that_a_worker_passes_are_not_taken(void **state)
+{
+    (void)state;
+    const struct child_start start = {.kind = PROCESS_DELIVER};
+    d.child.start = &start;
+    second.user = (struct os_user){.uid = 12345, .gid = 12345, .name = SLICE("alice")};
+    second.item.kind = ITEM_MAILDIR;
+    assert_int_equal(loop_timer_open(d.child.loop, until_it_is_gone, NULL, &timer), ERR_OK);
+    loop_timer_start(timer, 10);
+    unsigned before = descriptors();
+    deliver_worker_give(&d, &second);
+    assert_int_equal(d.worker_count, 1);
+    list_remove(&second.link); /* it is taken as sent, whole */
+    list_push(&LIST_ENTRY(d.workers.prev, struct worker, link)->sent, &second.link);
+    loop_run(d.child.loop);
+    loop_timer_close(&timer);
+    assert_int_equal(d.worker_count, 0);
+    assert_int_equal(j.open, 1);
+    assert_int_equal(LIST_ENTRY(j.kept.next, struct kept_result, link)->verdict.code, 250);
+    assert_int_equal(descriptors(), before);
+}
+
+/* The parent hears of its death by a write, and what it has said is still to be read. */
+static void what_a_worker_said_before_it_died_counts(void **state)
+{
+    (void)state;
+    int pair[2];
+    char memory[256];
+    buf b;
+    size_t sent;
+    struct worker *x = calloc(1, sizeof *x);
+    assert_int_equal(socket_pair(pair), ERR_OK);
+    x->fd = pair[0];
+    list_init(&x->waiting);
+    list_init(&x->sent);
+    buf_init(&x->out, 1u << 20);
+    buf_init(&x->in, 1u << 20);
+    list_push(&d.workers, &x->link);
+    d.worker_count++;
+    assert_int_equal(loop_watch_open(d.child.loop, x->fd, never, x, &x->watch), ERR_OK);
+    x->load = 2;
+    list_push(&x->sent, &first.link);
+    list_push(&x->waiting, &second.link);
+    x->dirty = true;
+    buf_init_fixed(&b, memory, sizeof memory);
+    item_answer_encode(&b, &(struct item_answer){1, status_verdict(STATUS_DELIVERED)});
+    assert_int_equal(socket_send_fd(pair[1], buf_slice(&b), -1, &sent), ERR_OK);
+    os_close(&pair[1]);
+    j.open = 3; /* and one that is not told of here */
+    deliver_worker_flush_all(&d);
+    assert_int_equal(d.worker_count, 0);
+    assert_int_equal(j.open, 1);
+    const struct kept_result *r = LIST_ENTRY(j.kept.next, struct kept_result, link);
+    assert_int_equal(r->verdict.code, 250);
+    assert_int_equal(LIST_ENTRY(r->link.next, struct kept_result, link)->verdict.code, 451);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(content_of_which_another_is_done_goes_on, open_worker, close_worker),
+        cmocka_unit_test_setup_teardown(what_a_worker_said_before_it_died_counts, open_worker, close_worker),
+        cmocka_unit_test_setup_teardown(descriptors_that_a_worker_passes_are_not_taken, open_worker, close_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

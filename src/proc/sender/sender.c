@@ -70,8 +70,9 @@ static void sweep(void *ctx)
     sender_targets_sweep(s);
     sender_destination_sweep(s);
     spool_reader_trim(s->reader);
-    bool over = list_empty(&s->jobs) || loop_now_ms(s->child.loop) >= s->drain_until_ms;
-    if (s->child.draining && over)
+    /* What no queue has heard of would be sent again: at a reload there is none for a moment. */
+    bool over = list_empty(&s->jobs) && list_empty(&s->done);
+    if (s->child.draining && (over || loop_now_ms(s->child.loop) >= s->drain_until_ms))
         child_stop(&s->child, 0);
 }
 

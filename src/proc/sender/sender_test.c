@@ -1495,6 +1495,30 @@ static void a_new_queue_hears_of_leases_and_of_results_in_between(void **state)
     WAIT(h.done == 2);
 }
 
+/* At a reload both are replaced, and there is no queue for a moment. */
+static void a_drain_waits_for_a_queue_that_hears_of_results(void **state)
+{
+    (void)state;
+    h.servers[FIRST].rules[0] = (struct rule){".", SAY_LATER "250 2.0.0 Ok\r\n", 0, 0};
+    unsigned m = easy("a@one.example");
+    start();
+    uint64_t job = give(m, 1);
+    WAIT(server_heard(&h.servers[FIRST], "DATA") == 1);
+    gone(1, &h.queue);
+    process_kill(h.pid, SIGTERM);
+    h.servers[FIRST].now = true;
+    WAIT(server_heard(&h.servers[FIRST], "QUIT") == 1);
+    for (int i = 0; i < 20 && h.master; i++)
+        pump(100);
+    assert_non_null(h.master);
+    h.hello_ends = h.leases = h.result_count = h.done = 0;
+    introduce(PROCESS_QUEUE, &h.queue);
+    WAIT(h.hello_ends == 1 && h.done == 1);
+    assert_int_equal(h.leases, 1);
+    assert_int_equal(code_of(job, 0), 250);
+    WAIT(!h.master);
+}
+
 static void draining_finishes_what_is_under_way_and_returns_the_rest(void **state)
 {
     (void)state;
@@ -1618,6 +1642,7 @@ int main(int argc, char **argv)
         TEST(an_address_literal_at_loopback_is_refused),
         TEST(lookup_restarted_is_asked_again),
         TEST(a_new_queue_hears_of_leases_and_of_results_in_between),
+        TEST(a_drain_waits_for_a_queue_that_hears_of_results),
         TEST(draining_finishes_what_is_under_way_and_returns_the_rest),
         TEST(a_large_message_is_streamed_in_bounded_memory),
     };
