@@ -832,6 +832,47 @@ static void a_segment_recycled_after_its_hello_loses_no_mail(void **state)
     assert_int_equal(job_from(&sender).id, unheard);
 }
 
+/* The checkpoint is older than the end of the last mail that was in it. What its receiver writes into it from now on must stay. */
+static void a_segment_used_anew_is_not_removed_for_what_a_checkpoint_says(void **state)
+{
+    (void)state;
+    spool_writer_close(&writer);
+    receiver.process = process_next++;
+    queue_kill();
+    queue_start();
+    writer_start(512 << 10);
+    const struct mail big = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 60000};
+    struct spool_place place = {0};
+    for (size_t i = 0; i < 10; i++) {
+        (void)mail_commit(&big, true, &places[i]);
+        struct ipc_job j = job_from(&sender);
+        if (i > 0)
+            answer(&sender, &j, 250, "ok");
+    }
+    queue_drain();
+    queue_start();
+    struct ipc_job last = job_from(&sender);
+    assert_int_equal(last.id, places[0].id);
+    answer(&sender, &last, 250, "ok");
+    assert_int_equal(next(&receiver, IPC_segment_free)->u.segment_free.segment, places[0].segment);
+    spool_writer_recycle(writer, places[0].segment, places[0].epoch);
+    until_spare(places[0].segment);
+    queue_kill();
+    queue_start();
+    for (int i = 0; i < 60 && place.segment != places[0].segment; i++) {
+        (void)mail_commit(&big, true, &place);
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 250, "ok");
+    }
+    assert_int_equal(place.segment, places[0].segment);
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_entry_open(r, &place, &e), ERR_OK);
+    spool_entry_close(&e);
+    spool_reader_close(&r);
+}
+
 static void a_failure_comes_back_as_a_bounce(void **state)
 {
     (void)state;
@@ -2541,6 +2582,7 @@ int main(int argc, char **argv)
         TEST(delivered_mail_is_done),
         TEST(a_full_segment_comes_back_when_its_mail_is_done),
         TEST(a_segment_recycled_after_its_hello_loses_no_mail),
+        TEST(a_segment_used_anew_is_not_removed_for_what_a_checkpoint_says),
         TEST(a_failure_comes_back_as_a_bounce),
         TEST(a_bounce_that_bounces_goes_to_the_postmaster_and_no_further),
         TEST(strangers_null_path_is_never_answered),
