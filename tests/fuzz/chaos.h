@@ -52,6 +52,7 @@ static struct {
 
 __attribute__((noreturn)) static void chaos_fail(const char *what, const char *file, int line)
 {
+    (void)log_flush();
     (void)fprintf(stderr, "%s:%d: not true: %s\n", file, line, what);
     abort();
 }
@@ -105,19 +106,24 @@ static inline struct hub_peer *peer_find(enum process_kind kind)
     return NULL;
 }
 
-/* NULL: there is no room for more. */
-static inline struct hub_peer *peer_begin(enum process_kind kind, uint32_t slot)
+/* A process that has its number already comes to this one. NULL: there is no room for more. */
+static inline struct hub_peer *peer_introduce(enum process_kind kind, uint32_t process, uint32_t slot)
 {
     for (size_t i = 0; i < PEERS_MAX; i++) {
         if (chaos.peers[i])
             continue;
         struct hub_peer *p = calloc(1, sizeof *p);
-        *p = (struct hub_peer){.kind = kind, .process = ++chaos.process, .slot = slot, .generation = 1, .up = true};
+        *p = (struct hub_peer){.kind = kind, .process = process, .slot = slot, .generation = 1, .up = true};
         chaos.peers[i] = p;
         chaos.child->ops->peer_up(chaos.child->ctx, p);
         return p;
     }
     return NULL;
+}
+
+static inline struct hub_peer *peer_begin(enum process_kind kind, uint32_t slot)
+{
+    return peer_introduce(kind, ++chaos.process, slot);
 }
 
 /* Its channel breaks; then, or much later, its death is known. */
