@@ -36,6 +36,8 @@ static struct {
     size_t left;
     bool calm; /* nothing is left to chance: all goes well */
     int64_t now_ms;
+    int64_t wall_shift_s; /* the wall clock was set */
+    size_t pending;       /* what waits for each peer */
     uint64_t random;
     bool stopped;
     struct child *child;
@@ -283,8 +285,7 @@ struct hub_peer *__wrap_ipc_hub_next(const struct ipc_hub *h, const struct hub_p
 size_t __wrap_ipc_hub_pending(const struct ipc_hub *h, const struct hub_peer *p)
 {
     (void)h;
-    (void)p;
-    return 0;
+    return p ? chaos.pending : 0;
 }
 
 int64_t __wrap_os_now_ms(void)
@@ -299,12 +300,12 @@ int64_t __wrap_os_now_us(void)
 
 int64_t __wrap_os_wall_s(void)
 {
-    return CHAOS_WALL_S + chaos.now_ms / 1000;
+    return CHAOS_WALL_S + chaos.wall_shift_s + chaos.now_ms / 1000;
 }
 
 int64_t __wrap_os_wall_us(void)
 {
-    return CHAOS_WALL_S * INT64_C(1000000) + chaos.now_ms * 1000;
+    return (CHAOS_WALL_S + chaos.wall_shift_s) * INT64_C(1000000) + chaos.now_ms * 1000;
 }
 
 void __wrap_os_random(void *out, size_t size)

@@ -118,7 +118,7 @@ static struct {
     struct spool_reader *reader; /* of whoever has a job */
     uint64_t number, floor, token;
     uint32_t life, orders, queue_process;
-    bool numbers_wanted, settled, killed, reboot, over, was_recovered, retried, removed;
+    bool numbers_wanted, settled, killed, reboot, over, was_recovered, retried, removed, clock_set;
     bool slow_disk, slow_commit, slow_numbers, slow_hello;
 } w;
 
@@ -333,7 +333,7 @@ static bool was_answered_for(const struct mail *m, const struct fate *f, const s
     case SPOOL_DELIVERED:
         return f->taken || f->place == TRASH || f->place == NOBODY;
     case SPOOL_FAILED:
-        return f->refused || age_s >= most_s || (m->by_return && os_wall_s() >= m->by_s);
+        return f->refused || w.clock_set || age_s >= most_s || (m->by_return && os_wall_s() >= m->by_s);
     case SPOOL_REMOVED:
         return w.removed;
     default:
@@ -1066,7 +1066,7 @@ static void job_comes(struct process *p, const struct ipc_job *j)
     adopt(q, m, handle);
     CHECK(is_known(m));
     CHECK(!(sched_message(q->sched, handle)->flags & SCHED_HELD));
-    CHECK(w.retried || os_wall_s() >= m->release_s);
+    CHECK(w.retried || w.clock_set || os_wall_s() >= m->release_s);
     for (unsigned i = 0; i < JOBS && !x; i++)
         x = w.jobs[i].live ? NULL : &w.jobs[i];
     CHECK(x);
@@ -1152,8 +1152,8 @@ static void check_judged(const struct job_given *x)
     if (!q->recovered || queue_has(q, x->number))
         return;
     pending_mark(q);
-    bool aged =
-        os_wall_s() - x->mail->arrival_s >= conf->queue.bounce_give_up_s || (x->mail->by_s && x->mail->by_return);
+    bool aged = w.clock_set || os_wall_s() - x->mail->arrival_s >= conf->queue.bounce_give_up_s ||
+                (x->mail->by_s && x->mail->by_return);
     for (uint32_t i = 0; i < x->mail->count; i++) {
         const struct fate *f = &x->mail->fates[i];
         if (!(x->mask >> i & 1))
@@ -1599,7 +1599,9 @@ static void end_life(bool reboot)
 
 static void rare_event(void)
 {
-    switch (draw(12)) {
+    static const int64_t shifts_s[] = {0, -7200, 7200, -10};
+    static const size_t pendings[] = {0, 0, 2u << 20, 5u << 20};
+    switch (draw(14)) {
     case 0:
         w.slow_disk = !w.slow_disk;
         break;
@@ -1630,6 +1632,13 @@ static void rare_event(void)
         break;
     case 10:
         commit_event();
+        break;
+    case 11:
+        chaos.wall_shift_s = shifts_s[draw(4)];
+        w.clock_set = true;
+        break;
+    case 12:
+        chaos.pending = pendings[draw(4)];
         break;
     default:
         time_passes(301000);
@@ -1727,6 +1736,7 @@ static void calm(void)
     unsigned turn = 0;
     chaos.calm = true;
     w.slow_disk = w.slow_commit = w.slow_numbers = w.slow_hello = false;
+    chaos.pending = 0;
     process_die(&w.processes[CONSOLE]);
     for (unsigned i = 0; i < PROCESSES; i++) {
         if (w.processes[i].peer && !w.processes[i].peer->up)
@@ -1766,6 +1776,7 @@ static void drain(void)
 {
     chaos.calm = true;
     w.slow_disk = w.slow_commit = w.slow_numbers = false;
+    chaos.pending = 0;
     chaos_drain(1000);
     for (unsigned turn = 0; turn < 100 && !chaos.stopped; turn++) {
         step();
@@ -1827,6 +1838,7 @@ static void queue_forget(struct queue *q)
 static void meanwhile(void)
 {
     memset(w.asked, 0, sizeof w.asked);
+    chaos.pending = 0;
     w.numbers_wanted = w.killed = w.settled = w.was_recovered = false;
     for (unsigned i = 0; i < JOBS; i++) {
         struct job_given *x = &w.jobs[i];
