@@ -3,9 +3,9 @@
 """Counts the tests of one run:   tally.py FILE [AGAIN]      what to run again:   tally.py --failed FILE
 
 FILE is meson's testlog.json or a JUnit file. Prints `PASSED FAILED SKIPPED` on the first line, then one line for
-each failed test. A cmocka program counts as many tests as it says it ran; one that crashed counts its crash.
-AGAIN is a JUnit file, too: its results take the place of the first ones, and a test that failed only in the first run is named.
---failed prints the pytest names of what failed, one a line; nothing when more than AGAIN_MOST did."""
+each failed test, and what a failed program said. A cmocka program counts as many tests as it says it ran; one that crashed counts its crash.
+AGAIN is a file of the same kind: its results take the place of the first ones, and a test that failed only in the first run is named.
+--failed prints the names of what failed, one a line, as meson and pytest take them; nothing when more than AGAIN_MOST did."""
 
 import json
 import re
@@ -15,36 +15,54 @@ import xml.etree.ElementTree
 AGAIN_MOST = 3  # more are no accident
 CMOCKA = re.compile(r"^\[\s+(PASSED|FAILED|SKIPPED)\s+\] (\d+) test\(s\)", re.M)
 CASE = re.compile(r"^\[\s+FAILED\s+\] (?!\d+ test)(\S+)", re.M)
-REASON = re.compile(r"\[\s+ERROR\s+\] --- (.*)\n\[\s+LINE\s+\] --- (\S+):.*\n\[\s+FAILED\s+\] (\S+)")
+WELL = re.compile(r"^(\[ RUN |\[ +OK \]|\[=+\]|$)")
+SAID_MOST = 40  # lines of what a failed program said
+
+
+def output_of(record):
+    return (record.get("stdout") or "") + (record.get("stderr") or "")
+
+
+def said_by(record):
+    """What a failed program said, as lines, less what went well."""
+    lines = [line for line in output_of(record).splitlines() if not WELL.match(line)]
+    return ["    " + line[:200] for line in lines[:SAID_MOST]]
 
 
 def count_program(record):
-    """(passed, failed, skipped, names of the failed) of one line of testlog.json."""
-    output = (record.get("stdout") or "") + (record.get("stderr") or "")
+    """(passed, failed, skipped, lines about the failed) of one line of testlog.json."""
+    output = output_of(record)
     said = {"PASSED": 0, "FAILED": 0, "SKIPPED": 0}
     for word, number in CMOCKA.findall(output):
         said[word] += int(number)
     passed, failed, skipped = said["PASSED"], said["FAILED"], said["SKIPPED"]
-    why = {case: ": %s (%s)" % (what[:160], where) for what, where, case in REASON.findall(output)}
-    cases = sorted(set(CASE.findall(output))) if failed else []
-    names = ["%s: %s%s" % (record["name"], case, why.get(case, "")) for case in cases]
+    names = ["failed: %s: %s" % (record["name"], case) for case in sorted(set(CASE.findall(output)))] if failed else []
     if record["result"] == "SKIP":
         return 0, 0, max(skipped, 1), []
     if record["result"] != "OK" and not failed:
-        failed, names = 1, ["%s: %s" % (record["name"], record["result"].lower())]
+        failed, names = 1, ["failed: %s: %s" % (record["name"], record["result"].lower())]
     if record["result"] == "OK" and not passed and not skipped:
         passed = 1
-    return passed, failed, skipped, names
+    return passed, failed, skipped, names + (said_by(record) if failed else [])
 
 
-def count_meson(path):
-    total, names = [0, 0, 0], []
+def read_meson(path):
+    """{name of a program: its line of testlog.json}"""
     with open(path, encoding="utf-8") as file:
-        for line in file:
-            counts = count_program(json.loads(line))
-            total = [a + b for a, b in zip(total, counts)]
-            names += counts[3]
-    return total, names
+        return {record["name"]: record for record in map(json.loads, file)}
+
+
+def count_meson(path, again=None):
+    records, second = read_meson(path), read_meson(again) if again else {}
+    total, lines = [0, 0, 0], []
+    for name, record in records.items():
+        first = count_program(record)
+        last = count_program(second[name]) if name in second else first
+        total = [a + b for a, b in zip(total, last)]
+        if first[1] and not last[1]:
+            lines += ["passed when it ran again, alone: %s; the first time:" % name] + ["    " + line for line in first[3]]
+        lines += last[3]
+    return total, lines
 
 
 def read_junit(path):
@@ -74,9 +92,12 @@ def count_junit(path, again=None):
 
 
 def print_failed(path):
-    names = [name for name, (how, _) in read_junit(path).items() if how == "failed"]
-    for file, test in names if len(names) <= AGAIN_MOST else []:
-        print("%s.py::%s" % (file.replace(".", "/"), test))
+    if path.endswith(".xml"):
+        names = ["%s.py::%s" % (file.replace(".", "/"), test) for (file, test), (how, _) in read_junit(path).items() if how == "failed"]
+    else:
+        names = [name for name, record in read_meson(path).items() if count_program(record)[1]]
+    for name in names if len(names) <= AGAIN_MOST else []:
+        print(name)
 
 
 def main():
@@ -84,11 +105,7 @@ def main():
         print_failed(sys.argv[2])
         return
     path = sys.argv[1]
-    if path.endswith(".xml"):
-        total, lines = count_junit(path, *sys.argv[2:3])
-    else:
-        total, names = count_meson(path)
-        lines = ["failed: " + name for name in names]
+    total, lines = (count_junit if path.endswith(".xml") else count_meson)(path, *sys.argv[2:3])
     print(*total)
     for line in lines:
         print(line)

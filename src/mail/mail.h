@@ -12,6 +12,7 @@
 #include "mail/dsn.h"
 #include "mail/envelope.h"
 #include "mail/header.h"
+#include "mail/local_lines.h"
 #include "mail/queue_id.h"
 #include "mail/received.h"
 #include "mail/status.h"

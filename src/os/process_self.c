@@ -50,7 +50,14 @@ void process_leave_terminal(void)
     (void)setsid();
 }
 
+#ifdef PROFILE_TRAINING
+void __gcov_dump(void); /* of gcc's runtime: writes what was counted, which else only exit does */
+#endif
+
 void process_exit(int status)
 {
+#ifdef PROFILE_TRAINING
+    __gcov_dump();
+#endif
     _exit(status);
 }

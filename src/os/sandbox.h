@@ -3,7 +3,7 @@
  * data, and each kind of process has its own. A call in tables/sandbox_forbidden.h that the profile does not allow ends the process with SIGSYS, after a line in the log that names process and
  * call; any other that it does not allow fails with ENOSYS, so that a newer C library finds its way without it. Files outside the profile's places fail with EACCES.
  * To be entered with one thread (Landlock binds only the caller), after everything has been loaded that lies elsewhere. What is in force depends on the kernel: without Landlock (before 5.19), or with an
- * older one, the rest holds; sandbox_describe says it. Under valgrind, which writes code while it runs, nothing is. */
+ * older one, the rest holds; sandbox_describe says it. Under valgrind, which writes code while it runs, nothing is, and in the build that scripts/release trains with. */
 #ifndef OS_SANDBOX_H
 #define OS_SANDBOX_H
 
@@ -53,7 +53,7 @@ void sandbox_add_names(struct sandbox_profile *p);
 
 /* For good. no_new_privs, too, but with SANDBOX_COMMANDS: that needs CAP_SYS_ADMIN instead. What the kernel lacks is left out. ERR_PERMISSION: the capability is missing, and nothing has changed. */
 must_check enum err sandbox_enter(const struct sandbox_profile *p);
-/* "seccomp, Landlock 7", "seccomp, no Landlock", "none, under valgrind". True when there are both. */
+/* "seccomp, Landlock 7", "seccomp, no Landlock", "none, under valgrind", "none, in a build for training". True when there are both. */
 bool sandbox_describe(buf *b);
 
 #endif

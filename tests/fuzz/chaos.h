@@ -36,6 +36,8 @@ static struct {
     size_t left;
     bool calm; /* nothing is left to chance: all goes well */
     int64_t now_ms;
+    int64_t wall_shift_s; /* the wall clock was set */
+    size_t pending;       /* what waits for each peer */
     uint64_t random;
     bool stopped;
     struct child *child;
@@ -52,6 +54,7 @@ static struct {
 
 __attribute__((noreturn)) static void chaos_fail(const char *what, const char *file, int line)
 {
+    (void)log_flush();
     (void)fprintf(stderr, "%s:%d: not true: %s\n", file, line, what);
     abort();
 }
@@ -105,19 +108,24 @@ static inline struct hub_peer *peer_find(enum process_kind kind)
     return NULL;
 }
 
-/* NULL: there is no room for more. */
-static inline struct hub_peer *peer_begin(enum process_kind kind, uint32_t slot)
+/* A process that has its number already comes to this one. NULL: there is no room for more. */
+static inline struct hub_peer *peer_introduce(enum process_kind kind, uint32_t process, uint32_t slot)
 {
     for (size_t i = 0; i < PEERS_MAX; i++) {
         if (chaos.peers[i])
             continue;
         struct hub_peer *p = calloc(1, sizeof *p);
-        *p = (struct hub_peer){.kind = kind, .process = ++chaos.process, .slot = slot, .generation = 1, .up = true};
+        *p = (struct hub_peer){.kind = kind, .process = process, .slot = slot, .generation = 1, .up = true};
         chaos.peers[i] = p;
         chaos.child->ops->peer_up(chaos.child->ctx, p);
         return p;
     }
     return NULL;
+}
+
+static inline struct hub_peer *peer_begin(enum process_kind kind, uint32_t slot)
+{
+    return peer_introduce(kind, ++chaos.process, slot);
 }
 
 /* Its channel breaks; then, or much later, its death is known. */
@@ -277,8 +285,7 @@ struct hub_peer *__wrap_ipc_hub_next(const struct ipc_hub *h, const struct hub_p
 size_t __wrap_ipc_hub_pending(const struct ipc_hub *h, const struct hub_peer *p)
 {
     (void)h;
-    (void)p;
-    return 0;
+    return p ? chaos.pending : 0;
 }
 
 int64_t __wrap_os_now_ms(void)
@@ -293,12 +300,12 @@ int64_t __wrap_os_now_us(void)
 
 int64_t __wrap_os_wall_s(void)
 {
-    return CHAOS_WALL_S + chaos.now_ms / 1000;
+    return CHAOS_WALL_S + chaos.wall_shift_s + chaos.now_ms / 1000;
 }
 
 int64_t __wrap_os_wall_us(void)
 {
-    return CHAOS_WALL_S * INT64_C(1000000) + chaos.now_ms * 1000;
+    return (CHAOS_WALL_S + chaos.wall_shift_s) * INT64_C(1000000) + chaos.now_ms * 1000;
 }
 
 void __wrap_os_random(void *out, size_t size)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "proc/deliver/work.h"
 
+#include "mail/mail.h"
+
 /* The parent closes what is idle; this is only for a parent that hangs. */
 #define IDLE_MS (3600 * 1000)
 #define STALL_MS 60000
@@ -29,46 +31,20 @@ static bool socket_read(int fd, char *out, size_t size, int64_t wait_ms, size_t 
     }
 }
 
-static size_t body_take(struct work_body *b, char *out)
+/* What comes next of the body, at most WORK_CHUNK; empty when the parent is gone. Lives until the next call, or as long as what was read ahead. */
+static slice body_take(struct work_body *b)
 {
-    size_t want = b->left < WORK_CHUNK ? (size_t)b->left : WORK_CHUNK;
-    size_t got = 0;
-    if (b->ahead.len > 0) {
-        got = b->ahead.len < want ? b->ahead.len : want;
-        memcpy(out, b->ahead.ptr, got);
-        b->ahead = slice_skip(b->ahead, got);
-    } else if (!socket_read(b->socket, out, want, STALL_MS, &got)) {
-        b->gone = true;
-        got = 0;
+    slice piece = slice_sub(b->ahead, 0, b->left < WORK_CHUNK ? (size_t)b->left : WORK_CHUNK);
+    if (piece.len > 0) {
+        b->ahead = slice_skip(b->ahead, piece.len);
+    } else {
+        char *read = b->chunk + WORK_ROOM - WORK_CHUNK;
+        size_t got = 0;
+        b->gone = !socket_read(b->socket, read, b->left < WORK_CHUNK ? (size_t)b->left : WORK_CHUNK, STALL_MS, &got);
+        piece = slice_of(read, b->gone ? 0 : got);
     }
-    b->left -= got;
-    return got;
-}
-
-/* CRLF becomes LF in place; a CR at the very end of a piece waits for the next one. */
-static size_t to_unix(char *p, size_t len, bool *last_cr)
-{
-    char *from = p, *end = p + len, *to = p;
-    if (len > 0 && p[len - 1] == '\r') {
-        *last_cr = true;
-        end--;
-    }
-    while (from < end) {
-        char *cr = memchr(from, '\r', (size_t)(end - from));
-        size_t n = (size_t)((cr ? cr : end) - from);
-        if (to != from)
-            memmove(to, from, n);
-        to += n;
-        from += n;
-        if (!cr)
-            break;
-        if (from + 1 < end && from[1] == '\n') {
-            from++;
-            continue;
-        }
-        *to++ = *from++;
-    }
-    return (size_t)(to - p);
+    b->left -= piece.len;
+    return piece;
 }
 
 static size_t trace_take(struct work_body *b)
@@ -76,22 +52,14 @@ static size_t trace_take(struct work_body *b)
     slice whole = slice_sub(b->trace, 0, WORK_CHUNK);
     bool cr = false;
     b->trace = SLICE_NONE;
-    if (whole.len > 0)
-        memcpy(b->chunk, whole.ptr, whole.len);
-    return to_unix(b->chunk, whole.len, &cr);
+    return local_lines_write(b->chunk, whole, &cr);
 }
 
 slice work_body_next(struct work_body *b)
 {
     size_t len = trace_take(b);
     while (b->left > 0 && !b->gone) {
-        char *from = b->chunk + len;
-        size_t n = 0;
-        if (b->last_cr)
-            from[n++] = '\r';
-        b->last_cr = false;
-        n += body_take(b, from + n);
-        len += to_unix(from, n, &b->last_cr);
+        len += local_lines_write(b->chunk + len, body_take(b), &b->last_cr);
         if (b->left == 0 && b->last_cr)
             b->chunk[len++] = '\r';
         if (len > 0)
@@ -103,7 +71,7 @@ slice work_body_next(struct work_body *b)
 void work_body_skip(struct work_body *b)
 {
     while (b->left > 0 && !b->gone)
-        (void)body_take(b, b->chunk);
+        (void)body_take(b);
 }
 
 static void answer(void *ctx, uint64_t number, const struct verdict *v)

@@ -21,8 +21,8 @@ struct work_body {
     char *chunk;  /* WORK_ROOM bytes */
 };
 #define WORK_CHUNK 65536u
-/* A whole trace, a CR that was kept back, and what is read at once. */
-#define WORK_ROOM (2 * WORK_CHUNK + 2)
+/* A whole trace, as much of the body, what local_lines_write may need more, the last CR; and then what is read at once. */
+#define WORK_ROOM (3 * WORK_CHUNK + 64)
 /* The next piece; empty at the end (or when gone). Lives until the next call. */
 slice work_body_next(struct work_body *b);
 /* Reads what is left so that the next item can be read. */

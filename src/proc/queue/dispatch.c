@@ -167,7 +167,16 @@ static bool last_of_message(const struct queue *q, const struct job *j)
     return true;
 }
 
-/* Whose part cannot be told: all of them go back with the last of these jobs. */
+bool queue_dispatch_has_job(const struct queue *q, uint32_t part)
+{
+    LIST_FOREACH(l, &q->jobs) {
+        if (LIST_ENTRY(l, const struct job, link)->part == part)
+            return true;
+    }
+    return false;
+}
+
+/* Whose part cannot be told: all of them go back with the last of these jobs, but those that have been given out anew. */
 static void message_parts_return(struct queue *q, const struct job *j)
 {
     uint32_t message = sched_message_find(q->sched, j->id);
@@ -175,7 +184,7 @@ static void message_parts_return(struct queue *q, const struct job *j)
         return;
     for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
         next = sched_part(q->sched, part)->next_in_message;
-        if (sched_part(q->sched, part)->state == SCHED_LEASED)
+        if (sched_part(q->sched, part)->state == SCHED_LEASED && !queue_dispatch_has_job(q, part))
             sched_part_return(q->sched, part);
     }
 }

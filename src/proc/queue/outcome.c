@@ -223,7 +223,8 @@ void queue_outcome_job(struct queue *q, struct job *j)
     }
     for (uint32_t part = sched_message(q->sched, message)->first_part, next; part; part = next) {
         next = sched_part(q->sched, part)->next_in_message;
-        if (sched_part(q->sched, part)->state == SCHED_LEASED && mentions(q, j, part))
+        if (sched_part(q->sched, part)->state == SCHED_LEASED && mentions(q, j, part) &&
+            !queue_dispatch_has_job(q, part))
             part_apply(q, j, part);
     }
 }

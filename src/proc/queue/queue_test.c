@@ -832,6 +832,47 @@ static void a_segment_recycled_after_its_hello_loses_no_mail(void **state)
     assert_int_equal(job_from(&sender).id, unheard);
 }
 
+/* The checkpoint is older than the end of the last mail that was in it. What its receiver writes into it from now on must stay. */
+static void a_segment_used_anew_is_not_removed_for_what_a_checkpoint_says(void **state)
+{
+    (void)state;
+    spool_writer_close(&writer);
+    receiver.process = process_next++;
+    queue_kill();
+    queue_start();
+    writer_start(512 << 10);
+    const struct mail big = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 60000};
+    struct spool_place place = {0};
+    for (size_t i = 0; i < 10; i++) {
+        (void)mail_commit(&big, true, &places[i]);
+        struct ipc_job j = job_from(&sender);
+        if (i > 0)
+            answer(&sender, &j, 250, "ok");
+    }
+    queue_drain();
+    queue_start();
+    struct ipc_job last = job_from(&sender);
+    assert_int_equal(last.id, places[0].id);
+    answer(&sender, &last, 250, "ok");
+    assert_int_equal(next(&receiver, IPC_segment_free)->u.segment_free.segment, places[0].segment);
+    spool_writer_recycle(writer, places[0].segment, places[0].epoch);
+    until_spare(places[0].segment);
+    queue_kill();
+    queue_start();
+    for (int i = 0; i < 60 && place.segment != places[0].segment; i++) {
+        (void)mail_commit(&big, true, &place);
+        struct ipc_job j = job_from(&sender);
+        answer(&sender, &j, 250, "ok");
+    }
+    assert_int_equal(place.segment, places[0].segment);
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_entry_open(r, &place, &e), ERR_OK);
+    spool_entry_close(&e);
+    spool_reader_close(&r);
+}
+
 static void a_failure_comes_back_as_a_bounce(void **state)
 {
     (void)state;
@@ -1313,6 +1354,39 @@ static void jobs_outlive_the_queue_that_gave_them(void **state)
 }
 
 /* Under way although its record says that it waits, or is held: the result counts all the same, or the mail would be sent twice. */
+/* Of two jobs of the queue before, one ends in vain and its part is given out again while the other is still under way. */
+static void a_part_given_out_anew_stays_with_its_job(void **state)
+{
+    (void)state;
+    const struct mail x = {.from = "carol@example.net", .to = {"dave@far.example", "alice@example.org"}};
+    uint64_t id = mail(&x);
+    struct ipc_job remote_part = job_from(&sender), local_part = job_from(&deliver);
+    queue_kill();
+    queue_fork();
+    receiver_hello();
+    send_to(&sender, (struct ipc_message){.type = IPC_hello_lease, .u.hello_lease = {remote_part.job, id}});
+    hello_end(&sender);
+    send_to(&deliver, (struct ipc_message){.type = IPC_hello_lease, .u.hello_lease = {local_part.job, id}});
+    hello_end(&deliver);
+    settle();
+    char recipients[8], text[QUEUE_ID_TEXT_MAX + 1] = {0};
+    put_u32(recipients, 0);
+    put_u32(recipients + 4, 1);
+    result_send(&sender, &remote_part, 451, "later", slice_of(recipients, 4));
+    job_done(&sender, &remote_part);
+    disk_has(id, SPOOL_DEFERRED, 1);
+    (void)queue_id_write(text, id);
+    assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_ID, text), 1);
+    struct ipc_job again = job_from(&sender);
+    /* What it says of the other one's recipient does not count. */
+    result_send(&deliver, &local_part, 250, "ok", slice_of(recipients, sizeof recipients));
+    job_done(&deliver, &local_part);
+    disk_has(id, SPOOL_DELIVERED, 1);
+    nothing_for(&sender);
+    answer(&sender, &again, 250, "ok");
+    disk_has(id, SPOOL_DELIVERED, 2);
+}
+
 static void jobs_outlive_what_is_ordered_of_their_mail(void **state)
 {
     (void)state;
@@ -2541,6 +2615,7 @@ int main(int argc, char **argv)
         TEST(delivered_mail_is_done),
         TEST(a_full_segment_comes_back_when_its_mail_is_done),
         TEST(a_segment_recycled_after_its_hello_loses_no_mail),
+        TEST(a_segment_used_anew_is_not_removed_for_what_a_checkpoint_says),
         TEST(a_failure_comes_back_as_a_bounce),
         TEST(a_bounce_that_bounces_goes_to_the_postmaster_and_no_further),
         TEST(strangers_null_path_is_never_answered),
@@ -2557,6 +2632,7 @@ int main(int argc, char **argv)
         TEST(an_announcement_twice_is_one_mail),
         TEST(b3_what_was_let_go_stays_so_when_it_is_announced_again),
         TEST(jobs_outlive_the_queue_that_gave_them),
+        TEST(a_part_given_out_anew_stays_with_its_job),
         TEST(jobs_outlive_what_is_ordered_of_their_mail),
         TEST(what_a_dead_receiver_never_announced_is_found),
         TEST(spares_of_the_living_are_left_alone),

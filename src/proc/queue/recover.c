@@ -65,13 +65,23 @@ static bool writer_lives(const struct queue *q, uint64_t number, uint32_t writer
     return false;
 }
 
+/* The checkpoint may still name mails that were in it before its owner used it anew: when they are done it is empty for us, and yet not ours to remove. */
+static void handed_back(struct queue *q, uint64_t number)
+{
+    struct segment *s = queue_segment_find(q, number);
+    if (s && !s->owner)
+        s->freed = 1;
+}
+
 static enum err scan_segment(void *ctx, uint64_t number, uint32_t writer, uint32_t epoch)
 {
     struct queue *q = ctx;
     bool owned = writer_lives(q, number, writer);
     /* A spare that waits for its first record, or one that was begun after its HELLO: all of it will be announced. */
-    if (owned && !limited(q, number))
+    if (owned && !limited(q, number)) {
+        handed_back(q, number);
         return ERR_AGAIN;
+    }
     struct segment *s = queue_segment_get(q, number);
     if (!s)
         return ERR_NOMEM;

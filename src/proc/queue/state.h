@@ -237,6 +237,8 @@ void queue_dispatch_job_end(struct queue *q, struct hub_peer *p, uint64_t number
 /* HELLO: the peer has this job from the queue before us. Its parts are leased once recovery has found them. */
 void queue_dispatch_lease(struct queue *q, struct hub_peer *p, const struct ipc_hello_lease *l);
 void queue_dispatch_leases_take(struct queue *q);
+/* Is the part (a handle) out with a job that we have given? */
+bool queue_dispatch_has_job(const struct queue *q, uint32_t part);
 /* Jobs that ended while their results could not be taken. */
 void queue_dispatch_ended_take(struct queue *q);
 void queue_dispatch_destination_down(struct queue *q, const struct ipc_destination_down *d);
