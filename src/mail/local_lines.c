@@ -34,10 +34,10 @@ static inline size_t copy_to_cr(char *to, const char *from, const char *end)
 
 size_t local_lines_write(char *out, slice piece, bool *cr)
 {
-    char *to = out;
-    const char *from = piece.ptr, *end = piece.ptr + piece.len;
     if (piece.len == 0)
         return 0;
+    char *to = out;
+    const char *from = piece.ptr, *end = piece.ptr + piece.len;
     if (*cr && *from != '\n')
         *to++ = '\r';
     *cr = false;
