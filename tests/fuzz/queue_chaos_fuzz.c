@@ -413,6 +413,7 @@ static void message_seen(const struct spool_record *r, const struct spool_place 
 
 static void group_seen(const struct spool_commit *c, bool durable)
 {
+    SAY("disk: a group at %llu:%u, epoch %u\n", (unsigned long long)c->segment, c->offset, c->epoch);
     slice group = slice_skip(buf_slice(&c->head), SPOOL_FRAME_SIZE), left = group;
     for (struct spool_record r; left.len > 0; left = slice_skip(left, r.length)) {
         CHECK(spool_record_read(left, &r) == ERR_OK);
@@ -448,11 +449,11 @@ static void commit_seen(const struct spool_commit *c, bool durable)
         .segment = c->segment, .id = c->id, .offset = c->offset, .length = c->length, .epoch = c->epoch};
 }
 
-/* A mail that has moved on while it was read stays where it was for the queue that gave the job; the next one knows the newest place only, and the process has read it or is told to come again. */
+/* A mail that has moved on while it was read, or that was written twice, stays where it was for the queue that gave the job; the next one knows one place only, and the process has read it or is told that it cannot. */
 static bool job_reads(const struct job_given *x)
 {
     return x->live && !x->finished && !mail_done_perhaps(x->mail) &&
-           (x->life == w.life || (!x->mail->moved_perhaps && x->place.copy == x->mail->place.copy));
+           (x->life == w.life || (!x->mail->moved_perhaps && x->place.segment == x->mail->place.segment));
 }
 
 /* Is something alive in the segment, or does somebody read from it? Epoch 0: any. */
@@ -467,8 +468,11 @@ static bool segment_needed(uint64_t segment, uint32_t epoch)
         }
     }
     for (unsigned i = 0; i < JOBS; i++)
-        if (job_reads(&w.jobs[i]) && w.jobs[i].place.segment == segment && (!epoch || w.jobs[i].place.epoch == epoch))
+        if (job_reads(&w.jobs[i]) && w.jobs[i].place.segment == segment && (!epoch || w.jobs[i].place.epoch == epoch)) {
+            SAY("job %llx reads from segment %llu\n", (unsigned long long)w.jobs[i].number,
+                (unsigned long long)segment);
             return true;
+        }
     return false;
 }
 
@@ -709,6 +713,7 @@ void __wrap_spool_writer_close(struct spool_writer **x)
 void __real_spool_writer_recycle(struct spool_writer *x, uint64_t segment, uint32_t epoch);
 void __wrap_spool_writer_recycle(struct spool_writer *x, uint64_t segment, uint32_t epoch)
 {
+    SAY("segment %llu is used anew after epoch %u\n", (unsigned long long)segment, epoch);
     CHECK(!segment_needed(segment, epoch));
     __real_spool_writer_recycle(x, segment, epoch);
 }
@@ -716,6 +721,7 @@ void __wrap_spool_writer_recycle(struct spool_writer *x, uint64_t segment, uint3
 enum err __real_spool_segment_remove(int at, uint64_t segment);
 enum err __wrap_spool_segment_remove(int at, uint64_t segment)
 {
+    SAY("segment %llu is removed\n", (unsigned long long)segment);
     CHECK(!segment_needed(segment, 0));
     for (unsigned i = 0; i < RECEIVERS; i++) {
         const struct spool_writer *x = w.processes[i].writer;
@@ -1409,8 +1415,8 @@ static void console_asks(void)
     /* What concerns all is seldom. */
     *a = (struct asked){
         .token = ++w.token, .verb = (uint8_t)verb, .filter = filters[filter < 8 ? filter : 0], .dry = more == 1};
-    if (verb >= QUEUE_VERB_REMOVE && filter >= 8)
-        a->verb = (uint8_t)(filter == 15 ? verb : QUEUE_VERB_SHOW);
+    if (verb == QUEUE_VERB_REMOVE && a->filter == QUEUE_FILTER_ALL && value > 0)
+        a->verb = QUEUE_VERB_SHOW;
     struct ipc_message m = {.type = IPC_queue_request};
     struct ipc_queue_request *r = &m.u.queue_request;
     *r = (struct ipc_queue_request){
@@ -1573,6 +1579,8 @@ static void receiver_event(void)
 /* A yard is slower than a turn, and faster than a checkpoint and the next one; so is the death of a process whose channel has broken. */
 static void time_passes(int64_t ms)
 {
+    if (ms > 60000)
+        yard_works(w.writer);
     for (unsigned i = 0; i < PROCESSES && ms > 60000; i++) {
         struct process *p = &w.processes[i];
         if (p->writer)
