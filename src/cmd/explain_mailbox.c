@@ -145,8 +145,7 @@ static enum look look_as_user(const struct mailbox *m, bool become)
     os_close(&pair[1]);
     if (e == ERR_OK && socket_wait(pair[0], false, LOOK_MS) == ERR_OK) {
         size_t got = 0;
-        struct socket_passed passed = {.count = 0};
-        if (socket_receive_fd(pair[0], &answer, 1, &got, &passed) != ERR_OK || got != 1)
+        if (socket_take(pair[0], &answer, 1, &got) != ERR_OK || got != 1)
             answer = LOOK_NO_USER;
     }
     os_close(&pair[0]);

@@ -147,6 +147,25 @@ static inline void peer_die(struct hub_peer *p)
     free(p);
 }
 
+/* One of that kind begins, breaks off or dies, and another one may come at once: the input says which. */
+static inline void chaos_peer_event(enum process_kind kind)
+{
+    struct hub_peer *p = peer_find(kind);
+    unsigned how = draw(4);
+    if (!p)
+        (void)peer_begin(kind, 0);
+    else if (how == 0)
+        peer_break(p);
+    else
+        peer_die(p);
+    if (how == 1 && !peer_find(kind))
+        (void)peer_begin(kind, 0);
+    /* Without room for another one, of those that broke the first die. */
+    for (size_t i = 0; i < PEERS_MAX - 4; i++)
+        if (chaos.peers[PEERS_MAX - 4] && chaos.peers[i] && !chaos.peers[i]->up)
+            peer_die(chaos.peers[i]);
+}
+
 static inline void chaos_tell(struct hub_peer *p, const struct ipc_message *m)
 {
     chaos.child->ops->message(chaos.child->ctx, p, m);

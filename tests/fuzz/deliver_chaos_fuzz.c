@@ -968,21 +968,8 @@ static void many_jobs(void)
 
 static void peer_event(void)
 {
-    struct hub_peer *p = peer_find(PROCESS_QUEUE);
-    unsigned how = draw(4);
     w.leases = 0;
-    if (!p)
-        (void)peer_begin(PROCESS_QUEUE, 0);
-    else if (how == 0)
-        peer_break(p);
-    else
-        peer_die(p);
-    if (how == 1 && !peer_find(PROCESS_QUEUE))
-        (void)peer_begin(PROCESS_QUEUE, 0);
-    /* Without room for another one, of those that broke the first die. */
-    for (size_t i = 0; i < PEERS_MAX - 4; i++)
-        if (chaos.peers[PEERS_MAX - 4] && chaos.peers[i] && !chaos.peers[i]->up)
-            peer_die(chaos.peers[i]);
+    chaos_peer_event(PROCESS_QUEUE);
 }
 
 /* --- what must be true between events */

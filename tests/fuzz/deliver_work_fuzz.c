@@ -375,8 +375,7 @@ enum err __wrap_socket_wait(int fd, bool write, int64_t timeout_ms)
     return ERR_TIMEOUT;
 }
 
-enum err __wrap_socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, struct socket_passed *passed_r);
-enum err __wrap_socket_receive_fd(int fd, void *out, size_t size, size_t *got_r, struct socket_passed *passed_r)
+enum err __wrap_socket_take(int fd, void *out, size_t size, size_t *got_r)
 {
     static const size_t sizes[] = {SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, 1, 7, 600, 65535};
     CHECK(fd == SOCKET && size > 0);
@@ -389,7 +388,6 @@ enum err __wrap_socket_receive_fd(int fd, void *out, size_t size, size_t *got_r,
     n = n < w.stream.len - w.got ? n : w.stream.len - w.got;
     memcpy(out, w.stream.ptr + w.got, n);
     w.got += n;
-    passed_r->count = 0;
     *got_r = n;
     return ERR_OK;
 }

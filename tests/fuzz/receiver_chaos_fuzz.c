@@ -616,23 +616,6 @@ static void numbers_come(void)
     chaos_tell(NULL, &m);
 }
 
-static void peer_event(enum process_kind kind)
-{
-    struct hub_peer *p = peer_find(kind);
-    unsigned how = draw(4);
-    if (!p)
-        (void)peer_begin(kind, 0);
-    else if (how == 0)
-        peer_break(p);
-    else
-        peer_die(p);
-    if (how == 1 && !peer_find(kind))
-        (void)peer_begin(kind, 0);
-    for (size_t i = 0; i < PEERS_MAX - 4; i++)
-        if (chaos.peers[PEERS_MAX - 4] && chaos.peers[i] && !chaos.peers[i]->up)
-            peer_die(chaos.peers[i]);
-}
-
 static void other_message(void)
 {
     struct ipc_message m = {.fd = -1};
@@ -944,7 +927,7 @@ static void event(void)
     else if (what == 27)
         numbers_come();
     else if (what == 28)
-        peer_event((enum process_kind[]){PROCESS_QUEUE, PROCESS_LOOKUP, PROCESS_KEYS, PROCESS_LOOKUP}[draw(4)]);
+        chaos_peer_event((enum process_kind[]){PROCESS_QUEUE, PROCESS_LOOKUP, PROCESS_KEYS, PROCESS_LOOKUP}[draw(4)]);
     else if (what == 29)
         other_message();
     else if (what == 30)

@@ -21,9 +21,8 @@ struct work {
 
 static bool socket_read(int fd, char *out, size_t size, int64_t wait_ms, size_t *got_r)
 {
-    struct socket_passed passed;
     for (;;) {
-        enum err e = socket_receive_fd(fd, out, size, got_r, &passed);
+        enum err e = socket_take(fd, out, size, got_r);
         if (e == ERR_OK)
             return true;
         if (e != ERR_AGAIN || socket_wait(fd, false, wait_ms) != ERR_OK)
@@ -148,10 +147,9 @@ static bool more_read(struct work *w)
     if (!room)
         return false;
     size_t got;
-    struct socket_passed passed;
-    enum err e = socket_receive_fd(w->socket, room, WORK_CHUNK, &got, &passed);
+    enum err e = socket_take(w->socket, room, WORK_CHUNK, &got);
     if (e == ERR_AGAIN && worth_waiting(w))
-        e = socket_receive_fd(w->socket, room, WORK_CHUNK, &got, &passed);
+        e = socket_take(w->socket, room, WORK_CHUNK, &got);
     if (e == ERR_AGAIN && batch_end(w, true) && socket_read(w->socket, room, WORK_CHUNK, IDLE_MS, &got))
         e = ERR_OK;
     if (e != ERR_OK)

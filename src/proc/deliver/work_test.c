@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "proc/deliver/descriptors_test.h"
 #include "proc/deliver/work.h"
 
 static char dir[64];
@@ -577,17 +578,6 @@ static void output_is_bounded_and_cleaned(void **state)
     assert_true(slice_find(v.text, SLICE("bad [2J thing")) > 0);
     for (size_t i = 0; i < v.text.len; i++)
         assert_true((unsigned char)v.text.ptr[i] >= 0x20);
-}
-
-static unsigned descriptors(void)
-{
-    unsigned count = 0;
-    DIR *d = opendir("/proc/self/fd");
-    assert_non_null(d);
-    while (readdir(d))
-        count++;
-    closedir(d);
-    return count;
 }
 
 static void descriptors_that_a_command_passes_are_not_taken(void **state)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* What the parent sends to a worker, and what it takes from one; without a process deliver around it. */
-#include <dirent.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "proc/deliver/descriptors_test.h"
 #include "proc/deliver/state.h"
 
 #define SIZE 1500000u
@@ -159,17 +159,6 @@ void __wrap_work_run(int socket)
         if (socket_send_fd(socket, slice_sub(buf_slice(&b), i, i + 1), 0, &sent) != ERR_OK)
             break;
     process_exit(0);
-}
-
-static unsigned descriptors(void)
-{
-    unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
 }
 
 static struct loop_timer *timer;

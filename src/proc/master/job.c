@@ -52,8 +52,7 @@ void master_job_read(struct master_job *j)
     char part[4096];
     while (j->fd >= 0) {
         size_t got = 0;
-        struct socket_passed passed = {.count = 0};
-        enum err e = socket_receive_fd(j->fd, part, sizeof part, &got, &passed);
+        enum err e = socket_take(j->fd, part, sizeof part, &got);
         if (e == ERR_AGAIN)
             return;
         if (e != ERR_OK)
