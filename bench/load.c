@@ -17,7 +17,8 @@ static const struct {
     const char *name;
     void (*run)(const struct load_options *);
 } tasks[] = {
-    {"send", load_send}, {"sink", load_sink}, {"idle", load_idle}, {"files", load_files}, {"handshake", load_handshake},
+    {"send", load_send},   {"sink", load_sink},           {"idle", load_idle},
+    {"files", load_files}, {"handshake", load_handshake}, {"maildir", load_maildir},
 };
 
 double load_now(void)
@@ -99,7 +100,7 @@ int load_connect(int port)
 
 static _Noreturn void usage(void)
 {
-    fputs("usage: bench-load send|sink|idle|files|handshake [-p port] [-c sessions] [-n count] [-s size]\n"
+    fputs("usage: bench-load send|sink|idle|files|handshake|maildir [-p port] [-c sessions] [-n count] [-s size]\n"
           "                  [-k mails a connection] [-T seconds] [-P] [-t recipient] [-d folder]\n"
           "                  [-D domains] [-w milliseconds] [-M mails a connection] [-S (TLS)] [-a (from many "
           "addresses)] [-A addresses (to so many)] [-m (stamped)]\n",

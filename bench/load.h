@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The load generator of the benchmark: one program with five tasks, each in a file of its own. Every task runs in
+/* The load generator of the benchmark: one program with six tasks, each in a file of its own. Every task runs in
  * one thread, is bounded by a count and by a number of seconds, talks to 127.0.0.1 only, and prints one JSON object
  * on stdout. Times in it are seconds of CLOCK_MONOTONIC, so that two tasks' clocks can be compared. An error of the
  * system ends the program with a line on stderr; what a server does wrong is counted and reported. */
@@ -37,6 +37,9 @@ void load_idle(const struct load_options *options);
 
 /* The bare price of TLS: `count` handshakes with the certificate and key in `folder` (cert.pem, key.pem); prints the server's side of it. */
 void load_handshake(const struct load_options *options);
+
+/* The bare price of files in a Maildir: writes `count` of `size` bytes below `folder` as fast as one thread can, 100 a sync, and does nothing else. */
+void load_maildir(const struct load_options *options);
 
 /* Ends when `folder` (which may be made later) holds `count` files. */
 void load_files(const struct load_options *options);

@@ -26,6 +26,7 @@ LOADS = {
     "latency1": ("hold", 500, 1, 500, None),
     "latency50": ("hold", 3000, 50, 60, None),
 }
+FIELDS_OF_SERVER = 300  # bytes: Return-Path, Delivered-To, Received
 WITH_BARE_SINK = {"accept", "accept100"}
 # Who is slower is given fewer mails, so that its runs last about as long.
 SHARES = {"thurn": 1, "postfix": 0.4, "postfix-tuned": 0.4, "exim": 0.2, "opensmtpd": 0.2}
@@ -103,6 +104,22 @@ def bare(count, words, whose):
             "other": max(0, busy - sent["cpu"] - far["cpu"]) / wall / os.cpu_count() * 100}
 
 
+def bare_local(count, words, folder):
+    """The same for a Maildir: the generator into that sink, while another process makes as many files, with room for the fields that a server adds, and does nothing else. CPU is that of sink and files."""
+    os.mkdir(folder)
+    port = servers.free_port()
+    far_end = sink(port, count)
+    busy, begun = machine.busy_seconds(), time.monotonic()
+    maildir = load("maildir", "-d", folder, "-n", count, "-s", words[words.index("-s") + 1] + FIELDS_OF_SERVER)
+    sent = result(load("send", "-p", port, "-n", count, *words))
+    far, files = result(far_end), result(maildir)
+    busy, wall = machine.busy_seconds() - busy, time.monotonic() - begun
+    rate = min(far["taken"], files["files"]) / (max(far["end"], files["end"]) - sent["start"])
+    return {"rate": rate, "best": rate, "cpu_ms": (far["cpu"] + files["cpu"]) * 1e3 / count, "p50_ms": sent["p50_ms"], "p99_ms": sent["p99_ms"],
+            "errors": sent["errors"] + count - far["taken"],
+            "other": max(0, busy - sent["cpu"] - far["cpu"] - files["cpu"]) / wall / os.cpu_count() * 100}
+
+
 def begin_load(name, server, options):
     """The server runs, and so does the far end. How many mails, the generator's words, and the far end."""
     mode, count, sessions, per_connection, size = LOADS[name]
@@ -129,6 +146,8 @@ def measure_load(name, server, options):
     rows = {server.name: timed(server, count, words[1::2], far_end)}
     if name in WITH_BARE_SINK and server.name == "thurn":
         rows["bare sink"] = bare(count, words, "sink")
+    if name == "local" and server.name == "thurn":
+        rows["bare sink and files"] = bare_local(count, words, os.path.join(server.folder, "bare"))
     return rows
 
 
