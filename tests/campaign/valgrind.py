@@ -20,7 +20,7 @@ TESTS = (("test_dialog.py", "bdat or auth"), ("test_bounce.py", "by_the_book or 
          ("test_durability.py", "while_deferred or vanished or sigterm_lets"))
 _WRAPPER = """#!/bin/sh
 case "$1" in
-serve) exec valgrind --quiet --log-file={folder}/memcheck.%p --leak-check=no --num-callers=25 --track-origins=yes {binary} "$@" ;;
+serve) TMPDIR={folder} exec valgrind --quiet --log-file={folder}/memcheck.%p --leak-check=no --num-callers=25 --track-origins=yes {binary} "$@" ;;
 *) exec {binary} "$@" ;;
 esac
 """
