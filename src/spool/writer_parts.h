@@ -12,6 +12,7 @@
 #include "os/os.h"
 #include "spool/record.h"
 #include "spool/segment.h"
+#include "spool/space.h"
 #include "spool/writer.h"
 
 #define BATCH_VECTORS 1000
@@ -116,7 +117,7 @@ struct spool_writer {
     struct list reaped;
     struct spool_commit *last; /* reaped last: its head is still looked at */
     int64_t space_asked_ms;
-    uint64_t space_free;
+    struct spool_space space;
     bool space_known, numbers_reaped;
     struct list first_chunks; /* of CHUNK_FIRST, to be used again: all of them begin and end in this thread */
     size_t first_count;
