@@ -8,7 +8,6 @@
 
 #define INLINE_MAX_DEFAULT (256u << 10)
 #define INLINE_MAX_LEAST (64u << 10) /* a message's start is that long, and stays in one piece */
-#define SPACE_ASK_MS 1000
 
 /* All that is preallocated, one segment in use and the spares, takes at most a tenth of what is free. */
 static uint32_t choose_segment_size(const struct spool_writer_options *o, uint64_t free_bytes)
@@ -218,6 +217,8 @@ enum err spool_writer_room(struct spool_writer *w, uint64_t size)
     if (e != ERR_OK)
         return e;
     uint64_t least = w->o.outcomes_only ? 0 : w->o.min_free;
+    if (os_now_ms() < w->full_until_ms)
+        return ERR_NOSPACE;
     if (!spool_space_has(&w->space, least, size))
         return ERR_NOSPACE;
     uint64_t memory = size < w->inline_max ? size : w->inline_max;
