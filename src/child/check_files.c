@@ -165,26 +165,45 @@ static void check_segments(struct check *c)
     arena_deinit(&arena);
 }
 
+/* Others than the server's user may ask, too, so the folder is not opened for reading. */
+static enum err ask_space(slice *path, struct spool_space *space)
+{
+    struct os_file_stamp stamp;
+    int fd = -1;
+    enum err e = check_nearest(path, &stamp);
+    if (e == ERR_OK)
+        e = os_open(AT_FDCWD, *path, O_PATH | O_DIRECTORY, 0, &fd);
+    if (e == ERR_OK)
+        e = spool_space_ask(fd, space);
+    os_close(&fd);
+    return e;
+}
+
+bool child_space_lacks(const struct conf *conf, uint64_t size, buf *why)
+{
+    struct spool_space space;
+    slice path = conf->queue.dir;
+    uint64_t least = conf->queue.min_free;
+    if (ask_space(&path, &space) != ERR_OK || spool_space_has(&space, least, size))
+        return false;
+    buf_printf(why, "the disk of %.*s has ", SLICE_ARG(path));
+    if (space.inodes < SPOOL_INODES_LEAST)
+        buf_printf(why, "room for %llu more files only (df -i)", (unsigned long long)space.inodes);
+    else
+        buf_printf(why, "%lluM free, and [queue] min_free keeps %lluM", (unsigned long long)(space.bytes >> 20),
+                   (unsigned long long)(least >> 20));
+    if (spool_space_has(&space, least, 0))
+        buf_printf(why, ", so SIZE=%llu is too much", (unsigned long long)size);
+    return true;
+}
+
 static void check_space(struct check *c)
 {
     char memory[WORDS_MAX];
     buf words;
-    struct os_file_stamp stamp;
-    slice path = c->conf->queue.dir;
-    uint64_t bytes = 0, total = 0, inodes = 0, least = c->conf->queue.min_free;
-    int fd = -1;
     buf_init_fixed(&words, memory, sizeof memory);
-    enum err e = check_nearest(&path, &stamp);
-    if (e == ERR_OK)
-        e = os_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, &fd);
-    if (e == ERR_OK)
-        e = os_free_space(fd, &bytes, &total, &inodes);
-    os_close(&fd);
-    if (e == ERR_OK && bytes < least)
-        buf_printf(&words,
-                   "the disk of %.*s has %lluM free, and [queue] min_free keeps %lluM: mail is answered with 452 "
-                   "until there is more",
-                   SLICE_ARG(path), (unsigned long long)(bytes >> 20), (unsigned long long)(least >> 20));
+    if (child_space_lacks(c->conf, 0, &words))
+        buf_append(&words, SLICE(": mail is answered with 452 until there is more"));
     check_say(c, CONF_WARNING, "queue.min_free", buf_slice(&words));
 }
 

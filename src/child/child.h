@@ -68,6 +68,9 @@ must_check enum err child_check_conf(const struct conf *conf, buf *messages);
 enum child_check_depth { CHILD_CHECK_START, CHILD_CHECK_ALL };
 bool child_check(const struct conf *conf, enum child_check_depth depth, const struct conf_sink *sink);
 
+/* Whether a receiver would answer MAIL with 452 for want of space, by the size that the client declares (0: none); then why has the figures. Where the disk cannot be asked: false. */
+bool child_space_lacks(const struct conf *conf, uint64_t size, buf *why);
+
 /* The local SMTP socket and the control socket live here, below state_dir.
  * STATE/run/smtp.sock, mode 0666: the peer's uid is known. */
 must_check enum err child_local_socket_path(const struct conf *conf, buf *b);

@@ -72,6 +72,7 @@ struct explanation {
     bool trusted;
     const struct route_network *network; /* that trusts it */
     bool mx_asked, null_mx, mx_unknown;
+    slice space; /* what the disk lacks, in words */
     uint32_t flags;
 
     const char *at; /* the command that the verdict is the reply to */

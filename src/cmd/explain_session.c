@@ -5,6 +5,7 @@
 
 #define COMMAND_MAX 8192
 #define ASKS_MAX 20000
+#define WORDS_MAX 8192
 
 static struct admission admission_of(const struct explanation *x)
 {
@@ -23,6 +24,16 @@ static bool has_null_mx(struct explanation *x)
     return found == LOOKUP_NULL_MX;
 }
 
+static bool lacks_space(struct explanation *x, uint64_t size)
+{
+    char memory[WORDS_MAX];
+    buf why;
+    buf_init_fixed(&why, memory, sizeof memory);
+    bool lacks = child_space_lacks(x->house->conf, size, &why);
+    x->space = explain_text(x, "%.*s", SLICE_ARG(buf_slice(&why)));
+    return lacks;
+}
+
 static enum status judge_mail(struct explanation *x, const struct smtp_server_event *e)
 {
     const struct admission a = admission_of(x);
@@ -32,6 +43,8 @@ static enum status judge_mail(struct explanation *x, const struct smtp_server_ev
     if (status != STATUS_OK)
         return status;
     x->trusted = route_session_trusted(x->house->routes, &x->session, x->from, &x->network);
+    if (lacks_space(x, e->size))
+        return STATUS_INSUFFICIENT_SPACE;
     status = admission_sender(&a, x->from, e->mail, x->trusted);
     if (status == STATUS_OK && admission_asks_mx(&a, x->from, x->trusted) && has_null_mx(x)) {
         x->null_mx = true;

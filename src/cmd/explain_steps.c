@@ -196,6 +196,10 @@ static void tell_session(struct explanation *x)
     if ((!mail && !rcpt) || (mail && x->status == STATUS_COUNT))
         return;
     tell_from(x);
+    if (x->status == STATUS_INSUFFICIENT_SPACE) {
+        explain_step_add(x, SLICE_NONE, 0, "%.*s", SLICE_ARG(x->space));
+        return;
+    }
     tell_login_sender(x);
     tell_null_mx(x);
     if (mail || x->status == STATUS_COUNT)

@@ -466,6 +466,43 @@ static void test_commands_of_included_files(void **state)
     write_file("include", "a@far.example\nb@far.example, c@far.example\n");
 }
 
+/* File and line, what is wrong, what to do, and who includes it. A file that not everybody may read is read as root, for whoever names it in a list: nothing of it is shown. */
+static void test_wrong_lines_of_included_files(void **state)
+{
+    (void)state;
+#define REMEDY "; mend the line, or put a # before it (alias \"inc\" includes it, @@/aliases:2)\n"
+#define TEN "0123456789"
+#define EIGHTY TEN TEN TEN TEN TEN TEN TEN TEN
+    static const struct {
+        const char *content;
+        unsigned mode;
+        const char *error;
+    } rows[] = {
+        {"a@far.example\nb c@far.example\n", 0644, "@@/include:2: error: \"b c@far.example\": not an address" REMEDY},
+        {"root:$y$secret:1::\n", 0640, "@@/include:1: error: not an address" REMEDY},
+        {"a\n\"unclosed\n", 0600, "@@/include:2: error: a quoted text does not end" REMEDY},
+        {EIGHTY "!@@\n", 0644, "@@/include:1: error: \"" EIGHTY "...\": not an address" REMEDY},
+    };
+    char path[200];
+    snprintf(path, sizeof(path), "%s/include", folder);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        buf messages, expected;
+        buf_init(&expected, 4096);
+        expand(rows[i].error, &expected);
+        write_file("include", rows[i].content);
+        assert_int_equal(chmod(path, rows[i].mode), 0);
+        struct conf *c = parse(DOMAIN "aliases = \"@@/aliases\"\n", &messages);
+        assert_null(c);
+        if (slice_find(buf_slice(&messages), buf_slice(&expected)) < 0 ||
+            slice_find(buf_slice(&messages), SLICE("secret")) >= 0)
+            fail_msg("no \"%.*s\" in:\n%s", SLICE_ARG(buf_slice(&expected)), messages.ptr);
+        buf_deinit(&messages);
+        buf_deinit(&expected);
+    }
+    unlink(path);
+    write_file("include", "a@far.example\nb@far.example, c@far.example\n");
+}
+
 /* Documents that are too much: an error, no crash. */
 static void test_hostile_documents(void **state)
 {
@@ -500,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_commands_of_included_files),
+        cmocka_unit_test(test_wrong_lines_of_included_files),
         cmocka_unit_test(test_hostile_documents),
     };
     if (!mkdtemp(folder))

@@ -7,6 +7,9 @@
 /* Included targets of one table: a file that includes another ten times is cheap to write. */
 #define INCLUDED_MAX 1000000
 #define OTHERS_WRITE 0022
+#define OTHERS_READ 0004
+#define ERROR_MAX 1024
+#define KEY_SHOWN 64
 #define USER_MAX (64u * 1024)
 
 struct include_work {
@@ -54,6 +57,25 @@ static bool may_hold(struct include_work *w, slice path, const struct alias_targ
     return false;
 }
 
+/* Who keeps the list knows neither who includes it nor what stops the reload. It is read as root, and may include what its owner cannot read: what is in a file that is not
+ * open to all does not go to the log. */
+static void say_wrong(struct include_work *w, slice path, const struct alias_error *error)
+{
+    struct reader *r = w->r;
+    char memory[ERROR_MAX];
+    buf b;
+    slice text;
+    bool closed = !(r->read.mode & OTHERS_READ) && error->why.len > 0;
+    buf_init_fixed(&b, memory, sizeof memory);
+    buf_append(&b, closed ? error->why : error->text);
+    buf_printf(&b, "; mend the line, or put a # before it (alias \"%.*s\" includes it, %.*s:%u)",
+               SLICE_ARG(slice_sub(w->entry->key, 0, KEY_SHOWN)), SLICE_ARG(w->table), w->entry->line);
+    if (arena_copy(r->arena, buf_slice(&b), &text) == ERR_OK)
+        messages_error_in(&r->m, w->place, path, error->line, text);
+    else
+        r->m.out_of_memory = true;
+}
+
 /* An include that cannot be read is an error of the line that names it. */
 static bool read_include(struct include_work *w, slice path, struct alias_target **targets_r, uint32_t *count_r)
 {
@@ -68,7 +90,7 @@ static bool read_include(struct include_work *w, slice path, struct alias_target
     }
     enum err e = alias_include_parse(r->arena, content, targets_r, count_r, &error);
     if (e == ERR_SYNTAX)
-        messages_error_in(&r->m, w->place, path, error.line, error.text);
+        say_wrong(w, path, &error);
     r->m.out_of_memory = r->m.out_of_memory || e == ERR_NOMEM;
     return e == ERR_OK && may_hold(w, path, *targets_r, *count_r);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The face of the room dns: libunbound, which is seen in dns.c and nowhere else, on the event loop or, for command-line tools, with a bounded wait. Forwards to the name
- * servers of /etc/resolv.conf, knows /etc/hosts, keeps one cache a context. A context is made after fork; its thread starts with the first question, so
- * privileges are given up before that. Answers are bytes of the network: whoever reads records checks them. Of mail it knows the shape of MX records (hosts.h)
+ * servers of /etc/resolv.conf, knows /etc/hosts, keeps one cache a context. A context is made after fork, and anew, in the sandbox, for questions that come after /etc/resolv.conf has
+ * changed: it takes no other servers once it was asked. Its thread starts with the first question, so privileges are given up before that. Answers are bytes of the network: whoever reads records checks them. Of mail it knows the shape of MX records (hosts.h)
  * and no more. */
 #ifndef DNS_DNS_H
 #define DNS_DNS_H
@@ -27,6 +27,7 @@ struct dns_answer {
 struct dns_question {
     void (*done)(void *ctx, const struct dns_answer *answer);
     void *ctx;
+    struct dns_context *asked; /* dns's own */
 };
 
 must_check enum err dns_open(struct loop *loop, struct dns **dns_r);

@@ -43,7 +43,7 @@ static enum err ask(struct find *f, struct dns *d, struct dns_wanted *wanted, si
 {
     struct find_question *questions = arena_array(f->arena, count, sizeof *questions);
     for (size_t i = 0; questions && i < count; i++) {
-        questions[i] = (struct find_question){f, &wanted[i], {on_answer, &questions[i]}};
+        questions[i] = (struct find_question){f, &wanted[i], {.done = on_answer, .ctx = &questions[i]}};
         enum err e = dns_ask(d, &wanted[i].name, wanted[i].type, &questions[i].question);
         if (e != ERR_OK)
             return e;

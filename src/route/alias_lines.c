@@ -96,7 +96,7 @@ static enum err join(struct arena *arena, slice raw, slice *text_r)
 
 static enum err fail(struct alias_error *error_r, uint32_t line, slice text)
 {
-    *error_r = (struct alias_error){line, text};
+    *error_r = (struct alias_error){.line = line, .text = text};
     return ERR_SYNTAX;
 }
 

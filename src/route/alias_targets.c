@@ -2,6 +2,7 @@
 #include "route/alias_lines.h"
 
 #define PREFIX_INCLUDE SLICE(":include:")
+#define TARGET_SHOWN 80 /* bytes of a wrong one */
 
 size_t alias_quoted_end(slice text)
 {
@@ -133,23 +134,25 @@ static enum err add_target(struct alias_targets *targets, slice token, struct al
     if (wrong.len == 0)
         return append(targets, &target);
     slice text;
-    e = arena_printf(targets->arena, &text, "\"%.*s\": %.*s", SLICE_ARG(written), SLICE_ARG(wrong));
+    size_t shown = written.len < TARGET_SHOWN ? written.len : TARGET_SHOWN;
+    e = arena_printf(targets->arena, &text, "\"%.*s%s\": %.*s", (int)shown, written.ptr,
+                     shown < written.len ? "..." : "", SLICE_ARG(wrong));
     if (e != ERR_OK)
         return e;
-    *error_r = (struct alias_error){targets->line, text};
+    *error_r = (struct alias_error){targets->line, text, wrong};
     return ERR_SYNTAX;
 }
 
 enum err alias_targets_read(struct alias_targets *targets, slice text, struct alias_error *error_r)
 {
     if (alias_text_has_control(text)) {
-        *error_r = (struct alias_error){targets->line, SLICE("control character")};
+        *error_r = (struct alias_error){.line = targets->line, .text = SLICE("control character")};
         return ERR_SYNTAX;
     }
     while (text.len > 0) {
         slice token;
         if (cut_target(&text, &token) != ERR_OK) {
-            *error_r = (struct alias_error){targets->line, SLICE("a quoted text does not end")};
+            *error_r = (struct alias_error){.line = targets->line, .text = SLICE("a quoted text does not end")};
             return ERR_SYNTAX;
         }
         if (token.len == 0)

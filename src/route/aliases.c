@@ -15,7 +15,7 @@ struct alias_table {
 
 static enum err fail(struct alias_error *error_r, uint32_t line, slice text)
 {
-    *error_r = (struct alias_error){line, text};
+    *error_r = (struct alias_error){.line = line, .text = text};
     return ERR_SYNTAX;
 }
 

@@ -32,6 +32,7 @@ struct alias_entry {
 struct alias_error {
     uint32_t line;
     slice text; /* static or in the arena */
+    slice why;  /* the same without what stands there; empty where text has nothing of it */
 };
 
 struct alias_source {

@@ -9,6 +9,7 @@
 #include "spool/head.h"
 #include "spool/reader.h"
 #include "spool/scan.h"
+#include "spool/space.h"
 #include "spool/writer.h"
 
 #endif

@@ -8,8 +8,6 @@
 
 #define INLINE_MAX_DEFAULT (256u << 10)
 #define INLINE_MAX_LEAST (64u << 10) /* a message's start is that long, and stays in one piece */
-#define SPACE_ASK_MS 1000
-#define INODES_LEAST 16
 
 /* All that is preallocated, one segment in use and the spares, takes at most a tenth of what is free. */
 static uint32_t choose_segment_size(const struct spool_writer_options *o, uint64_t free_bytes)
@@ -205,11 +203,9 @@ static enum err ask_space(struct spool_writer *w)
     int64_t now = os_now_ms();
     if (w->space_known && now - w->space_asked_ms < SPACE_ASK_MS)
         return ERR_OK;
-    uint64_t bytes, total, inodes;
-    enum err e = os_free_space(w->o.dir_fd, &bytes, &total, &inodes);
+    enum err e = spool_space_ask(w->o.dir_fd, &w->space);
     if (e != ERR_OK)
         return e;
-    w->space_free = inodes < INODES_LEAST ? 0 : bytes;
     w->space_asked_ms = now;
     w->space_known = true;
     return ERR_OK;
@@ -221,7 +217,9 @@ enum err spool_writer_room(struct spool_writer *w, uint64_t size)
     if (e != ERR_OK)
         return e;
     uint64_t least = w->o.outcomes_only ? 0 : w->o.min_free;
-    if (w->space_free < least || w->space_free - least < size)
+    if (os_now_ms() < w->full_until_ms)
+        return ERR_NOSPACE;
+    if (!spool_space_has(&w->space, least, size))
         return ERR_NOSPACE;
     uint64_t memory = size < w->inline_max ? size : w->inline_max;
     if (memory + atomic_load(&w->memory_used) > w->o.memory_max)
@@ -232,15 +230,15 @@ enum err spool_writer_room(struct spool_writer *w, uint64_t size)
 enum err spool_writer_space_take(struct spool_writer *w, uint64_t bytes)
 {
     uint64_t least = w->o.outcomes_only ? 0 : w->o.min_free;
-    if (!w->space_known || w->space_free < least || w->space_free - least < bytes) {
+    if (!w->space_known || !spool_space_has(&w->space, least, bytes)) {
         w->space_known = false;
         enum err e = ask_space(w);
         if (e != ERR_OK)
             return e;
     }
-    if (w->space_free < least || w->space_free - least < bytes)
+    if (!spool_space_has(&w->space, least, bytes))
         return ERR_NOSPACE;
-    w->space_free -= bytes;
+    w->space.bytes -= bytes;
     return ERR_OK;
 }
 

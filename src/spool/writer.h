@@ -60,7 +60,7 @@ int spool_writer_wake_fd(const struct spool_writer *w);
 bool spool_writer_next_done(struct spool_writer *w, struct spool_done *done_r);
 /* Once a loop turn: hands what was committed in this turn to the thread. */
 void spool_writer_flush(struct spool_writer *w);
-/* Room for one more message of about size bytes (0 unknown)? ERR_OK, ERR_NOSPACE (disk; checked at most once a second), ERR_NOMEM (bodies in flight). */
+/* Room for one more message of about size bytes (0 unknown)? ERR_OK, ERR_NOSPACE (disk; checked at most once a second, and for a second after a commit failed for it), ERR_NOMEM (bodies in flight). */
 must_check enum err spool_writer_room(struct spool_writer *w, uint64_t size);
 /* A closed segment of this writer whose mail is all gone, outcomes durable, no lease open: use it again under a higher epoch. The epoch is the one that this is known of: when the
  * segment has another by now, what was said is about mail of long ago, and nothing happens. */

@@ -101,6 +101,8 @@ static bool take_node(struct spool_writer *w, struct done_node *n, struct spool_
         w->last = LIST_ENTRY(n, struct spool_commit, node);
         describe(w->last, done_r);
         w->in_flight--;
+        if (done_r->err == ERR_NOSPACE)
+            w->full_until_ms = os_now_ms() + SPACE_ASK_MS;
         return true;
     case DONE_DRAINED:
         m = LIST_ENTRY(n, struct spool_message, drained);

@@ -12,7 +12,10 @@
 #include "os/os.h"
 #include "spool/record.h"
 #include "spool/segment.h"
+#include "spool/space.h"
 #include "spool/writer.h"
+
+#define SPACE_ASK_MS 1000
 
 #define BATCH_VECTORS 1000
 #define GATHER_COUNT 8
@@ -116,7 +119,8 @@ struct spool_writer {
     struct list reaped;
     struct spool_commit *last; /* reaped last: its head is still looked at */
     int64_t space_asked_ms;
-    uint64_t space_free;
+    int64_t full_until_ms; /* the disk has refused what the sum said there is room for */
+    struct spool_space space;
     bool space_known, numbers_reaped;
     struct list first_chunks; /* of CHUNK_FIRST, to be used again: all of them begin and end in this thread */
     size_t first_count;

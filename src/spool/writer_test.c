@@ -300,6 +300,34 @@ static void full_disk_refuses_messages_not_outcomes(void **state)
     fixture_close(&f);
 }
 
+/* Where the sum says that there is room, and the disk says no: one commit finds that out, and not each client at the end of its mail. */
+static void a_disk_that_refuses_a_commit_is_full_for_a_while(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_done d;
+    fixture_open(&f);
+    writer_open(&f);
+    for (int i = 0; i < 3; i++)
+        supply(&f, f.w); /* none are taken while syncs fail */
+    assert_int_equal(submit(&f, 1, 100), ERR_OK);
+    spool_writer_flush(f.w);
+    next_done(&f, &d);
+    assert_int_equal(d.err, ERR_OK);
+    assert_int_equal(spool_writer_room(f.w, 0), ERR_OK);
+    os_file_fault(OS_FILE_FAULT_EACH, 1u << OS_CALL_SYNC, ERR_NOSPACE);
+    assert_int_equal(submit(&f, 2, 100), ERR_OK);
+    spool_writer_flush(f.w);
+    next_done(&f, &d);
+    os_file_fault(0, 0, ERR_OK);
+    assert_int_equal(d.err, ERR_NOSPACE);
+    assert_int_equal(spool_writer_room(f.w, 0), ERR_NOSPACE);
+    for (int i = 0; i < 500 && spool_writer_room(f.w, 0) != ERR_OK; i++)
+        usleep(10000);
+    assert_int_equal(spool_writer_room(f.w, 0), ERR_OK);
+    fixture_close(&f);
+}
+
 static void a_head_too_long_to_announce_is_refused(void **state)
 {
     (void)state;
@@ -342,6 +370,7 @@ int main(void)
         cmocka_unit_test(aborts_leave_nothing),
         cmocka_unit_test(failed_sync_fails_the_batch_and_retires),
         cmocka_unit_test(bodies_in_flight_are_bounded),
+        cmocka_unit_test(a_disk_that_refuses_a_commit_is_full_for_a_while),
         cmocka_unit_test(a_head_too_long_to_announce_is_refused),
         cmocka_unit_test(full_disk_refuses_messages_not_outcomes),
     };

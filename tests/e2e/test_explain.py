@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import re
 
 import pytest
 
@@ -178,6 +179,34 @@ def test_o3_explain_a_login_of_its_own(serve):
                 code, _ = replied(talk, f"RCPT TO:<{question['to']}>")
             assert answer["code"] == code, (question, answer)
             talk.cmd("RSET", 250)
+
+
+def test_o3_explain_a_disk_that_is_too_full(serve):
+    """As a session at the same time: 452 for any mail below min_free, and for one that is declared too big above it."""
+    thurn = serve({"queue": {"min_free": "900000000M"}, "limits": {"max_size": "0"}})
+    question = {"listener": f"127.0.0.1:{thurn.port()}", "from": "x@far.example", "to": "alice@example.org", "mail": "", "tls": "none",
+                "ip": "127.0.0.1"}
+
+    def said_and_heard(mail):
+        asked = {**question, "mail": mail}
+        [answer] = explained(thurn, [asked])
+        with thurn.dial() as talk:
+            talk.ehlo()
+            code, enhanced = replied(talk, f"MAIL FROM:<x@far.example>{' ' + mail if mail else ''}")
+        return answer, (code, enhanced)
+
+    answer, heard = said_and_heard("")
+    assert (answer["at"], answer["code"], answer["enhanced"]) == ("MAIL", *heard) == ("MAIL", 452, "4.3.1"), answer
+    assert re.search(r"the disk of \S*/queue has \d+M free, and \[queue\] min_free keeps 900000000M$", answer["steps"][-1]["text"]), answer
+    assert first_line(thurn, "alice@example.org", expect=75).startswith("TEMPORARY  452 4.3.1 Insufficient storage")
+    thurn.stop()
+    thurn.change({"queue": {"min_free": "1M"}})
+    thurn.start()
+    answer, heard = said_and_heard("SIZE=900000000000000")
+    assert (answer["code"], answer["enhanced"]) == heard == (452, "4.3.1"), answer
+    assert answer["steps"][-1]["text"].endswith("min_free keeps 1M, so SIZE=900000000000000 is too much"), answer
+    answer, heard = said_and_heard("SIZE=1000")
+    assert answer["code"] == heard[0] == 250, answer
 
 
 def first_line(thurn, *args, expect=0):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Where mail for others goes: MX hosts in a network namespace with a name server of its own, and smarthosts."""
 
+import os
 import threading
 
 import pytest
@@ -76,6 +77,30 @@ def test_mx_second_host(serve, net, dns, make_sink, refusal):
     send(thurn, "b@example.com")
     wait.until(lambda: second.messages, thurn.log)
     assert second.recipients() == ["b@example.com"]
+    thurn.queue_empty()
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_changed_resolv_conf_is_followed(serve, net, dns, make_sink, root):
+    """Name servers of another network, as after a new lease of DHCP: no reload is needed, and the sandbox lets it read the file."""
+    dns(["example.net. MX 10 mx.example.net.", "mx.example.net. A 10.77.0.11"])
+    path = os.path.join(net.etc, "resolv.conf")
+    with open(path) as file:
+        good = file.read()
+    with open(path, "w") as file:
+        file.write("nameserver 10.77.0.19\n")
+    sink = make_sink("10.77.0.11", 25, inside=net)
+    thurn = serve(TRUST, inside=net, root=root)
+    with thurn.dial() as talk:
+        talk.ehlo()
+        talk.mail("alice@example.org", "bob@example.net")
+    thurn.logged(r"status=deferred \(451 4\.4\.3 ", 3 * wait.LIMIT)
+    lookups = thurn.pids("lookup")
+    with open(path, "w") as file:
+        file.write(good)
+    wait.until(lambda: sink.messages, thurn.log)
+    thurn.logged(r"dns: /etc/resolv\.conf has changed")
+    assert thurn.pids("lookup") == lookups
     thurn.queue_empty()
 
 

@@ -9,7 +9,10 @@
 #include "chaos.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
 
 #include "proc/queue/listing.h"
 #include "proc/queue/queue.h"
@@ -126,7 +129,9 @@ static bool loud;
 static struct conf *conf;
 static struct conf_source source;
 static int dir_fd = -1;
-static char folder[] = "/dev/shm/thurn-queue-chaos-XXXXXX";
+#define SHM "/dev/shm"
+#define FOLDER "thurn-queue-chaos-" /* and the process's id */
+static char folder[64];
 static char content[70000];
 
 static const char *const places[PLACES] = {
@@ -140,9 +145,53 @@ static struct queue *queue(void)
     return chaos.child->ctx;
 }
 
+static void files_remove(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        (void)unlinkat(fd, e->d_name, 0);
+    if (d)
+        (void)closedir(d);
+}
+
+/* The process that a name in SHM is the folder of; 0: it is no such name. */
+static pid_t folder_owner(const char *name)
+{
+    uint64_t pid = 0;
+    slice s = slice_str(name);
+    if (!slice_starts(s, SLICE(FOLDER)) || slice_to_u64(slice_skip(s, sizeof FOLDER - 1), INT32_MAX, &pid) != ERR_OK)
+        return 0;
+    return (pid_t)pid;
+}
+
+/* Who aborts removes nothing: what dead processes of ours have left goes now. A folder of an earlier process with our own id is one of them. */
+static void folders_of_the_dead_remove(void)
+{
+    static const char *const names[] = {"seg", "large", "format", "numbers", "checkpoint", "checkpoint.new", ""};
+    char path[sizeof SHM + 300];
+    struct stat st;
+    DIR *d = opendir(SHM);
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+        pid_t pid = folder_owner(e->d_name);
+        bool dead = pid > 0 && (pid == getpid() || (kill(pid, 0) != 0 && errno == ESRCH));
+        if (!dead || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode) ||
+            st.st_uid != geteuid())
+            continue;
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            (void)snprintf(path, sizeof path, SHM "/%s/%s", e->d_name, names[i]);
+            if (i < 2)
+                files_remove(path);
+            (void)remove(path);
+        }
+    }
+    if (d)
+        (void)closedir(d);
+}
+
 static void folder_remove(void)
 {
-    char path[64];
+    char path[sizeof folder + 32];
     static const char *const names[] = {"seg", "large", "format", "numbers", "checkpoint", "checkpoint.new", ""};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -177,7 +226,9 @@ static void house_make(void)
     (void)snprintf(content, sizeof content, "Subject: x\r\n\r\nhello\r\n");
     for (size_t at = strlen(content); at < sizeof content; at++)
         content[at] = (char)(at % 64 == 62 ? '\r' : at % 64 == 63 ? '\n' : 'x');
-    CHECK(mkdtemp(folder) && spool_dir_open(folder, &dir_fd) == ERR_OK);
+    folders_of_the_dead_remove();
+    (void)snprintf(folder, sizeof folder, SHM "/" FOLDER "%d", (int)getpid());
+    CHECK(mkdir(folder, 0700) == 0 && spool_dir_open(folder, &dir_fd) == ERR_OK);
     (void)atexit(folder_remove);
 }
 

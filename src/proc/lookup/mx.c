@@ -100,7 +100,7 @@ static void ask_addresses(struct mx_job *j)
         struct mx_host_questions *q = &j->questions[i];
         q->job = j;
         q->host = &j->hosts[i];
-        q->a = q->aaaa = (struct dns_question){on_address, q};
+        q->a = q->aaaa = (struct dns_question){.done = on_address, .ctx = q};
         bool asked = lookup_job_ask(&j->base, &q->host->name, DNS_AAAA, &q->aaaa);
         asked = lookup_job_ask(&j->base, &q->host->name, DNS_A, &q->a) && asked;
         q->host->temporary = !asked;
@@ -205,7 +205,7 @@ void mx_ask(struct lookup *l, struct asker asker, slice name, bool by_mx)
     j->base.expire = expire;
     j->base.release = release;
     j->domain = domain;
-    j->mx = (struct dns_question){on_mx, j};
+    j->mx = (struct dns_question){.done = on_mx, .ctx = j};
     if (!by_mx)
         ask_itself(j);
     else if (!lookup_job_ask(&j->base, &domain, DNS_MX, &j->mx))

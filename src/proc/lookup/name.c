@@ -71,7 +71,7 @@ static void on_ptr(void *ctx, const struct dns_answer *a)
     for (size_t i = 0; !j->base.answered && i < a->count && i < CANDIDATES_MAX; i++) {
         struct candidate *c = &j->candidates[i];
         c->job = j;
-        c->question = (struct dns_question){on_forward, c};
+        c->question = (struct dns_question){.done = on_forward, .ctx = c};
         if (dns_name_read(&c->name, a->records[i]) == ERR_OK && c->name.len > 0)
             (void)lookup_job_ask(&j->base, &c->name, j->ip_len == 4 ? DNS_A : DNS_AAAA, &c->question);
     }
@@ -94,7 +94,7 @@ void name_ask(struct lookup *l, struct asker asker, slice ip)
     j->base.release = release;
     j->ip_len = ip.len;
     memcpy(j->ip, ip.ptr, ip.len);
-    j->ptr = (struct dns_question){on_ptr, j};
+    j->ptr = (struct dns_question){.done = on_ptr, .ctx = j};
     dns_name_reverse(&reverse, j->ip, j->ip_len);
     if (!lookup_job_ask(&j->base, &reverse, DNS_PTR, &j->ptr))
         answer(j, SLICE_NONE);

@@ -3,13 +3,38 @@
 #include "proc/master/state.h"
 
 #define RECONNECT_MS 2000
+#define WARNING ": warning: "
+#define ERROR ": error: "
+
+/* Where a line says itself that it is a warning, after its place ("FILE:8:1: warning: ..."); negative: it does not. */
+static ptrdiff_t label_of_warning(slice line)
+{
+    ptrdiff_t warning = slice_find(line, SLICE(WARNING)), error = slice_find(line, SLICE(ERROR));
+    return warning >= 0 && (error < 0 || warning < error) ? warning : -1;
+}
+
+/* The log marks a warning as one, so its own word for it is left out. It is no error where it stands among errors; neither is the source line that follows it. */
+static enum log_level say_line(enum log_level level, enum log_level of_all, slice line)
+{
+    ptrdiff_t at = label_of_warning(line);
+    if (at < 0) {
+        level = slice_find(line, SLICE(ERROR)) >= 0 ? of_all : level;
+        log_line(level, "%.*s", SLICE_ARG(line));
+        return level;
+    }
+    log_line(LOG_WARNING, "%.*s: %.*s", (int)at, line.ptr, SLICE_ARG(slice_skip(line, (size_t)at + strlen(WARNING))));
+    return LOG_WARNING;
+}
 
 void master_log_lines(enum log_level level, slice text)
 {
+    enum log_level now = level;
     slice line;
     while (text.len > 0) {
         (void)slice_cut(text, '\n', &line, &text);
-        if (line.len > 0)
+        if (line.len > 0 && level >= LOG_WARNING)
+            now = say_line(now, level, line);
+        else if (line.len > 0)
             log_line(level, "%.*s", SLICE_ARG(line));
     }
 }

@@ -395,6 +395,28 @@ static void a_changed_alias_file_reloads_and_a_broken_one_is_told_once(void **st
     stop_cleanly();
 }
 
+/* In the log, which has a mark for it; also of what is found beside an error, which is none. */
+static void a_warning_at_a_reload_says_so_once(void **state)
+{
+    (void)state;
+    char found[256], state_path[128];
+    start_master();
+    wait_event("READY", 1);
+    write_file("aliases", "lost: nobody\n");
+    (void)snprintf(found, sizeof found, " warning: %s/aliases:1: alias \"lost\" of example.org leads to nobody",
+                   folder);
+    wait_for(log_path, found, 1);
+    wait_for(log_path, "generation 2", 1);
+    (void)snprintf(state_path, sizeof state_path, "%s/state", folder);
+    assert_int_equal(chmod(state_path, 0777), 0);
+    kill(master_pid, SIGHUP);
+    wait_for(log_path, "nothing has changed", 1);
+    assert_int_equal(count_in(log_path, found), 2);
+    (void)snprintf(found, sizeof found, " error: %s: error: state_dir", conf_path);
+    assert_int_equal(count_in(log_path, found), 1);
+    stop_cleanly();
+}
+
 static void whoever_asks_for_a_reload_is_answered(void **state)
 {
     (void)state;
@@ -597,6 +619,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reload_makes_a_new_generation_and_one_queue, begin, end),
         cmocka_unit_test_setup_teardown(a_bad_reload_changes_nothing, begin, end),
         cmocka_unit_test_setup_teardown(a_changed_alias_file_reloads_and_a_broken_one_is_told_once, begin, end),
+        cmocka_unit_test_setup_teardown(a_warning_at_a_reload_says_so_once, begin, end),
         cmocka_unit_test_setup_teardown(whoever_asks_for_a_reload_is_answered, begin, end),
         cmocka_unit_test_setup_teardown(a_kind_that_cannot_start_ends_the_start, begin, end),
         cmocka_unit_test_setup_teardown(a_second_instance_is_refused_and_the_first_lives, begin, end),

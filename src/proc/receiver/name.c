@@ -30,15 +30,31 @@ static void set_name(struct session *s, slice name)
     session_text_set(&s->name, name.len > 0 && name.len < RECEIVER_NAME_MAX ? name : SLICE("unknown"));
 }
 
-void name_find(struct session *s)
+static const struct name_entry *fresh_entry_of(struct session *s)
 {
     const struct name_entry *n = entry_of(s);
     bool fresh = n && n->until_ms > receiver_now_ms(s->r) && n->ip_len == s->route.ip_len &&
                  memcmp(n->ip, s->route.ip, n->ip_len) == 0;
-    set_name(s, fresh ? slice_of(n->name, n->name_len) : SLICE_NONE);
-    s->name_known = fresh;
-    if (!fresh)
+    return fresh ? n : NULL;
+}
+
+void name_find(struct session *s)
+{
+    const struct name_entry *n = fresh_entry_of(s);
+    set_name(s, n ? slice_of(n->name, n->name_len) : SLICE_NONE);
+    s->name_known = n != NULL;
+    if (!n)
         ask_name(s);
+}
+
+void name_find_late(struct session *s)
+{
+    if (s->name_known || s->asked_name != 0 || s->route.ip_len == 0)
+        return;
+    const struct name_entry *n = fresh_entry_of(s);
+    if (n)
+        set_name(s, slice_of(n->name, n->name_len));
+    s->name_known = n != NULL;
 }
 
 void name_told(struct session *s, slice name)

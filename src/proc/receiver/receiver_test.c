@@ -35,7 +35,9 @@ struct house {
     uint16_t port[LISTENERS];
     struct ipc_channel *master, *queue, *lookup;
     uint64_t next_number;
-    bool mute;     /* lookup answers nothing */
+    bool mute;      /* lookup answers nothing */
+    bool hold_name; /* nor what a client's name is, until it is told to */
+    uint64_t held_name;
     uint32_t hold; /* so many questions about passwords are answered together: no */
     uint32_t held_count;
     uint64_t held[8];
@@ -159,6 +161,10 @@ static void on_lookup(void *ctx, const struct ipc_message *m)
     }
     if (m->type == IPC_ask_sasl && h.held_count < h.hold) {
         hold_login(m->u.ask_sasl.token);
+        return;
+    }
+    if (m->type == IPC_ask_name && h.hold_name) {
+        h.held_name = m->u.ask_name.token;
         return;
     }
     if (m->type == IPC_ask_user) {
@@ -556,6 +562,86 @@ static void pipelined_commands_wait_for_lookup_in_order(void **state)
     EXPECT(c, "221 ");
     client_close(c);
     await_announced(1);
+}
+
+/* What the server's Received field says about the client, of the mail that was announced last. */
+static void assert_landed_from(const char *from)
+{
+    struct landed l;
+    read_landed(&l);
+    l.body[l.body_len] = 0;
+    if (strncmp(l.body, from, strlen(from)) != 0)
+        fail_msg("expected %s, got %.80s", from, l.body);
+    close_landed(&l);
+}
+
+static void answer_held_name(void)
+{
+    for (int i = 0; i < PATIENCE_MS && h.held_name == 0; i++)
+        pump(-1, 1);
+    struct ipc_message a = {.type = IPC_answer_name, .fd = -1};
+    a.u.answer_name = (struct ipc_answer_name){h.held_name, SLICE("client.test.example")};
+    send_to(h.lookup, &a);
+    h.hold_name = false;
+}
+
+#define MAIL_ALICE "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@test.example>\r\n"
+#define CONTENT "Subject: x\r\n\r\nhi\r\n.\r\n"
+
+/* A client that speaks before its name is there, and resets: one mail has one name from its beginning to its end, and the next mail has the client's. */
+static void a_name_that_comes_late_is_the_next_mail_s(void **state)
+{
+    (void)state;
+    h.hold_name = true;
+    struct client *c = client_open(MX);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    client_say(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<carol@acc.example>\r\nRSET\r\n" MAIL_ALICE "DATA\r\n");
+    EXPECT(c, "250 2.1.0");
+    EXPECT(c, "250 2.1.5 <carol");
+    EXPECT(c, "250 2.0.0");
+    EXPECT(c, "250 2.1.0");
+    EXPECT(c, "250 2.1.5 <alice");
+    EXPECT(c, "354 ");
+    answer_held_name();
+    talk(c, CONTENT, "250 2.0.0 Ok: queued");
+    await_announced(1);
+    assert_landed_from("Received: from c.example (unknown [127.0.0.1])");
+    talk(c, "RSET\r\n", "250 2.0.0");
+    client_say(c, MAIL_ALICE "DATA\r\n" CONTENT);
+    EXPECT(c, "250 2.1.0");
+    EXPECT(c, "250 2.1.5 <alice");
+    EXPECT(c, "354 ");
+    EXPECT(c, "250 2.0.0 Ok: queued");
+    await_announced(2);
+    assert_landed_from("Received: from c.example (client.test.example [127.0.0.1])");
+    client_close(c);
+}
+
+/* The same without a transaction open: what lookup answers after a RSET counts for the mail that follows. */
+static void a_reset_does_not_forget_that_the_name_was_asked_for(void **state)
+{
+    (void)state;
+    h.hold_name = true;
+    struct client *c = client_open(MX);
+    EXPECT(c, "220 ");
+    talk(c, "EHLO c.example\r\n", "250-");
+    client_say(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<carol@acc.example>\r\nRSET\r\n");
+    EXPECT(c, "250 2.1.0");
+    EXPECT(c, "250 2.1.5 <carol");
+    EXPECT(c, "250 2.0.0");
+    answer_held_name();
+    client_say(c, "NOOP\r\n");
+    EXPECT(c, "250 ");
+    pump(-1, 100);
+    client_say(c, MAIL_ALICE "DATA\r\n" CONTENT);
+    EXPECT(c, "250 2.1.0");
+    EXPECT(c, "250 2.1.5 <alice");
+    EXPECT(c, "354 ");
+    EXPECT(c, "250 2.0.0 Ok: queued");
+    await_announced(1);
+    assert_landed_from("Received: from c.example (client.test.example [127.0.0.1])");
+    client_close(c);
 }
 
 static void a_silent_lookup_is_a_451(void **state)
@@ -1256,6 +1342,8 @@ int main(int argc, char **argv)
         IN_A_HOUSE(who_is_not_here_is_refused),
         IN_A_HOUSE(pipelined_commands_wait_for_lookup_in_order),
         IN_A_HOUSE(a_silent_lookup_is_a_451),
+        IN_A_HOUSE(a_name_that_comes_late_is_the_next_mail_s),
+        IN_A_HOUSE(a_reset_does_not_forget_that_the_name_was_asked_for),
         IN_A_HOUSE(a_list_gets_a_copy_of_its_own),
         IN_A_HOUSE(e7_server_what_is_to_be_told_goes_with_each_recipient),
         IN_A_HOUSE(e11_server_trouble_of_our_own_is_a_454),

@@ -458,6 +458,8 @@ void sign_answer(struct receiver *r, const struct ipc_answer_sign *answer);
 
 /* name.c: the clients' reverse names, kept for a while */
 void name_find(struct session *s);
+/* Between two transactions: a name that came in the midst of one is known from the next one on. */
+void name_find_late(struct session *s);
 void name_arrived(struct session *s, slice name);
 /* A trusted peer says it; empty: it does not know. */
 void name_told(struct session *s, slice name);

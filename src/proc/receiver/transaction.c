@@ -62,6 +62,7 @@ static enum status admit(struct session *s, const struct smtp_server_event *e)
 void transaction_mail(struct session *s, const struct smtp_server_event *e)
 {
     transaction_abort(s);
+    name_find_late(s);
     enum status status = begin(s, e);
     if (status == STATUS_OK)
         status = admit(s, e);
