@@ -7,6 +7,7 @@
 
 struct spool_checkpoint_thread {
     struct spool_checkpoint *checkpoint;
+    const struct spool_freed_list *freed;
     pthread_t thread;
     bool threaded;
     int event_fd;
@@ -17,6 +18,8 @@ static void *commit_run(void *ctx)
 {
     struct spool_checkpoint_thread *c = ctx;
     c->err = spool_checkpoint_commit(&c->checkpoint);
+    if (c->freed)
+        spool_freed_look(c->freed);
     os_event_signal(c->event_fd);
     return NULL;
 }
@@ -34,12 +37,12 @@ static bool thread_start(struct spool_checkpoint_thread *c)
 }
 
 enum err spool_checkpoint_thread_begin(struct spool_checkpoint **checkpoint, int event_fd,
-                                       struct spool_checkpoint_thread **thread_r)
+                                       const struct spool_freed_list *freed, struct spool_checkpoint_thread **thread_r)
 {
     struct spool_checkpoint_thread *c = calloc(1, sizeof(*c));
     if (!c)
         return ERR_NOMEM;
-    *c = (struct spool_checkpoint_thread){.checkpoint = *checkpoint, .event_fd = event_fd};
+    *c = (struct spool_checkpoint_thread){.checkpoint = *checkpoint, .freed = freed, .event_fd = event_fd};
     *checkpoint = NULL;
     c->threaded = thread_start(c);
     if (!c->threaded)

@@ -66,17 +66,33 @@ must_check enum err spool_segment_keep(int dir_fd, uint64_t segment);
 struct spool_checkpoint;
 must_check enum err spool_checkpoint_begin(int dir_fd, struct spool_checkpoint **c_r);
 /* Of a closed segment all is covered: UINT32_MAX. Else what a failed batch has left behind its committed offset could come back, when the outcomes that
- * speak of it are gone. A segment that is to be recycled belongs into each checkpoint until its new epoch is known to be on the disk (a record of that epoch, or a newer scan): it may still
- * have the old one after a power cut. */
+ * speak of it are gone. A segment that is to be recycled belongs into each checkpoint until its new epoch is known to be on the disk (a record of that epoch, a newer scan, or spool_freed_look): it
+ * may still have the old one after a power cut. */
 must_check enum err spool_checkpoint_segment(struct spool_checkpoint *c, uint64_t segment, uint32_t epoch,
                                              uint32_t covered);
 must_check enum err spool_checkpoint_add(struct spool_checkpoint *c, const struct spool_place *place, slice state);
 must_check enum err spool_checkpoint_commit(struct spool_checkpoint **c);
 void spool_checkpoint_abort(struct spool_checkpoint **c);
+/* Segments that were handed back to their writers, under the epoch that they had then. */
+struct spool_freed {
+    uint64_t segment;
+    uint32_t epoch;
+    bool gone, over;
+};
+struct spool_freed_list {
+    int dir_fd;
+    struct spool_freed *all;
+    size_t count;
+};
+/* Sets gone where there is no such file, and over where that, or a higher epoch, is on stable storage: the old records come back no more, whatever happens. What cannot be told is not over. Reads a superblock
+ * of each, and syncs those that are new: not for a loop's thread. */
+void spool_freed_look(const struct spool_freed_list *list);
+
 /* The commit in a thread: takes the checkpoint, and signals the event (os/event) when it is over. One at a time; nothing else of checkpoints is called until spool_checkpoint_thread_end.
- * ERR_NOMEM: nothing was begun, the checkpoint is still the caller's. */
+ * Then, whatever has become of the commit, the thread looks at `freed` (or NULL), which is its own until the end. ERR_NOMEM: nothing was begun, the checkpoint is still the caller's. */
 struct spool_checkpoint_thread;
 must_check enum err spool_checkpoint_thread_begin(struct spool_checkpoint **c, int event_fd,
+                                                  const struct spool_freed_list *freed,
                                                   struct spool_checkpoint_thread **thread_r);
 /* Waits for it if need be: what spool_checkpoint_commit returned. */
 must_check enum err spool_checkpoint_thread_end(struct spool_checkpoint_thread **thread);

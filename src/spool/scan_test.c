@@ -396,19 +396,23 @@ static void checkpoint_is_committed_in_a_thread(void **state)
     static char about[MAILS * 1000];
     int event = -1;
     make_segment(&f, places, false);
+    struct spool_freed freed = {.segment = places[0].segment + 1};
+    const struct spool_freed_list list = {f.dir_fd, &freed, 1};
     assert_int_equal(os_event_open(&event), ERR_OK);
     for (uint32_t round = 1; round <= 3; round++) {
         assert_int_equal(spool_checkpoint_begin(f.dir_fd, &c), ERR_OK);
         assert_int_equal(spool_checkpoint_segment(c, places[0].segment, places[0].epoch, UINT32_MAX), ERR_OK);
         for (uint32_t i = 0; i < round; i++)
             assert_int_equal(spool_checkpoint_add(c, &places[i], slice_of(about, places[i].id * 1000)), ERR_OK);
-        assert_int_equal(spool_checkpoint_thread_begin(&c, event, &commit), ERR_OK);
+        assert_int_equal(spool_checkpoint_thread_begin(&c, event, &list, &commit), ERR_OK);
         assert_null(c);
         struct pollfd over = {.fd = event, .events = POLLIN};
         assert_int_equal(poll(&over, 1, 120000), 1);
         os_event_clear(event);
         assert_int_equal(spool_checkpoint_thread_end(&commit), ERR_OK);
         assert_null(commit);
+        assert_true(freed.over);
+        freed.over = false;
         assert_int_equal(scan(&f, &s), ERR_OK);
         assert_int_equal(s.checkpoint, round);
         assert_int_equal(s.messages, 0);
@@ -524,6 +528,59 @@ static void the_folders_descriptor_is_never_synced_itself(void **state)
     fixture_close(&f);
 }
 
+static bool look(const struct fixture *f, struct spool_freed *freed)
+{
+    freed->over = freed->gone = false;
+    spool_freed_look(&(struct spool_freed_list){f->dir_fd, freed, 1});
+    return freed->over;
+}
+
+/* Only what is new, or gone, on the disk itself. */
+static void freed_segment_is_over_when_it_cannot_come_back(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct spool_place places[MAILS];
+    char page[SPOOL_PAGE];
+    make_segment(&f, places, false);
+    struct spool_freed freed = {.segment = places[0].segment, .epoch = places[0].epoch};
+    assert_false(look(&f, &freed));
+    change(&f, &places[0], 20, 1);
+    assert_false(look(&f, &freed));
+    static const struct {
+        uint64_t more;
+        uint32_t epochs;
+        bool over;
+    } rows[] = {{0, 0, false}, {1, 1, false}, {0, 1, true}, {0, 7, true}};
+    char name[SPOOL_NAME_SIZE];
+    int fd = -1;
+    assert_int_equal(os_open(f.dir_fd, spool_segment_name(name, freed.segment), O_RDWR, 0, &fd), ERR_OK);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        spool_superblock_encode(page, &(struct spool_superblock){.number = freed.segment + rows[i].more,
+                                                                 .mark = 5,
+                                                                 .writer = 7,
+                                                                 .epoch = freed.epoch + rows[i].epochs,
+                                                                 .size = 1 << 20});
+        assert_int_equal(os_pwrite(fd, slice_of(page, sizeof(page)), 0), ERR_OK);
+        assert_int_equal(look(&f, &freed), rows[i].over);
+        os_file_fault(OS_FILE_FAULT_EACH, 1u << OS_CALL_SYNC, ERR_IO);
+        assert_false(look(&f, &freed));
+        os_file_fault(OS_FILE_FAULT_EACH, 1u << OS_CALL_READ, ERR_IO);
+        assert_false(look(&f, &freed));
+        os_file_fault(0, 0, ERR_OK);
+    }
+    os_close(&fd);
+    os_file_fault(OS_FILE_FAULT_EACH, 1u << OS_CALL_OPEN, ERR_LIMIT);
+    assert_false(look(&f, &freed));
+    os_file_fault(0, 0, ERR_OK);
+    assert_int_equal(spool_segment_remove(f.dir_fd, freed.segment), ERR_OK);
+    os_file_fault(OS_FILE_FAULT_EACH, 1u << OS_CALL_SYNC, ERR_IO);
+    assert_false(look(&f, &freed));
+    os_file_fault(0, 0, ERR_OK);
+    assert_true(look(&f, &freed));
+    fixture_close(&f);
+}
+
 static void on_unreadable(void *ctx, uint64_t segment)
 {
     struct seen *s = ctx;
@@ -582,6 +639,7 @@ int main(void)
         cmocka_unit_test(damaged_checkpoint_is_not_used),
         cmocka_unit_test(sweep_removes_what_is_dead),
         cmocka_unit_test(the_folders_descriptor_is_never_synced_itself),
+        cmocka_unit_test(freed_segment_is_over_when_it_cannot_come_back),
         cmocka_unit_test(segment_that_the_disk_does_not_give_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

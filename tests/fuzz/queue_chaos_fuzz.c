@@ -101,6 +101,7 @@ enum disk { DISK_OK, DISK_NONE, DISK_TORN, DISK_WHOLE /* written, not synced */ 
 
 struct spool_checkpoint_thread {
     struct spool_checkpoint *checkpoint;
+    const struct spool_freed_list *freed;
     enum err err;
 };
 
@@ -792,12 +793,14 @@ enum err __wrap_spool_large_remove(int at, uint64_t file)
 }
 
 enum err __wrap_spool_checkpoint_thread_begin(struct spool_checkpoint **c, int event_fd,
+                                              const struct spool_freed_list *freed,
                                               struct spool_checkpoint_thread **thread_r)
 {
     (void)event_fd;
     CHECK(!w.checkpoint);
     w.checkpoint = calloc(1, sizeof *w.checkpoint);
     w.checkpoint->checkpoint = *c;
+    w.checkpoint->freed = freed;
     *c = NULL;
     *thread_r = w.checkpoint;
     return ERR_OK;
@@ -811,6 +814,7 @@ static void checkpoint_works(struct spool_checkpoint_thread *c, bool fails)
         spool_checkpoint_abort(&c->checkpoint);
     c->err = fails ? ERR_IO : spool_checkpoint_commit(&c->checkpoint);
     SAY("checkpoint: %d\n", c->err);
+    spool_freed_look(c->freed);
     CHECK(fails || c->err == ERR_OK);
 }
 
@@ -1627,21 +1631,6 @@ static void receiver_event(void)
         receiver_reaps(p);
 }
 
-/* A yard is slower than a turn, and faster than a checkpoint and the next one; so is the death of a process whose channel has broken. */
-static void time_passes(int64_t ms)
-{
-    if (ms > 60000)
-        yard_works(w.writer);
-    for (unsigned i = 0; i < PROCESSES && ms > 60000; i++) {
-        struct process *p = &w.processes[i];
-        if (p->writer)
-            yard_works(p->writer);
-        if (p->peer && !p->peer->up)
-            process_die(p);
-    }
-    chaos_pass(ms);
-}
-
 static void settle(void)
 {
     if (!w.settled)
@@ -1700,7 +1689,7 @@ static void rare_event(void)
         chaos.pending = pendings[draw(4)];
         break;
     default:
-        time_passes(301000);
+        chaos_pass(301000);
     }
 }
 
@@ -1715,7 +1704,7 @@ static void event(void)
     else if (what < 20)
         wrong_answer();
     else if (what < 24)
-        time_passes(waits[draw(8)]);
+        chaos_pass(waits[draw(8)]);
     else if (what < 25)
         disk_event();
     else if (what < 27)

@@ -327,7 +327,6 @@ static void covered_update(struct queue *q)
     while (table_next(&q->segments, &at, &key, &value)) {
         struct segment *s = value;
         s->covered = s->covering;
-        s->freed = (uint8_t)(s->freed ? s->freed + 1 : 0);
     }
     queue_segments_release_all(q);
 }
@@ -340,6 +339,7 @@ static void complain(enum err e)
 static void committed(struct queue *q)
 {
     enum err e = spool_checkpoint_thread_end(&q->commit);
+    queue_segments_freed_forget(q);
     if (e == ERR_OK)
         covered_update(q);
     else
@@ -381,9 +381,11 @@ void queue_checkpoint_step(struct queue *q)
         e = messages_write(q, SLICE_MESSAGES);
         loop_timer_start(q->tick, 0);
     } else if (e == ERR_OK && queue_batch_durable(q, q->checkpoint_batch)) {
-        e = spool_checkpoint_thread_begin(&q->checkpoint, q->commit_fd, &q->commit);
+        queue_segments_freed_gather(q);
+        e = spool_checkpoint_thread_begin(&q->checkpoint, q->commit_fd, &q->freed, &q->commit);
     }
     if (e != ERR_OK) {
+        queue_segments_freed_forget(q);
         complain(e);
         spool_checkpoint_abort(&q->checkpoint);
     }

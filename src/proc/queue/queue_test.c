@@ -2,6 +2,8 @@
 /* A queue in a process of its own over a real spool; the test is its master, its receiver, sender, deliver and console. */
 #include "proc/queue/queue.h"
 
+#include "proc/queue/state.h"
+
 #include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -871,6 +873,90 @@ static void a_segment_used_anew_is_not_removed_for_what_a_checkpoint_says(void *
     assert_int_equal(spool_entry_open(r, &place, &e), ERR_OK);
     spool_entry_close(&e);
     spool_reader_close(&r);
+}
+
+static void no_step(void *ctx)
+{
+    (void)ctx;
+}
+
+/* A queue in this process, which has nothing to do but to keep account of segments: minutes between two checkpoints need not pass. */
+static void account_open(struct queue *q, const struct child_start *start)
+{
+    *q = (struct queue){.conf = conf, .key = {5, 6}, .recovered = true, .commit_fd = -1};
+    q->child.start = start;
+    q->sched_options = (struct sched_options){.retry_s = retry_s, .retry_count = 3, .connections = 1, .jobs_max = 1};
+    table_init(&q->segments, q->key, false, UINT32_MAX / 2);
+    list_init(&q->batches);
+    arena_init(&q->turn, 1 << 20);
+    assert_int_equal(sched_open(&q->sched_options, q->key, &q->sched), ERR_OK);
+    assert_int_equal(loop_open(&q->child.loop), ERR_OK);
+    assert_int_equal(loop_timer_open(q->child.loop, no_step, q, &q->tick), ERR_OK);
+    assert_int_equal(queue_checkpoint_open(q), ERR_OK);
+    /* Another one than the receiver's: what is handed back waits until the test recycles it. */
+    const struct spool_writer_options o = {.dir_fd = dir_fd, .writer = 1, .memory_max = 1 << 20};
+    assert_int_equal(spool_writer_open(&o, &q->writer), ERR_OK);
+}
+
+static void account_close(struct queue *q)
+{
+    queue_checkpoint_close(q);
+    spool_writer_close(&q->writer);
+    queue_segments_close(q);
+    sched_close(&q->sched);
+    loop_watch_close(&q->commit_watch);
+    loop_timer_close(&q->checkpoint_timer);
+    loop_timer_close(&q->tick);
+    loop_close(&q->child.loop);
+    os_close(&q->commit_fd);
+    arena_deinit(&q->turn);
+}
+
+/* All mail in it is done, the outcomes that say so are nowhere any more but in the checkpoint that covers it, and its writer may use it anew. */
+static void account_free(struct queue *q, const struct spool_place *place)
+{
+    struct segment *s = queue_segment_get(q, place->segment);
+    assert_non_null(s);
+    s->epoch = place->epoch;
+    s->mine = s->closed = true;
+    s->committed = s->covered = UINT32_MAX;
+    queue_segment_release(q, s);
+    assert_true(s->freed);
+}
+
+/* The writer may take its time: as long as a power cut would bring back what was in the segment, each checkpoint says that it is done. */
+static void a_freed_segment_is_named_until_it_cannot_come_back(void **state)
+{
+    (void)state;
+    static struct queue q;
+    const struct child_start start = {.spool_fd = dir_fd};
+    const struct mail big = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 100000};
+    const struct spool_place *recycled = &places[0], *removed = &places[6];
+    spool_writer_close(&writer);
+    queue_kill();
+    writer_start(512 << 10);
+    for (size_t i = 0; i < 12; i++)
+        (void)mail_commit(&big, false, &places[i]);
+    assert_true(recycled->segment != removed->segment && removed->segment != places[11].segment);
+    account_open(&q, &start);
+    account_free(&q, recycled);
+    account_free(&q, removed);
+    for (int i = 0; i < 6; i++)
+        queue_checkpoint_whole(&q);
+    assert_int_equal(disk(recycled->id).records, 0);
+    assert_int_equal(disk(removed->id).records, 0);
+    assert_int_equal(disk(places[11].id).records, 1);
+    spool_writer_recycle(writer, recycled->segment, recycled->epoch);
+    until_spare(recycled->segment);
+    queue_checkpoint_whole(&q);
+    assert_null(queue_segment_find(&q, recycled->segment));
+    assert_non_null(queue_segment_find(&q, removed->segment));
+    assert_int_equal(spool_segment_remove(dir_fd, removed->segment), ERR_OK);
+    queue_checkpoint_whole(&q);
+    assert_int_equal(q.segments.count, 0);
+    queue_checkpoint_whole(&q);
+    assert_int_equal(disk(recycled->id).records, 0);
+    account_close(&q);
 }
 
 static void a_failure_comes_back_as_a_bounce(void **state)
@@ -2616,6 +2702,7 @@ int main(int argc, char **argv)
         TEST(a_full_segment_comes_back_when_its_mail_is_done),
         TEST(a_segment_recycled_after_its_hello_loses_no_mail),
         TEST(a_segment_used_anew_is_not_removed_for_what_a_checkpoint_says),
+        TEST(a_freed_segment_is_named_until_it_cannot_come_back),
         TEST(a_failure_comes_back_as_a_bounce),
         TEST(a_bounce_that_bounces_goes_to_the_postmaster_and_no_further),
         TEST(strangers_null_path_is_never_answered),

@@ -70,7 +70,7 @@ static void handed_back(struct queue *q, uint64_t number)
 {
     struct segment *s = queue_segment_find(q, number);
     if (s && !s->owner)
-        s->freed = 1;
+        s->freed = true;
 }
 
 static enum err scan_segment(void *ctx, uint64_t number, uint32_t writer, uint32_t epoch)
@@ -89,7 +89,7 @@ static enum err scan_segment(void *ctx, uint64_t number, uint32_t writer, uint32
     s->epoch = epoch;
     if (!owned) {
         s->closed = true;
-        s->freed = 0;
+        s->freed = false;
         s->committed = UINT32_MAX;
         s->covered = s->covering = 0;
     }

@@ -3,9 +3,9 @@
  * when a checkpoint covers all of it. */
 #include "proc/queue/state.h"
 
-/* A freed segment is named in checkpoints under its old epoch until a record of a new one is seen (a power cut could bring the old one back). If its writer unlinked it
- * instead, none comes: after so many checkpoints, minutes apart, that is on the disk. */
-#define FREED_CHECKPOINTS 2
+/* A freed segment is named in checkpoints under its old epoch until a record of a new one is seen, or until it is known that the disk has a new one, or no such file any more: before, a power
+ * cut could bring the old one back. Its writer may take its time, or die; so each checkpoint's thread looks, at so many of them. */
+#define FREED_LOOKS 4096u
 
 static slice key_of(const uint64_t *number)
 {
@@ -50,7 +50,7 @@ static void forget(struct queue *q, struct segment *s)
 /* Back to the process that wrote it, to be used again. */
 static void hand_back(struct queue *q, struct segment *s)
 {
-    s->freed = 1;
+    s->freed = true;
     if (s->mine) {
         spool_writer_recycle(q->writer, s->number, s->epoch);
         return;
@@ -79,11 +79,9 @@ void queue_segment_release(struct queue *q, struct segment *s)
     bool lives = s->mine || s->owner;
     if (s->live > 0 || !q->recovered || q->broken)
         return;
-    if (s->freed > FREED_CHECKPOINTS)
-        forget(q, s);
-    else if (s->freed)
+    if (s->freed)
         return;
-    else if (s->damaged && (lives || !s->kept))
+    if (s->damaged && (lives || !s->kept))
         return; /* with a second name it may lose this one, but its bytes must stay: no recycling */
     else if (!lives)
         remove_file(q, s);
@@ -110,7 +108,7 @@ void queue_segment_live_drop(struct queue *q, uint64_t number)
 void queue_segment_epoch(struct segment *s, uint32_t epoch)
 {
     if (epoch > s->epoch) {
-        s->freed = 0;
+        s->freed = false;
         s->closed = false;
         s->committed = s->covered = s->covering = 0;
     }
@@ -128,8 +126,40 @@ void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p)
             continue;
         s->owner = NULL;
         s->closed = true;
-        s->freed = 0;
+        s->freed = false;
     }
+}
+
+void queue_segments_freed_gather(struct queue *q)
+{
+    size_t most = q->segments.count < FREED_LOOKS ? q->segments.count : FREED_LOOKS;
+    slice key;
+    void *value;
+    q->freed = (struct spool_freed_list){.dir_fd = q->child.start->spool_fd};
+    q->freed.all = most ? calloc(most, sizeof *q->freed.all) : NULL;
+    for (size_t left = q->segments.count; q->freed.all && left > 0 && q->freed.count < most;) {
+        if (!table_next(&q->segments, &q->freed_at, &key, &value)) {
+            q->freed_at = 0;
+            continue;
+        }
+        left--;
+        const struct segment *s = value;
+        if (s->freed)
+            q->freed.all[q->freed.count++] = (struct spool_freed){.segment = s->number, .epoch = s->epoch};
+    }
+}
+
+void queue_segments_freed_forget(struct queue *q)
+{
+    for (size_t i = 0; i < q->freed.count; i++) {
+        const struct spool_freed *f = &q->freed.all[i];
+        struct segment *s = f->over ? queue_segment_find(q, f->segment) : NULL;
+        /* Its owner may have died meanwhile, or told of mail in it. */
+        if (s && s->freed && s->epoch == f->epoch && s->live == 0)
+            forget(q, s);
+    }
+    free(q->freed.all);
+    q->freed = (struct spool_freed_list){.count = 0};
 }
 
 uint32_t queue_segments_left(const struct queue *q)

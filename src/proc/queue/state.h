@@ -24,8 +24,7 @@ struct segment {
     bool closed;            /* takes no more records */
     bool damaged;           /* not to be used again */
     bool kept;              /* has a second name for the admin: this one may go */
-    uint8_t
-        freed; /* 1: handed back to its writer; higher by one for each checkpoint that named it since. Its new epoch ends this */
+    bool freed;             /* handed back to its writer. Its new epoch ends this, or that the old one is gone */
 };
 
 enum wish_flags {
@@ -150,6 +149,8 @@ struct queue {
     size_t aside_count;
     struct spool_checkpoint *checkpoint;    /* being written, or NULL */
     struct spool_checkpoint_thread *commit; /* of one that is written, in its thread, or NULL */
+    struct spool_freed_list freed;          /* what that thread looks at as well */
+    size_t freed_at;                        /* cursor over segments: where the next look begins */
     int commit_fd;                          /* its event */
     struct loop_watch *commit_watch;
     uint32_t checkpoint_at; /* cursor over messages */
@@ -176,6 +177,10 @@ void queue_segment_release(struct queue *q, struct segment *s);
 void queue_segment_epoch(struct segment *s, uint32_t epoch);
 void queue_segments_owner_gone(struct queue *q, const struct hub_peer *p);
 void queue_segments_release_all(struct queue *q);
+/* Gathers freed segments for the checkpoint's thread to look at. */
+void queue_segments_freed_gather(struct queue *q);
+/* After its look: those that cannot come back are forgotten. */
+void queue_segments_freed_forget(struct queue *q);
 /* How many are nobody's any more, and wait only for a checkpoint to go. */
 uint32_t queue_segments_left(const struct queue *q);
 void queue_segments_close(struct queue *q);
