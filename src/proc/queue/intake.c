@@ -197,6 +197,12 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
     return e;
 }
 
+/* Committed before its receiver's HELLO, and announced behind it: it is read from the disk, and may be done by now. */
+static bool was_read(const struct segment *s, const struct ipc_announce *a)
+{
+    return s->epoch == a->epoch && a->offset + a->length <= s->committed;
+}
+
 void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a)
 {
     struct peer_state *state = p->user;
@@ -207,7 +213,9 @@ void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc
         s->writer = p->process;
     }
     struct spool_place place = CHILD_PLACE_OF(*a);
-    enum err e = s ? queue_intake_message(q, &place, a->head, false) : ERR_NOMEM;
+    enum err e = s ? ERR_OK : ERR_NOMEM;
+    if (s && !was_read(s, a))
+        e = queue_intake_message(q, &place, a->head, false);
     if (e != ERR_OK) {
         /* It is on disk and stays there: a restart reads it again. The segment must not be used anew before, nor a checkpoint pass over it. */
         queue_incomplete(q);

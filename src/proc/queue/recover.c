@@ -22,10 +22,11 @@ void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment 
     s->owner = p;
     s->writer = p->process;
     s->closed = h->closed != 0;
-    if (h->committed > s->committed)
-        s->committed = h->committed;
+    /* Nothing is read any more: what it has committed it announces. */
     if (q->recovered)
         return;
+    if (h->committed > s->committed)
+        s->committed = h->committed;
     struct spool_scan_limit *limits = realloc(q->limits, (q->limits_count + 1) * sizeof *limits);
     if (!limits) {
         queue_break(q, "a receiver's segment");
