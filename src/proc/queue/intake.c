@@ -197,6 +197,13 @@ enum err queue_intake_message(struct queue *q, const struct spool_place *place, 
     return e;
 }
 
+/* Committed before its receiver's HELLO, and announced behind it: our start has read it from the disk, and it may be done by now. By what the start has read alone: other words on how far a segment
+ * is committed may come before the announcements of what is in it. */
+static bool was_read(const struct segment *s, const struct ipc_announce *a)
+{
+    return s->epoch == a->epoch && s->read_to >= a->length && a->offset <= s->read_to - a->length;
+}
+
 void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc_announce *a)
 {
     struct peer_state *state = p->user;
@@ -207,7 +214,9 @@ void queue_intake_announce(struct queue *q, struct hub_peer *p, const struct ipc
         s->writer = p->process;
     }
     struct spool_place place = CHILD_PLACE_OF(*a);
-    enum err e = s ? queue_intake_message(q, &place, a->head, false) : ERR_NOMEM;
+    enum err e = s ? ERR_OK : ERR_NOMEM;
+    if (s && !was_read(s, a))
+        e = queue_intake_message(q, &place, a->head, false);
     if (e != ERR_OK) {
         /* It is on disk and stays there: a restart reads it again. The segment must not be used anew before, nor a checkpoint pass over it. */
         queue_incomplete(q);

@@ -1370,8 +1370,42 @@ static void an_announcement_twice_is_one_mail(void **state)
     /* A head that is no head: nothing dies. */
     m.u.announce.head = SLICE("nonsense");
     m.u.announce.id = 424242;
+    m.u.announce.offset += m.u.announce.length;
     send_to(&receiver, m);
     settle();
+    buf_deinit(&head);
+    spool_entry_close(&e);
+    spool_reader_close(&r);
+}
+
+/* A receiver may be busy between its HELLO and the announcements of what it had committed before: the queue has read that from the disk meanwhile, and sent it. */
+static void mail_that_is_done_stays_so_when_it_is_announced_late(void **state)
+{
+    (void)state;
+    struct ipc_message m = {.type = IPC_announce};
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    buf head;
+    queue_kill();
+    uint64_t a = mail_commit(&remote, false, &places[0]);
+    queue_start();
+    struct ipc_job j = job_from(&sender);
+    assert_int_equal(j.id, a);
+    answer(&sender, &j, 250, "ok");
+    disk_has(a, SPOOL_DELIVERED, 1);
+    settle();
+    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_entry_open_head(r, &places[0], &e), ERR_OK);
+    buf_init(&head, 65536);
+    spool_head_encode(&head, spool_entry_head(e));
+    CHILD_PLACE_SET(m.u.announce, &places[0]);
+    m.u.announce.committed = places[0].offset + places[0].length;
+    m.u.announce.head = buf_slice(&head);
+    send_to(&receiver, m);
+    nothing_for(&sender);
+    assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
+    uint64_t b = mail(&remote);
+    assert_int_equal(job_from(&sender).id, b);
     buf_deinit(&head);
     spool_entry_close(&e);
     spool_reader_close(&r);
@@ -2717,6 +2751,7 @@ int main(int argc, char **argv)
         TEST(two_words_on_one_recipient_are_one_bounce),
         TEST(a_killed_queue_knows_everything_again),
         TEST(an_announcement_twice_is_one_mail),
+        TEST(mail_that_is_done_stays_so_when_it_is_announced_late),
         TEST(b3_what_was_let_go_stays_so_when_it_is_announced_again),
         TEST(jobs_outlive_the_queue_that_gave_them),
         TEST(a_part_given_out_anew_stays_with_its_job),

@@ -22,10 +22,11 @@ void queue_recover_lease_limits(struct queue *q, const struct ipc_hello_segment 
     s->owner = p;
     s->writer = p->process;
     s->closed = h->closed != 0;
-    if (h->committed > s->committed)
-        s->committed = h->committed;
+    /* Nothing is read any more: what it has committed it announces. */
     if (q->recovered)
         return;
+    if (h->committed > s->committed)
+        s->committed = h->committed;
     struct spool_scan_limit *limits = realloc(q->limits, (q->limits_count + 1) * sizeof *limits);
     if (!limits) {
         queue_break(q, "a receiver's segment");
@@ -321,6 +322,16 @@ static void scan_unreadable(void *ctx, uint64_t number)
     queue_aside_add(ctx, number);
 }
 
+/* After the reading: what living receivers announce of it is nothing new. Where it was damaged, or the disk did not give it, all that is announced counts. */
+static void note_read(struct queue *q)
+{
+    for (uint32_t i = 0; i < q->limits_count; i++) {
+        struct segment *s = queue_segment_find(q, q->limits[i].segment);
+        if (s && s->owner && !s->damaged && s->epoch == q->limits[i].epoch)
+            s->read_to = q->limits[i].committed;
+    }
+}
+
 static const struct spool_scan_ops ops = {
     .message = scan_message,
     .outcome = scan_outcome,
@@ -357,6 +368,7 @@ void queue_recover_when_settled(struct queue *q)
     }
     if (q->broken)
         return;
+    note_read(q);
     finished_remove(q);
     q->recovered = true;
     q->clock_s = INT64_MAX;

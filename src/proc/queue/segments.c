@@ -110,7 +110,7 @@ void queue_segment_epoch(struct segment *s, uint32_t epoch)
     if (epoch > s->epoch) {
         s->freed = false;
         s->closed = false;
-        s->committed = s->covered = s->covering = 0;
+        s->committed = s->covered = s->covering = s->read_to = 0;
     }
     s->epoch = epoch;
 }

@@ -17,6 +17,7 @@ struct segment {
     uint32_t epoch;
     uint32_t live;          /* messages whose newest copy is in it */
     uint32_t committed;     /* we know everything below */
+    uint32_t read_to;       /* of a living receiver's: our start has read all below */
     uint32_t covered;       /* by the last checkpoint */
     uint32_t covering;      /* by the one that is being written */
     struct hub_peer *owner; /* the living receiver that appends to it, or NULL */
