@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "cmd/cmd.h"
+#include "os/os.h"
 #include "proc/console/console.h"
 #include "proc/deliver/deliver.h"
 #include "proc/keys/keys.h"
@@ -17,6 +18,7 @@
 #include "sched/sched.h"
 
 #define EXIT_USAGE 64
+#define EXIT_TRY_LATER 75
 #define NAME_MAX_BYTES 32
 
 struct subcommand {
@@ -46,8 +48,22 @@ static const struct subcommand subcommands[] = {
 };
 #define SUBCOMMAND_COUNT (sizeof subcommands / sizeof subcommands[0])
 
+/* Memory that is short now would be short for TLS as long as the processes live. */
+static bool prepare_tls(void)
+{
+    char memory[256];
+    buf why;
+    buf_init_fixed(&why, memory, sizeof memory);
+    if (tls_prepare(&why) == ERR_OK)
+        return true;
+    (void)fprintf(stderr, "thurn: cannot start: %.*s; is there memory enough?\n", SLICE_ARG(buf_slice(&why)));
+    return false;
+}
+
 static int start_server(const struct cmd_server *server)
 {
+    if (!prepare_tls())
+        return EXIT_TRY_LATER;
     struct master_options options = {
         .load = server->load,
         .ready = server->ready,

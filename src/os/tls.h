@@ -31,6 +31,10 @@ struct tls_pair {
         signer; /* not NULL: the key's file is not read, and this one signs, if tls_pair_apart; must outlive what is opened */
 };
 
+/* Once, before the processes that use TLS are forked: all that OpenSSL makes at its first use is made, by a handshake with itself, and what TLS needs is there (else it would be missing until the process ends, when memory was
+ * short for a moment). ERR_TLS: why says what is not. A few milliseconds. */
+must_check enum err tls_prepare(buf *why);
+
 /* Loads and matches all pairs. On error `why` names the file and what is wrong (ERR_TLS, ERR_NOTFOUND, ERR_PERMISSION). ticket_key: 80 bytes shared by all receivers, or empty. */
 must_check enum err tls_server_open(const struct tls_pair *pairs, size_t count, slice ticket_key,
                                     struct tls_server **t_r, buf *why);

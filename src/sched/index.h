@@ -28,6 +28,7 @@ enum sched_message_flags {
     SCHED_LARGE = 16,     /* has a large-body file */
     SCHED_HELD = 32,      /* by an admin or its delivery */
     SCHED_NULL_PATH = 64, /* null reverse-path: no bounce, no warning */
+    SCHED_KEEP_BODY = 128 /* what became of it could not be written down: when it comes back it needs its large body */
 };
 
 struct sched_message {

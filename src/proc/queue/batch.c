@@ -51,12 +51,24 @@ bool queue_batch_behind(const struct queue *q)
     return q->batch_bytes > BEHIND_BYTES;
 }
 
+/* After a stop this one thing is done again, and for that the body must be there. */
+static void not_recorded(struct queue *q, uint64_t id)
+{
+    uint32_t message = sched_message_find(q->sched, id);
+    if (message)
+        sched_message(q->sched, message)->flags |= SCHED_KEEP_BODY;
+    queue_log_note(LOG_ERROR, id, "out of memory: an outcome is not recorded, and the next start takes it up again",
+                   SLICE_NONE);
+}
+
 void queue_batch_outcome(struct queue *q, const struct spool_outcome *o)
 {
     struct batch *b = batch_get(q);
     void *array = b ? b->outcomes : NULL;
-    if (!b || !room(b, &array, b->outcome_count, &b->outcome_cap, sizeof *o))
-        return; /* Not recorded: after a stop this one thing would be done again. */
+    if (!b || !room(b, &array, b->outcome_count, &b->outcome_cap, sizeof *o)) {
+        not_recorded(q, o->id);
+        return;
+    }
     b->outcomes = array;
     struct spool_outcome *copy = &b->outcomes[b->outcome_count++];
     *copy = *o;

@@ -260,7 +260,7 @@ void queue_intake_message_done(struct queue *q, uint32_t message)
     if (q->recovered)
         queue_log_removed(m->id);
     /* With part of it not in the index, what looks finished may still have recipients. */
-    if ((m->flags & SCHED_LARGE) && !q->incomplete)
+    if ((m->flags & SCHED_LARGE) && !(m->flags & SCHED_KEEP_BODY) && !q->incomplete)
         large_remove(q, m);
     queue_wish_drop(q, message);
     sched_message_remove(q->sched, message);

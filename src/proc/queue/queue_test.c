@@ -2694,6 +2694,56 @@ static void no_allocation_that_fails_drops_a_bounce(void **state)
     assert_int_equal(hits, 0);
 }
 
+static bool body_is_there(const struct spool_place *place)
+{
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    slice body;
+    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+    bool there = spool_entry_open(r, place, &e) == ERR_OK && spool_entry_content(e, 0, SIZE_MAX, &body) == ERR_OK;
+    spool_entry_close(&e);
+    spool_reader_close(&r);
+    return there;
+}
+
+/* Where there was no memory for the note that a mail is delivered, it comes back at the next start: with its body, or it would be tried in vain for days and reported as failed. */
+static void no_allocation_that_fails_takes_the_body_of_mail_that_comes_back(void **state)
+{
+    (void)state;
+    begin_small();
+    static const struct mail large = {.from = "carol@example.net", .to = {"dave@far.example"}, .size = 250000};
+    uint64_t nth = 1, hits, again = 0;
+    do {
+        uint64_t id = mail(&large);
+        struct spool_place place = places[0];
+        struct ipc_job j = job_from(&sender);
+        plan_set(nth, nth);
+        nth++;
+        answer(&sender, &j, 250, "ok");
+        int64_t until = os_now_ms() + WAIT_MS;
+        while (body_is_there(&place) && !disk(id).outcomes[SPOOL_DELIVERED] && !sender.closed && !master.closed &&
+               os_now_ms() < until && atomic_load(&plan->hits) == 0)
+            pump(5);
+        pump(50);
+        hits = atomic_load(&plan->hits);
+        atomic_store(&plan->armed, 0);
+        queue_kill();
+        bool recorded = disk(id).outcomes[SPOOL_DELIVERED] != 0;
+        if (!recorded && !body_is_there(&place))
+            fail_msg("allocation %llu: the body is gone, and the mail comes back", (unsigned long long)nth - 1);
+        queue_start();
+        if (!recorded) {
+            again++;
+            j = job_from(&sender);
+            assert_int_equal(j.id, id);
+            answer(&sender, &j, 250, "ok");
+        }
+        settle();
+    } while (hits > 0 && nth < 1000);
+    assert_int_equal(hits, 0);
+    assert_true(again > 0);
+}
+
 static void a_listing_without_memory_ends_with_an_error(void **state)
 {
     (void)state;
@@ -2790,6 +2840,7 @@ int main(int argc, char **argv)
 #ifdef FAULTS
         TEST(no_allocation_that_fails_at_a_start_harms_mail),
         TEST(no_allocation_that_fails_drops_a_bounce),
+        TEST(no_allocation_that_fails_takes_the_body_of_mail_that_comes_back),
         TEST(a_listing_without_memory_ends_with_an_error),
 #endif
     };
