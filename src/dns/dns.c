@@ -174,13 +174,13 @@ static void follow_file(struct dns *d)
     d->look_ms = now + LOOK_MS;
     if (!has_changed(d, &stamp))
         return;
-    d->seen = stamp;
     enum err e = context_open(d->loop, &c);
     if (e != ERR_OK) {
         log_line(LOG_WARNING, "dns: " RESOLV_CONF " has changed, and is not followed: %s", err_text(e));
         return;
     }
     log_line(LOG_INFO, "dns: " RESOLV_CONF " has changed: its name servers are asked from now on");
+    d->seen = stamp; /* not before: what failed is tried again */
     d->old = d->now;
     d->now = c;
 }

@@ -18,8 +18,7 @@ static void *commit_run(void *ctx)
 {
     struct spool_checkpoint_thread *c = ctx;
     c->err = spool_checkpoint_commit(&c->checkpoint);
-    if (c->freed)
-        spool_freed_look(c->freed);
+    spool_freed_look(c->freed);
     os_event_signal(c->event_fd);
     return NULL;
 }

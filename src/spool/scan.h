@@ -89,7 +89,7 @@ struct spool_freed_list {
 void spool_freed_look(const struct spool_freed_list *list);
 
 /* The commit in a thread: takes the checkpoint, and signals the event (os/event) when it is over. One at a time; nothing else of checkpoints is called until spool_checkpoint_thread_end.
- * Then, whatever has become of the commit, the thread looks at `freed` (or NULL), which is its own until the end. ERR_NOMEM: nothing was begun, the checkpoint is still the caller's. */
+ * Then, whatever has become of the commit, the thread looks at `freed`, which is its own until the end. ERR_NOMEM: nothing was begun, the checkpoint is still the caller's. */
 struct spool_checkpoint_thread;
 must_check enum err spool_checkpoint_thread_begin(struct spool_checkpoint **c, int event_fd,
                                                   const struct spool_freed_list *freed,

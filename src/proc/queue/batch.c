@@ -51,13 +51,14 @@ bool queue_batch_behind(const struct queue *q)
     return q->batch_bytes > BEHIND_BYTES;
 }
 
-/* After a stop this one thing is done again, and for that the body must be there. */
-static void not_recorded(struct queue *q, uint64_t id)
+/* After a stop this one thing is done again; where it is a recipient that was done with, the body must be there for that. */
+static void not_recorded(struct queue *q, const struct spool_outcome *o)
 {
-    uint32_t message = sched_message_find(q->sched, id);
+    bool ends = o->kind == SPOOL_DELIVERED || o->kind == SPOOL_FAILED || o->kind == SPOOL_REMOVED;
+    uint32_t message = ends ? sched_message_find(q->sched, o->id) : 0;
     if (message)
         sched_message(q->sched, message)->flags |= SCHED_KEEP_BODY;
-    queue_log_note(LOG_ERROR, id, "out of memory: an outcome is not recorded, and the next start takes it up again",
+    queue_log_note(LOG_ERROR, o->id, "out of memory: an outcome is not recorded, and the next start takes it up again",
                    SLICE_NONE);
 }
 
@@ -66,7 +67,7 @@ void queue_batch_outcome(struct queue *q, const struct spool_outcome *o)
     struct batch *b = batch_get(q);
     void *array = b ? b->outcomes : NULL;
     if (!b || !room(b, &array, b->outcome_count, &b->outcome_cap, sizeof *o)) {
-        not_recorded(q, o->id);
+        not_recorded(q, o);
         return;
     }
     b->outcomes = array;

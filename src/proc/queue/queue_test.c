@@ -1338,21 +1338,30 @@ static void a_killed_queue_knows_everything_again(void **state)
     }
 }
 
+/* What a receiver would say once more of the mail at this place; the head is the caller's to free. */
+static struct ipc_message announcement_of(const struct spool_place *place, buf *head)
+{
+    struct ipc_message m = {.type = IPC_announce};
+    struct spool_reader *r = NULL;
+    struct spool_entry *e = NULL;
+    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
+    assert_int_equal(spool_entry_open_head(r, place, &e), ERR_OK);
+    buf_init(head, 65536);
+    spool_head_encode(head, spool_entry_head(e));
+    CHILD_PLACE_SET(m.u.announce, place);
+    m.u.announce.committed = place->offset + place->length;
+    m.u.announce.head = buf_slice(head);
+    spool_entry_close(&e);
+    spool_reader_close(&r);
+    return m;
+}
+
 static void an_announcement_twice_is_one_mail(void **state)
 {
     (void)state;
     uint64_t a = mail(&remote);
-    struct ipc_message m = {.type = IPC_announce};
-    struct spool_reader *r = NULL;
-    struct spool_entry *e = NULL;
     buf head;
-    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
-    assert_int_equal(spool_entry_open_head(r, &places[0], &e), ERR_OK);
-    buf_init(&head, 65536);
-    spool_head_encode(&head, spool_entry_head(e));
-    CHILD_PLACE_SET(m.u.announce, &places[0]);
-    m.u.announce.committed = places[0].offset + places[0].length;
-    m.u.announce.head = buf_slice(&head);
+    struct ipc_message m = announcement_of(&places[0], &head);
     send_to(&receiver, m);
     struct ipc_job j = job_from(&sender);
     nothing_for(&sender);
@@ -1374,17 +1383,12 @@ static void an_announcement_twice_is_one_mail(void **state)
     send_to(&receiver, m);
     settle();
     buf_deinit(&head);
-    spool_entry_close(&e);
-    spool_reader_close(&r);
 }
 
 /* A receiver may be busy between its HELLO and the announcements of what it had committed before: the queue has read that from the disk meanwhile, and sent it. */
 static void mail_that_is_done_stays_so_when_it_is_announced_late(void **state)
 {
     (void)state;
-    struct ipc_message m = {.type = IPC_announce};
-    struct spool_reader *r = NULL;
-    struct spool_entry *e = NULL;
     buf head;
     queue_kill();
     uint64_t a = mail_commit(&remote, false, &places[0]);
@@ -1394,21 +1398,13 @@ static void mail_that_is_done_stays_so_when_it_is_announced_late(void **state)
     answer(&sender, &j, 250, "ok");
     disk_has(a, SPOOL_DELIVERED, 1);
     settle();
-    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
-    assert_int_equal(spool_entry_open_head(r, &places[0], &e), ERR_OK);
-    buf_init(&head, 65536);
-    spool_head_encode(&head, spool_entry_head(e));
-    CHILD_PLACE_SET(m.u.announce, &places[0]);
-    m.u.announce.committed = places[0].offset + places[0].length;
-    m.u.announce.head = buf_slice(&head);
+    struct ipc_message m = announcement_of(&places[0], &head);
     send_to(&receiver, m);
     nothing_for(&sender);
     assert_int_equal(listed(QUEUE_VERB_LIST, QUEUE_FILTER_ALL, ""), 0);
     uint64_t b = mail(&remote);
     assert_int_equal(job_from(&sender).id, b);
     buf_deinit(&head);
-    spool_entry_close(&e);
-    spool_reader_close(&r);
 }
 
 /* It came held, and was let go long before the queue that hears of it again. */
@@ -1417,17 +1413,8 @@ static void b3_what_was_let_go_stays_so_when_it_is_announced_again(void **state)
     (void)state;
     const struct mail x = {.from = "a@b.example", .to = {"dave@far.example"}, .tag = "job/1", .flags = ENVELOPE_HELD};
     uint64_t a = mail(&x);
-    struct ipc_message m = {.type = IPC_announce};
-    struct spool_reader *r = NULL;
-    struct spool_entry *e = NULL;
     buf head;
-    assert_int_equal(spool_reader_open(dir_fd, &r), ERR_OK);
-    assert_int_equal(spool_entry_open_head(r, &places[0], &e), ERR_OK);
-    buf_init(&head, 65536);
-    spool_head_encode(&head, spool_entry_head(e));
-    CHILD_PLACE_SET(m.u.announce, &places[0]);
-    m.u.announce.committed = places[0].offset + places[0].length;
-    m.u.announce.head = buf_slice(&head);
+    struct ipc_message m = announcement_of(&places[0], &head);
     assert_int_equal(listed(QUEUE_VERB_RELEASE, QUEUE_FILTER_TAG, "job/1"), 1);
     struct ipc_job j = job_from(&sender);
     answer(&sender, &j, 451, "later");
@@ -1440,8 +1427,6 @@ static void b3_what_was_let_go_stays_so_when_it_is_announced_again(void **state)
     hello_end(&deliver);
     assert_int_equal(item(a).state, QUEUE_ITEM_DEFERRED);
     buf_deinit(&head);
-    spool_entry_close(&e);
-    spool_reader_close(&r);
 }
 
 static void jobs_outlive_the_queue_that_gave_them(void **state)
