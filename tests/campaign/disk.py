@@ -12,7 +12,9 @@ Everything is mounted in a mount namespace of this process, on loop devices that
 import contextlib
 import ctypes
 import fcntl
+import glob
 import os
+import re
 import shutil
 import signal
 import struct
@@ -29,6 +31,20 @@ FICLONE = 0x40049409
 MAKE = {"ext4": ["mkfs.ext4", "-q", "-F", "-m", "0"], "xfs": ["mkfs.xfs", "-q", "-f"], "btrfs": ["mkfs.btrfs", "-q", "-f"]}
 CHECK = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n"], "btrfs": ["btrfs", "check", "--readonly"]}
 SIZE = {"ext4": 256 << 20, "xfs": 512 << 20, "btrfs": 512 << 20}
+
+
+def asleep_in_kernel():
+    """Threads of a server that wait in the kernel and take no signal, each with the place: who keeps a file system busy though it was killed."""
+    found = []
+    for task in sorted(glob.glob("/proc/[0-9]*/task/[0-9]*")):
+        with contextlib.suppress(OSError):
+            with open(f"{task}/stat") as f:
+                name, state = re.match(r"\d+ \((.*)\) (\S)", f.read(), re.DOTALL).groups()
+            with open(f"{task}/wchan") as f:
+                place = f.read()
+            if state == "D" and name.startswith("thurn"):
+                found.append(f"{name}[{task.split('/')[2]}] is in the kernel, in {place}")
+    return "".join(f"; {one}" for one in found)
 
 
 def end_on_sigterm():
@@ -87,7 +103,7 @@ class Disk:
             if done.returncode == 0:
                 self.mounted = False
             elif time.monotonic() > end:
-                raise AssertionError(f"cannot unmount {self.place}: {done.stderr.strip()}")
+                raise AssertionError(f"cannot unmount {self.place}: {done.stderr.strip()}{asleep_in_kernel()}")
             else:
                 time.sleep(0.05)
 
