@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <stdarg.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,10 +98,38 @@ static void what_memory_was_short_for_is_told_before_there_are_processes(void **
     assert_true(seen[SAID_AND_LASTS] > 0); /* else there is nothing to prepare for any more */
 }
 
+/* Asks of every certificate more than the one has that a handshake with itself is made with. */
+static void a_strict_policy_of_the_machine_is_no_lack(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {
+        "CipherString = DEFAULT@SECLEVEL=4\n",
+        "SignatureAlgorithms = ECDSA+SHA384:RSA-PSS+SHA384\nGroups = P-384\n",
+        "MaxProtocol = TLSv1.2\nCipherString = ECDHE-RSA-AES256-GCM-SHA384\n",
+        "Ciphersuites = TLS_AES_256_GCM_SHA384\nMinProtocol = TLSv1.3\n",
+    };
+    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
+        char path[] = "/tmp/thurn-policy-XXXXXX";
+        unsigned long count;
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_true(dprintf(fd, "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n%s", policies[i]) >
+                    0);
+        close(fd);
+        assert_int_equal(setenv("OPENSSL_CONF", path, 1), 0);
+        enum outcome o = outcome_of(0, &count);
+        assert_int_equal(unsetenv("OPENSSL_CONF"), 0);
+        assert_int_equal(unlink(path), 0);
+        if (o != FINE)
+            fail_msg("TLS is said not to work under: %s", policies[i]);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_memory_was_short_for_is_told_before_there_are_processes),
+        cmocka_unit_test(a_strict_policy_of_the_machine_is_no_lack),
     };
     if (CRYPTO_set_mem_functions(take, change, give) != 1)
         return 1;

@@ -51,13 +51,23 @@ bool queue_batch_behind(const struct queue *q)
     return q->batch_bytes > BEHIND_BYTES;
 }
 
-/* After a stop this one thing is done again; where it is a recipient that was done with, the body must be there for that. */
+/* The mail may come back with the next start: then its large body must be there, and its record, so its segment is not used anew. */
+static void keep_whole(struct queue *q, uint32_t message)
+{
+    struct sched_message *m = sched_message(q->sched, message);
+    struct segment *s = queue_segment_find(q, m->segment);
+    m->flags |= SCHED_KEEP_BODY;
+    if (s)
+        s->damaged = true;
+}
+
+/* After a stop this one thing is done again; where it is a recipient that was done with, the mail must be there for that. */
 static void not_recorded(struct queue *q, const struct spool_outcome *o)
 {
     bool ends = o->kind == SPOOL_DELIVERED || o->kind == SPOOL_FAILED || o->kind == SPOOL_REMOVED;
     uint32_t message = ends ? sched_message_find(q->sched, o->id) : 0;
     if (message)
-        sched_message(q->sched, message)->flags |= SCHED_KEEP_BODY;
+        keep_whole(q, message);
     queue_log_note(LOG_ERROR, o->id, "out of memory: an outcome is not recorded, and the next start takes it up again",
                    SLICE_NONE);
 }

@@ -959,6 +959,34 @@ static void a_freed_segment_is_named_until_it_cannot_come_back(void **state)
     account_close(&q);
 }
 
+/* A checkpoint may still name it: where it could not be written down that it is done, it comes back, and must not find another mail in its place. */
+static void a_segment_is_not_used_anew_while_a_mail_in_it_may_come_back(void **state)
+{
+    (void)state;
+    static struct queue q;
+    const struct child_start start = {.spool_fd = dir_fd};
+    queue_kill();
+    for (int written = 0; written < 2; written++) {
+        struct sched_message m = {.id = 7, .segment = 8, .epoch = 1};
+        const struct spool_outcome o = {.id = m.id, .kind = SPOOL_DELIVERED};
+        uint32_t message;
+        account_open(&q, &start);
+        assert_int_equal(sched_message_add(q.sched, &m, &message), ERR_OK);
+        queue_segment_live_add(&q, m.segment);
+        struct segment *s = queue_segment_get(&q, m.segment);
+        s->mine = s->closed = true;
+        q.batch = calloc(1, sizeof *q.batch);
+        list_init(&q.batch->link);
+        arena_init(&q.batch->arena, written ? 1 << 20 : 8);
+        queue_batch_outcome(&q, &o);
+        queue_intake_message_done(&q, message);
+        assert_int_equal(s->live, 0);
+        assert_int_equal(s->freed, written);
+        queue_batch_close(&q);
+        account_close(&q);
+    }
+}
+
 static void a_failure_comes_back_as_a_bounce(void **state)
 {
     (void)state;
@@ -2772,6 +2800,7 @@ int main(int argc, char **argv)
         TEST(a_segment_recycled_after_its_hello_loses_no_mail),
         TEST(a_segment_used_anew_is_not_removed_for_what_a_checkpoint_says),
         TEST(a_freed_segment_is_named_until_it_cannot_come_back),
+        TEST(a_segment_is_not_used_anew_while_a_mail_in_it_may_come_back),
         TEST(a_failure_comes_back_as_a_bounce),
         TEST(a_bounce_that_bounces_goes_to_the_postmaster_and_no_further),
         TEST(strangers_null_path_is_never_answered),
