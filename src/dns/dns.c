@@ -17,12 +17,14 @@ struct dns_context {
     struct loop_watch *watch;
     size_t open;     /* questions */
     bool processing; /* its answers are being told */
+    int unread;      /* why its name servers, or those behind a wrong line, are not known; 0 */
 };
 
 struct dns {
     struct loop *loop;
     struct dns_context *now, *old; /* old: has questions open, and gets no more; or NULL */
     struct os_file_stamp seen;     /* the file that `now` was made from */
+    struct os_file_stamp refused;  /* it has been told of */
     int64_t look_ms;
 };
 
@@ -77,10 +79,8 @@ static void set_options(struct dns_context *c)
     set_option(c, "unblock-lan-zones:", "yes");
     set_option(c, "infra-keep-probing:", "yes");
     set_option(c, "infra-host-ttl:", "30");
-    int error = ub_ctx_resolvconf(c->ub, NULL);
-    if (error != 0)
-        log_line(LOG_WARNING, "dns: " RESOLV_CONF ": %s; names are asked for from the root down", ub_strerror(error));
-    error = ub_ctx_hosts(c->ub, NULL);
+    c->unread = ub_ctx_resolvconf(c->ub, NULL);
+    int error = ub_ctx_hosts(c->ub, NULL);
     if (error != 0)
         log_line(LOG_WARNING, "dns: /etc/hosts: %s", ub_strerror(error));
     /* Last: a context takes no more settings once it has a zone. */
@@ -123,6 +123,18 @@ static enum err context_open(struct loop *loop, struct dns_context **context_r)
     return ERR_OK;
 }
 
+/* Wrong lines stay wrong: what stands before the first of them counts. */
+static void tell_unread(const struct dns_context *c)
+{
+    if (c->unread == UB_SYNTAX)
+        log_line(LOG_WARNING,
+                 "dns: " RESOLV_CONF
+                 ": a nameserver line has no address; those before it are asked, without any the root servers");
+    else if (c->unread != 0)
+        log_line(LOG_WARNING, "dns: " RESOLV_CONF ": %s; names are asked for from the root down",
+                 ub_strerror(c->unread));
+}
+
 enum err dns_open(struct loop *loop, struct dns **dns_r)
 {
     struct dns *d = calloc(1, sizeof *d);
@@ -138,6 +150,7 @@ enum err dns_open(struct loop *loop, struct dns **dns_r)
         dns_close(&d);
         return e;
     }
+    tell_unread(d->now);
     *dns_r = d;
     return ERR_OK;
 }
@@ -161,6 +174,16 @@ static bool has_changed(const struct dns *d, struct os_file_stamp *stamp)
     return stamp->size > 0 && (age_ns < 0 || age_ns >= SETTLED_NS);
 }
 
+static void refuse(struct dns *d, const struct os_file_stamp *stamp, const char *why)
+{
+    if (!os_file_stamp_equal(stamp, &d->refused))
+        log_line(LOG_WARNING,
+                 "dns: " RESOLV_CONF
+                 " has changed, and cannot be followed yet: %s; the name servers that it had are asked on",
+                 why);
+    d->refused = *stamp;
+}
+
 /* Questions under way are answered by whom they were asked. A context whose answers are being told cannot be closed by what an answer leads to. */
 static void follow_file(struct dns *d)
 {
@@ -175,10 +198,12 @@ static void follow_file(struct dns *d)
     if (!has_changed(d, &stamp))
         return;
     enum err e = context_open(d->loop, &c);
-    if (e != ERR_OK) {
-        log_line(LOG_WARNING, "dns: " RESOLV_CONF " has changed, and is not followed: %s", err_text(e));
+    if (e != ERR_OK || (c->unread != 0 && c->unread != UB_SYNTAX)) {
+        refuse(d, &stamp, e != ERR_OK ? err_text(e) : ub_strerror(c->unread));
+        context_close(&c);
         return;
     }
+    tell_unread(c);
     log_line(LOG_INFO, "dns: " RESOLV_CONF " has changed: its name servers are asked from now on");
     d->seen = stamp; /* not before: what failed is tried again */
     d->old = d->now;

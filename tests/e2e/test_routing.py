@@ -2,7 +2,9 @@
 """Where mail for others goes: MX hosts in a network namespace with a name server of its own, and smarthosts."""
 
 import os
+import re
 import threading
+import time
 
 import pytest
 
@@ -102,6 +104,29 @@ def test_changed_resolv_conf_is_followed(serve, net, dns, make_sink, root):
     thurn.logged(r"dns: /etc/resolv\.conf has changed")
     assert thurn.pids("lookup") == lookups
     thurn.queue_empty()
+
+
+def test_changed_resolv_conf_that_cannot_be_read_is_not_followed(serve, net, dns, make_sink):
+    """Whoever writes it may take our right to it, for a while or by mistake: the name servers stay, and it is told once."""
+    dns([f"n{i}.example. MX 10 mx.example.net." for i in range(12)] + ["mx.example.net. A 10.77.0.11"])
+    path = os.path.join(net.etc, "resolv.conf")
+    sink = make_sink("10.77.0.11", 25, inside=net)
+    thurn = serve(TRUST, inside=net, root=True)
+    with open(path, "w") as file:
+        file.write("nameserver 10.77.0.19\n")
+    os.chmod(path, 0o600)
+    refused = r"dns: /etc/resolv\.conf has changed, and cannot be followed yet: "
+    for i in range(12):  # each is a question
+        send(thurn, f"bob@n{i}.example")
+        time.sleep(0.5)
+    thurn.logged(refused)
+    wait.until(lambda: len(sink.messages) == 12, thurn.log)
+    thurn.queue_empty()
+    assert len(re.findall(refused, thurn.log())) == 1
+    os.chmod(path, 0o644)
+    time.sleep(2.5)
+    send(thurn, "bob@other.example")
+    thurn.logged(r"dns: /etc/resolv\.conf has changed: ")
 
 
 def test_mx_helo_when_ehlo_is_refused(serve, net, dns, make_sink):

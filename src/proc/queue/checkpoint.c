@@ -244,7 +244,7 @@ enum err queue_checkpoint_restore(struct queue *q, const struct spool_place *pla
         .copy = place->copy,
         .arrival_s = (uint32_t)arrival_s,
         .size = (uint32_t)size,
-        .flags = (uint8_t)flags,
+        .flags = (uint8_t)(flags & ~(uint64_t)SCHED_KEEP_BODY), /* the checkpoint says what could not be written down */
     };
     struct wish wish = {0};
     if (version == STATE_VERSION && !wish_decode(&state, &m, &wish))

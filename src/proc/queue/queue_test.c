@@ -987,6 +987,53 @@ static void a_segment_is_not_used_anew_while_a_mail_in_it_may_come_back(void **s
     }
 }
 
+struct restored {
+    struct on_disk disk;
+    struct queue *q;
+};
+
+static enum err restore_listed(void *ctx, const struct spool_place *place, slice state)
+{
+    const struct restored *r = ctx;
+    return queue_checkpoint_restore(r->q, place, state);
+}
+
+/* The checkpoint says what could not be written down, so the body goes when the rest of its mail is done. */
+static void a_body_is_not_kept_for_what_a_checkpoint_says(void **state)
+{
+    (void)state;
+    static struct queue q;
+    static const struct spool_scan_ops ops = {.message = disk_message,
+                                              .outcome = disk_outcome,
+                                              .checkpoint = restore_listed,
+                                              .segment = disk_segment,
+                                              .damaged = disk_damaged};
+    const struct child_start start = {.spool_fd = dir_fd};
+    const struct mail half = {.from = "carol@example.net", .to = {"dave@far.example"}};
+    uint64_t id = mail_commit(&half, false, &places[0]);
+    queue_kill();
+    struct sched_message m = {.id = id,
+                              .segment = places[0].segment,
+                              .offset = places[0].offset,
+                              .length = places[0].length,
+                              .epoch = places[0].epoch,
+                              .arrival_s = 1,
+                              .flags = SCHED_LARGE | SCHED_KEEP_BODY};
+    uint32_t message;
+    account_open(&q, &start);
+    assert_int_equal(sched_message_add(q.sched, &m, &message), ERR_OK);
+    queue_segment_live_add(&q, m.segment);
+    queue_checkpoint_whole(&q);
+    account_close(&q);
+    account_open(&q, &start);
+    struct restored r = {.disk.id = id, .q = &q};
+    assert_int_equal(spool_scan(dir_fd, NULL, 0, &ops, &r), ERR_OK);
+    message = sched_message_find(q.sched, id);
+    assert_true(message);
+    assert_int_equal(sched_message(q.sched, message)->flags, SCHED_LARGE);
+    account_close(&q);
+}
+
 static void a_failure_comes_back_as_a_bounce(void **state)
 {
     (void)state;
@@ -2801,6 +2848,7 @@ int main(int argc, char **argv)
         TEST(a_segment_used_anew_is_not_removed_for_what_a_checkpoint_says),
         TEST(a_freed_segment_is_named_until_it_cannot_come_back),
         TEST(a_segment_is_not_used_anew_while_a_mail_in_it_may_come_back),
+        TEST(a_body_is_not_kept_for_what_a_checkpoint_says),
         TEST(a_failure_comes_back_as_a_bounce),
         TEST(a_bounce_that_bounces_goes_to_the_postmaster_and_no_further),
         TEST(strangers_null_path_is_never_answered),
