@@ -46,7 +46,7 @@ COLUMNS = {
     "flat-queue": LOAD_COLUMNS[:1] + LOAD_COLUMNS[2:],
     "burst": [("p50_ms", "%.1f", "under way, p50 ms"), ("p99_ms", "%.1f", "p99 ms"), ("errors", "%.0f", "errors")],
 }
-PROFILES = {"profile-" + name: name for name in ("accept", "accept100", "relay", "local")}
+PROFILES = {"profile-" + name: name for name in ("accept", "accept100", "relay", "local", "big", "latency1")}
 PROFILE_TIMES = 8  # as many mails as the measure has: perf takes a few thousand samples a second
 COLUMNS.update({name: perf.COLUMNS for name in PROFILES})
 COLUMNS["flat-sessions"] = COLUMNS["flat-destinations"] = COLUMNS["flat-queue"]

@@ -19,7 +19,7 @@ GROUPS = {
 }
 ROWS = [OWN, *GROUPS, "other calls", ENTRY, "generator and sink", "everything else", "idle"]
 PROCESSES = ["receiver", "queue", "sender", "deliver", "delivery", "lookup"]
-COLUMNS = [(name, "%.1f%%", name) for name in PROCESSES] + [("all", "%.1f%%", "all")]
+COLUMNS = [(name, "%.1f%%", name) for name in PROCESSES] + [("all", "%.1f%%", "all"), ("server", "%.1f%%", "of the server's own time")]
 GROUP_OF = {call: group for group, calls in GROUPS.items() for call in calls}
 
 
@@ -58,7 +58,7 @@ class Profile:
         script.wait(60)
 
     def rows(self, pids, load):
-        """Percents of all processors' time while perf ran, of the server's processes and of all; load: the command that made the load."""
+        """Percents of all processors' time while perf ran, of the server's processes and of all, and of the time of the server's processes alone; load: the command that made the load."""
         behind = BehindCall()
         count = {row: collections.Counter() for row in ROWS}
         total = 0
@@ -74,9 +74,11 @@ class Profile:
         if total == 0:
             raise RuntimeError("perf took no samples")
         rows = {}
+        server = {name: sum(of.values()) - of["all"] for name, of in count.items()}  # "all" is nobody's here
         for name, of in count.items():
             rows[name] = {process: 100 * of[process] / total for process in PROCESSES if of[process]}
             rows[name]["all"] = 100 * sum(of.values()) / total
+            rows[name]["server"] = 100 * server[name] / sum(server.values()) if server[name] else float("nan")
             for process in PROCESSES:
                 rows[name].setdefault(process, float("nan"))
         return rows
