@@ -17,7 +17,6 @@ struct dns_context {
     struct loop_watch *watch;
     size_t open;     /* questions */
     bool processing; /* its answers are being told */
-    int unread;      /* why its name servers, or those behind a wrong line, are not known; 0 */
 };
 
 struct dns {
@@ -71,22 +70,22 @@ static void set_option(struct dns_context *c, const char *name, const char *valu
         log_line(LOG_WARNING, "dns: option %s %s: %s", name, value, ub_strerror(error));
 }
 
-/* A name server that was away is asked again soon after it is back, and one on loopback is as good as another. Names below test. and reverse names of private networks
- * are the local name server's business. */
-static void set_options(struct dns_context *c)
+/* Returns why its name servers, or those behind a wrong line, are not known; 0. A name server that was away is asked again soon after it is back, and one on
+ * loopback is as good as another. Names below test. and reverse names of private networks are the local name server's business. */
+static int set_options(struct dns_context *c)
 {
     set_option(c, "do-not-query-localhost:", "no");
     set_option(c, "unblock-lan-zones:", "yes");
     set_option(c, "infra-keep-probing:", "yes");
     set_option(c, "infra-host-ttl:", "30");
-    c->unread = ub_ctx_resolvconf(c->ub, NULL);
-    int error = ub_ctx_hosts(c->ub, NULL);
+    int unread = ub_ctx_resolvconf(c->ub, NULL), error = ub_ctx_hosts(c->ub, NULL);
     if (error != 0)
         log_line(LOG_WARNING, "dns: /etc/hosts: %s", ub_strerror(error));
     /* Last: a context takes no more settings once it has a zone. */
     error = ub_ctx_zone_add(c->ub, "test.", "nodefault");
     if (error != 0)
         log_line(LOG_WARNING, "dns: zone test.: %s", ub_strerror(error));
+    return unread;
 }
 
 static void context_close(struct dns_context **c)
@@ -100,7 +99,8 @@ static void context_close(struct dns_context **c)
     *c = NULL;
 }
 
-static enum err context_open(struct loop *loop, struct dns_context **context_r)
+/* unread_r: of set_options. */
+static enum err context_open(struct loop *loop, struct dns_context **context_r, int *unread_r)
 {
     struct dns_context *c = calloc(1, sizeof *c);
     if (!c)
@@ -111,7 +111,7 @@ static enum err context_open(struct loop *loop, struct dns_context **context_r)
         return ERR_NOMEM;
     }
     enum err e = ub_ctx_async(c->ub, 1) == 0 ? ERR_OK : ERR_SYSTEM;
-    set_options(c);
+    *unread_r = set_options(c);
     if (e == ERR_OK)
         e = loop_watch_open(loop, ub_fd(c->ub), on_readable, c, &c->watch);
     if (e != ERR_OK) {
@@ -124,15 +124,14 @@ static enum err context_open(struct loop *loop, struct dns_context **context_r)
 }
 
 /* Wrong lines stay wrong: what stands before the first of them counts. */
-static void tell_unread(const struct dns_context *c)
+static void tell_unread(int unread)
 {
-    if (c->unread == UB_SYNTAX)
+    if (unread == UB_SYNTAX)
         log_line(LOG_WARNING,
                  "dns: " RESOLV_CONF
                  ": a nameserver line has no address; those before it are asked, without any the root servers");
-    else if (c->unread != 0)
-        log_line(LOG_WARNING, "dns: " RESOLV_CONF ": %s; names are asked for from the root down",
-                 ub_strerror(c->unread));
+    else if (unread != 0)
+        log_line(LOG_WARNING, "dns: " RESOLV_CONF ": %s; names are asked for from the root down", ub_strerror(unread));
 }
 
 enum err dns_open(struct loop *loop, struct dns **dns_r)
@@ -145,12 +144,13 @@ enum err dns_open(struct loop *loop, struct dns **dns_r)
     /* before it is read: a change in between is seen later */
     if (os_file_stamp(AT_FDCWD, SLICE(RESOLV_CONF), true, &d->seen) != ERR_OK)
         d->seen = (struct os_file_stamp){0};
-    enum err e = context_open(loop, &d->now);
+    int unread = 0;
+    enum err e = context_open(loop, &d->now, &unread);
     if (e != ERR_OK) {
         dns_close(&d);
         return e;
     }
-    tell_unread(d->now);
+    tell_unread(unread);
     *dns_r = d;
     return ERR_OK;
 }
@@ -197,13 +197,14 @@ static void follow_file(struct dns *d)
     d->look_ms = now + LOOK_MS;
     if (!has_changed(d, &stamp))
         return;
-    enum err e = context_open(d->loop, &c);
-    if (e != ERR_OK || (c->unread != 0 && c->unread != UB_SYNTAX)) {
-        refuse(d, &stamp, e != ERR_OK ? err_text(e) : ub_strerror(c->unread));
+    int unread = 0;
+    enum err e = context_open(d->loop, &c, &unread);
+    if (e != ERR_OK || (unread != 0 && unread != UB_SYNTAX)) {
+        refuse(d, &stamp, e != ERR_OK ? err_text(e) : ub_strerror(unread));
         context_close(&c);
         return;
     }
-    tell_unread(c);
+    tell_unread(unread);
     log_line(LOG_INFO, "dns: " RESOLV_CONF " has changed: its name servers are asked from now on");
     d->seen = stamp; /* not before: what failed is tried again */
     d->old = d->now;

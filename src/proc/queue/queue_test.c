@@ -2715,6 +2715,22 @@ static void no_allocation_that_fails_at_a_start_harms_mail(void **state)
     assert_int_equal(listed(QUEUE_VERB_RETRY, QUEUE_FILTER_FROM, "carol@example.net"), 5);
 }
 
+/* No more faults; how many there were. */
+static uint64_t plan_end(void)
+{
+    uint64_t hits = atomic_load(&plan->hits);
+    atomic_store(&plan->armed, 0);
+    return hits;
+}
+
+/* After a start: what became of it was not on the disk. */
+static void given_again(uint64_t id)
+{
+    struct ipc_job j = job_from(&sender);
+    assert_int_equal(j.id, id);
+    answer(&sender, &j, 250, "ok");
+}
+
 /* In need a report waits; it is never dropped as if it were too large. */
 static void no_allocation_that_fails_drops_a_bounce(void **state)
 {
@@ -2735,8 +2751,7 @@ static void no_allocation_that_fails_drops_a_bounce(void **state)
             pump(5);
             d = disk(id);
         }
-        hits = atomic_load(&plan->hits);
-        atomic_store(&plan->armed, 0);
+        hits = plan_end();
         queue_kill();
         d = disk(id); /* now: a checkpoint of the next queue may take its place */
         queue_start();
@@ -2745,9 +2760,7 @@ static void no_allocation_that_fails_drops_a_bounce(void **state)
             j = job_from(&deliver);
             answer(&deliver, &j, 250, "ok");
         } else if (!d.outcomes[SPOOL_DEFERRED]) {
-            j = job_from(&sender);
-            assert_int_equal(j.id, id);
-            answer(&sender, &j, 250, "ok");
+            given_again(id);
         }
         settle();
     } while (hits > 0 && nth < 1000);
@@ -2785,8 +2798,7 @@ static void no_allocation_that_fails_takes_the_body_of_mail_that_comes_back(void
                os_now_ms() < until && atomic_load(&plan->hits) == 0)
             pump(5);
         pump(50);
-        hits = atomic_load(&plan->hits);
-        atomic_store(&plan->armed, 0);
+        hits = plan_end();
         queue_kill();
         bool recorded = disk(id).outcomes[SPOOL_DELIVERED] != 0;
         if (!recorded && !body_is_there(&place))
@@ -2794,9 +2806,7 @@ static void no_allocation_that_fails_takes_the_body_of_mail_that_comes_back(void
         queue_start();
         if (!recorded) {
             again++;
-            j = job_from(&sender);
-            assert_int_equal(j.id, id);
-            answer(&sender, &j, 250, "ok");
+            given_again(id);
         }
         settle();
     } while (hits > 0 && nth < 1000);
